@@ -1,0 +1,63 @@
+# Everything sets up its own .venv; it takes Python 3.11 or newer, make and a network.
+#
+#   make demo                    draw a large scene, find the airplanes and cars in it
+#   make demo SOURCE=my.tif      find them in your own picture
+#   make test | lint             what every change must pass
+#   make parity                  comparisons with peers' own implementations
+#   make bench                   timings
+#   make constraints             pin the newest versions that resolve
+#
+# PYTHON=python3.12 chooses the interpreter. UV_TORCH_BACKEND=cpu in the environment makes uv
+# install the torch build without CUDA.
+
+VENV := .venv
+BIN := $(VENV)/bin
+OUT := demo
+PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3; do \
+	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+	&& echo $$python && break; done)
+INSTALL := $(BIN)/uv pip install --python $(BIN)/python --constraints constraints.txt
+
+.DEFAULT_GOAL := demo
+.PHONY: demo test lint parity bench constraints clean
+
+demo: $(VENV)/.run
+	$(BIN)/smalldet demo --out '$(OUT)' $(if $(SOURCE),--source '$(SOURCE)')
+
+test: $(VENV)/.dev
+	$(BIN)/pytest
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/basedpyright
+	$(BIN)/lint-imports
+
+parity: $(VENV)/.dev
+	$(BIN)/pytest -m parity
+
+bench: $(VENV)/.run
+	for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
+
+constraints: $(VENV)/.dev
+	$(BIN)/uv pip compile pyproject.toml --group dev --universal --python-version 3.11 \
+		--no-header --no-annotate --upgrade --quiet --output-file constraints.txt
+
+clean:
+	rm -rf $(VENV) '$(OUT)' .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	find src tests -name __pycache__ -prune -exec rm -rf {} +
+
+# Stamps: what is installed stays until the packages asked for change.
+$(VENV)/.uv:
+	@test -n '$(PYTHON)' || { echo 'smalldet needs Python 3.11 or newer: make PYTHON=...'; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt uv
+	touch $@
+
+$(VENV)/.run: $(VENV)/.uv pyproject.toml constraints.txt
+	$(INSTALL) --editable .
+	touch $@
+
+$(VENV)/.dev: $(VENV)/.uv pyproject.toml constraints.txt
+	$(INSTALL) --editable . --group dev
+	touch $@ $(VENV)/.run

@@ -1,0 +1,33 @@
+"""smalldet finds small objects in large pictures."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from smalldet.api import evaluate, load, predict, train
+    from smalldet.detections import Detections
+
+__all__ = ["Detections", "evaluate", "load", "predict", "train"]
+
+_HOMES = {
+    "Detections": "smalldet.detections",
+    "evaluate": "smalldet.api",
+    "load": "smalldet.api",
+    "predict": "smalldet.api",
+    "train": "smalldet.api",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used, so that `import smalldet` costs nothing."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'smalldet' has no attribute {name!r}")
+    value = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,233 @@
+"""COCO json: the format that every other is changed into and out of.
+
+Beside the standard keys it knows `ignore` and `difficult` of an annotation, `rbbox` = [cx, cy, w,
+h, angle] (radians, clockwise on screen), `gsd_m` of an image, and LVIS's
+`not_exhaustive_category_ids` of an image: classes that may occur there without a label.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smalldet.data.formats.coco_checks import (
+    Entry,
+    annotation_problems,
+    category_problems,
+    image_problems,
+)
+from smalldet.data.index import ImageRecord, Index
+
+logger = logging.getLogger(__name__)
+
+MAX_PROBLEMS_SHOWN = 10
+# Half a pixel of rounding over the border is the labels' precision, not a mistake worth telling.
+BORDER_TOLERANCE_PX = 0.5
+
+
+def read(json_path: str | Path, images_dir: str | Path | None = None) -> Index:
+    """Labelled pictures of a COCO json.
+
+    Crowds (`iscrowd`) and `ignore` become ignore regions, boxes are clipped to their picture, a
+    picture without annotations is a negative.
+
+    Args:
+        json_path: the file.
+        images_dir: where `file_name` starts; by default the folder `images` beside the json if
+            there is one, else the json's own folder.
+
+    Raises:
+        FileNotFoundError: the json or pictures do not exist; names the first of them.
+        ValueError: not JSON, or entries are wrong; names the first of them and what is wrong.
+    """
+    json_path = Path(json_path)
+    images, annotations, categories = _sections(json_path)
+    _refuse(json_path, category_problems(categories))
+    label_of = {entry["id"]: label for label, entry in enumerate(categories)}
+    _refuse(json_path, image_problems(images, set(label_of)))
+    row_of = {entry["id"]: row for row, entry in enumerate(images)}
+    sizes = {entry["id"]: (entry["width"], entry["height"]) for entry in images}
+    _refuse(json_path, annotation_problems(annotations, sizes, set(label_of)))
+    folder = default_images_dir(json_path) if images_dir is None else Path(images_dir)
+    paths = [folder / entry["file_name"] for entry in images]
+    _refuse_missing(json_path, paths)
+
+    rows = np.array([row_of[entry["image_id"]] for entry in annotations], dtype=np.int64)
+    order = np.argsort(rows, kind="stable")
+    ends = np.cumsum(np.bincount(rows, minlength=len(images)))[:-1]
+    columns = _columns(annotations, images, rows, label_of)
+    grouped = {name: np.split(column[order], ends) for name, column in columns.items()}
+    logger.info("%s: %d pictures, %d annotations", json_path, len(images), len(annotations))
+    return Index(
+        tuple(entry["name"] for entry in categories),
+        tuple(
+            ImageRecord(
+                path=paths[row],
+                width=entry["width"],
+                height=entry["height"],
+                image_id=entry["id"],
+                gsd_m=entry.get("gsd_m"),
+                unknown=frozenset(
+                    label_of[i] for i in entry.get("not_exhaustive_category_ids", ())
+                ),
+                **{name: parts[row] for name, parts in grouped.items()},
+            )
+            for row, entry in enumerate(images)
+        ),
+    )
+
+
+def write(index: Index, json_path: str | Path) -> None:
+    """A COCO json that `read` makes the same Index of, to a thousandth of a pixel.
+
+    Pictures are named from the folder that `read` starts at by default where they lie in it,
+    else by their absolute path. Category ids count from 1.
+    """
+    json_path = Path(json_path)
+    folder = default_images_dir(json_path).resolve()
+    images: list[Entry] = []
+    annotations: list[Entry] = []
+    for record in index.records:
+        path = record.path.resolve()
+        name = path.relative_to(folder) if path.is_relative_to(folder) else path
+        image: Entry = {
+            "id": record.image_id,
+            "file_name": name.as_posix(),
+            "width": record.width,
+            "height": record.height,
+        }
+        if record.gsd_m is not None:
+            image["gsd_m"] = record.gsd_m
+        if record.unknown:
+            image["not_exhaustive_category_ids"] = [label + 1 for label in sorted(record.unknown)]
+        images.append(image)
+        annotations += _annotations(record, first_id=len(annotations) + 1)
+    categories = [{"id": i + 1, "name": name} for i, name in enumerate(index.class_names)]
+    content = {"images": images, "annotations": annotations, "categories": categories}
+    json_path.write_text(json.dumps(content), encoding="utf-8")
+
+
+def _annotations(record: ImageRecord, first_id: int) -> list[Entry]:
+    boxes = record.boxes.astype(np.float64)
+    xywh = np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1).round(3)
+    areas = (xywh[:, 2] * xywh[:, 3]).round(3)
+    entries: list[Entry] = [
+        {
+            "id": first_id + i,
+            "image_id": record.image_id,
+            "category_id": label + 1,
+            "bbox": bbox,
+            "area": area,
+            "iscrowd": int(ignore),
+        }
+        for i, (label, bbox, area, ignore) in enumerate(
+            zip(record.labels.tolist(), xywh.tolist(), areas.tolist(), record.ignore, strict=True)
+        )
+    ]
+    for row in np.flatnonzero(record.difficult):
+        entries[row]["difficult"] = 1
+    if record.rboxes is not None:
+        for entry, rbbox in zip(entries, record.rboxes.astype(float).tolist(), strict=True):
+            entry["rbbox"] = [round(value, 6) for value in rbbox]
+    return entries
+
+
+def default_images_dir(json_path: Path) -> Path:
+    """The folder `images` beside the json if there is one, else the json's own."""
+    beside = json_path.parent / "images"
+    return beside if beside.is_dir() else json_path.parent
+
+
+def _columns(
+    annotations: list[Entry], images: list[Entry], rows: NDArray[np.int64], label_of: dict[int, int]
+) -> dict[str, NDArray[Any]]:
+    """One array for each field of the objects, boxes clipped to their pictures."""
+    xywh = np.array([a["bbox"] for a in annotations], dtype=np.float64).reshape(-1, 4)
+    boxes = np.concatenate([xywh[:, :2], xywh[:, :2] + xywh[:, 2:]], axis=1)
+    sizes = np.array([(i["width"], i["height"]) for i in images], dtype=np.float64).reshape(-1, 2)
+    limits = np.tile(sizes, 2)[rows]
+    clipped = np.clip(boxes, 0, limits)
+    num_over = int((np.abs(clipped - boxes) > BORDER_TOLERANCE_PX).any(axis=1).sum())
+    if num_over:
+        logger.info("%d boxes left their pictures and were clipped", num_over)
+    columns: dict[str, NDArray[Any]] = {
+        "boxes": clipped.astype(np.float32),
+        "labels": np.array([label_of[a["category_id"]] for a in annotations], dtype=np.int64),
+        "ignore": _flags(annotations, "iscrowd") | _flags(annotations, "ignore"),
+        "difficult": _flags(annotations, "difficult"),
+    }
+    if any("rbbox" in a for a in annotations):
+        upright = np.concatenate(
+            [(boxes[:, :2] + boxes[:, 2:]) / 2, xywh[:, 2:], np.zeros((len(xywh), 1))], axis=1
+        )
+        own = [a.get("rbbox", u) for a, u in zip(annotations, upright, strict=True)]
+        columns["rboxes"] = normalized_rboxes(np.array(own, dtype=np.float64))
+    return columns
+
+
+def _flags(annotations: list[Entry], key: str) -> NDArray[np.bool_]:
+    return np.array([bool(a.get(key, 0)) for a in annotations], dtype=bool)
+
+
+def normalized_rboxes(rboxes: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Oriented boxes with w >= h and the angle in [-pi/2, pi/2).
+
+    Args:
+        rboxes: (N, 5) cx, cy, w, h, angle in radians clockwise on screen, sides in any order.
+    """
+    upright = rboxes[:, 2] < rboxes[:, 3]
+    angle = rboxes[:, 4] + np.where(upright, math.pi / 2, 0.0)
+    angle = ((angle + math.pi / 2) % math.pi - math.pi / 2).astype(np.float32)
+    # Rounding to float32 can land on the excluded end.
+    angle = np.where(angle >= np.float32(math.pi / 2), -np.float32(math.pi / 2), angle)
+    sides = np.sort(rboxes[:, 2:4], axis=1)[:, ::-1]
+    return np.concatenate([rboxes[:, :2], sides, angle[:, None]], axis=1).astype(np.float32)
+
+
+def _sections(json_path: Path) -> tuple[list[Entry], list[Entry], list[Entry]]:
+    try:
+        text = json_path.read_text(encoding="utf-8")
+        content = json.loads(text)
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{json_path}: is not a text file: {error}") from error
+    except json.JSONDecodeError as error:
+        cut = "; the file seems cut short" if error.pos >= len(error.doc.rstrip()) - 1 else ""
+        raise ValueError(f"{json_path}: is not JSON: {error}{cut}") from error
+    if not isinstance(content, dict):
+        raise ValueError(f"{json_path}: must hold an object with images, annotations, categories")
+    sections: list[list[Entry]] = []
+    for name in ("images", "annotations", "categories"):
+        entries = content.get(name)
+        if not isinstance(entries, list):
+            what = "has no" if entries is None else "must have a list of"
+            raise ValueError(f"{json_path}: {what} '{name}'")
+        sections.append(entries)
+    return sections[0], sections[1], sections[2]
+
+
+def _refuse(json_path: Path, problems: Iterable[str]) -> None:
+    found = list(problems)
+    if found:
+        more = len(found) - MAX_PROBLEMS_SHOWN
+        lines = found[:MAX_PROBLEMS_SHOWN] + ([f"and {more} more"] if more > 0 else [])
+        raise ValueError(f"{json_path}: {len(found)} wrong entries:\n  " + "\n  ".join(lines))
+
+
+def _refuse_missing(json_path: Path, paths: list[Path]) -> None:
+    # A folder is listed once: asking for each of 100,000 files is slow on a network disk.
+    folders = {path.parent for path in paths}
+    there = {file for folder in folders if folder.is_dir() for file in folder.iterdir()}
+    missing = [str(path) for path in paths if path not in there and not path.is_file()]
+    if missing:
+        shown = "\n  ".join(missing[:5])
+        raise FileNotFoundError(
+            f"{json_path}: {len(missing)} of {len(paths)} pictures do not exist "
+            f"(give images_dir if they are elsewhere):\n  {shown}"
+        )

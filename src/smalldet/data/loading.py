@@ -1,0 +1,100 @@
+"""Loading: tiles in batches, in an order that a stopped training can take up again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Sampler
+
+from smalldet.data.tiled import TiledDataset
+from smalldet.targets import Target
+
+Batch = tuple[Tensor, list[Target]]
+
+
+class EpochSampler(Sampler[int]):
+    """Positions of a TiledDataset in an order given by (seed, epoch) of the dataset alone.
+
+    Args:
+        dataset: whose epoch counts; `dataset.set_epoch` is the one place to set it.
+        seed: of the order.
+        shuffle: False for the order of the dataset.
+    """
+
+    def __init__(self, dataset: TiledDataset, seed: int, shuffle: bool = True) -> None:
+        self.dataset = dataset
+        self.seed = seed
+        self.shuffle = shuffle
+        self._num_skipped = 0
+
+    def start_at(self, num_samples: int) -> None:
+        """Leave out the first samples of the next pass, and of that pass only."""
+        self._num_skipped = num_samples
+
+    def __iter__(self) -> Iterator[int]:
+        order = np.arange(len(self.dataset))
+        if self.shuffle:
+            key = np.random.SeedSequence([self.seed, self.dataset.epoch])
+            order = np.random.Generator(np.random.PCG64(key)).permutation(order)
+        start, self._num_skipped = self._num_skipped, 0
+        return iter(order[start:].tolist())
+
+    def __len__(self) -> int:
+        return len(self.dataset) - self._num_skipped
+
+
+def collate(samples: Sequence[tuple[Tensor, Target]]) -> Batch:
+    """Images (B, 3, H, W) uint8 and the target of each."""
+    return torch.stack([image for image, _ in samples]), [target for _, target in samples]
+
+
+def loader(
+    dataset: TiledDataset,
+    batch_size: int,
+    *,
+    num_workers: int = 0,
+    seed: int = 0,
+    pin_memory: bool = False,
+    prefetch_factor: int = 4,
+) -> DataLoader[tuple[Tensor, Target]]:
+    """Batches of a dataset: shuffled and whole for training, else in order and all.
+
+    Call `dataset.set_epoch(epoch)` before each pass. To go on after `k` batches of an epoch, call
+    `loader.sampler.start_at(k * batch_size)` before the pass as well: the batches that follow are
+    the ones that would have followed.
+
+    Args:
+        dataset: tiles.
+        batch_size: tiles a batch.
+        num_workers: processes that cut tiles, 0 for none; they live through all epochs.
+        seed: of the order.
+        pin_memory: for copies to a GPU.
+        prefetch_factor: batches that each worker prepares ahead.
+
+    Raises:
+        ValueError: fewer tiles an epoch than one batch, for training.
+    """
+    if dataset.train and len(dataset) < batch_size:
+        raise ValueError(
+            f"an epoch of {len(dataset)} tiles makes no batch of {batch_size}: "
+            "raise num_tiles or lower the batch size"
+        )
+    return DataLoader(
+        dataset,
+        batch_size=batch_size,
+        sampler=EpochSampler(dataset, seed, shuffle=dataset.train),
+        num_workers=num_workers,
+        collate_fn=collate,
+        drop_last=dataset.train,
+        pin_memory=pin_memory,
+        persistent_workers=num_workers > 0,
+        prefetch_factor=prefetch_factor if num_workers else None,
+        worker_init_fn=_one_thread,
+    )
+
+
+def _one_thread(_worker: int) -> None:
+    torch.set_num_threads(1)

@@ -1,0 +1,120 @@
+"""Detections: the one result that every room speaks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Detections:
+    """Objects found in one picture.
+
+    Args:
+        boxes: (N, 4) float32, xyxy in absolute pixels of the picture.
+        scores: (N,) float32 in 0..1.
+        labels: (N,) int64, positions in `class_names`.
+        class_names: names of all classes the detector knows.
+        rboxes: (N, 5) oriented boxes (cx, cy, w, h, angle) or None; `boxes` then enclose them.
+
+    Raises:
+        ValueError: shapes disagree, a label is out of range, or a value is not finite.
+    """
+
+    boxes: Tensor
+    scores: Tensor
+    labels: Tensor
+    class_names: tuple[str, ...]
+    rboxes: Tensor | None = None
+
+    def __post_init__(self) -> None:
+        num = len(self.boxes)
+        if self.boxes.shape != (num, 4):
+            raise ValueError(f"boxes must be (N, 4), not {tuple(self.boxes.shape)}")
+        if self.scores.shape != (num,) or self.labels.shape != (num,):
+            raise ValueError(
+                f"{num} boxes need as many scores and labels, not "
+                f"{tuple(self.scores.shape)} and {tuple(self.labels.shape)}"
+            )
+        if self.rboxes is not None and self.rboxes.shape != (num, 5):
+            raise ValueError(f"rboxes must be ({num}, 5), not {tuple(self.rboxes.shape)}")
+        if num == 0:
+            return
+        if not bool(torch.isfinite(self.boxes).all() & torch.isfinite(self.scores).all()):
+            raise ValueError("boxes and scores must be finite")
+        low, high = (int(v) for v in torch.aminmax(self.labels))
+        if low < 0 or high >= len(self.class_names):
+            raise ValueError(f"labels {low}..{high} do not fit {len(self.class_names)} class names")
+
+    @classmethod
+    def empty(cls, class_names: Sequence[str]) -> Detections:
+        return cls(
+            torch.zeros(0, 4), torch.zeros(0), torch.zeros(0, dtype=torch.long), tuple(class_names)
+        )
+
+    def __len__(self) -> int:
+        return len(self.boxes)
+
+    def __getitem__(self, index: Tensor | slice) -> Detections:
+        """A part of the detections, by mask, index tensor or slice."""
+        return replace(
+            self,
+            boxes=self.boxes[index],
+            scores=self.scores[index],
+            labels=self.labels[index],
+            rboxes=None if self.rboxes is None else self.rboxes[index],
+        )
+
+    def to(self, device: torch.device | str) -> Detections:
+        return replace(
+            self,
+            boxes=self.boxes.to(device),
+            scores=self.scores.to(device),
+            labels=self.labels.to(device),
+            rboxes=None if self.rboxes is None else self.rboxes.to(device),
+        )
+
+    def sorted_by_score(self, limit: int | None = None) -> Detections:
+        """Strongest first, ties broken by coordinates, at most `limit`."""
+        return self[order_by_strength(self.scores, self.boxes)[:limit]]
+
+    def named(self) -> list[str]:
+        """Class name of each detection."""
+        return [self.class_names[i] for i in self.labels.tolist()]
+
+
+@dataclass(frozen=True, eq=False)
+class TileDetections:
+    """Detections of many tiles of one scene, before they are merged.
+
+    Args:
+        boxes: (N, 4) float32 xyxy in scene pixels.
+        scores: (N,).
+        labels: (N,) int64.
+        tile: (N,) int64, row of `tiles` that each detection came from.
+        cut: (N, 4) bool, which *interior* tile edges (left, top, right, bottom) each box touches.
+        tiles: (T, 4) int64 xyxy windows of the scene.
+        class_names: names of all classes.
+    """
+
+    boxes: Tensor
+    scores: Tensor
+    labels: Tensor
+    tile: Tensor
+    cut: Tensor
+    tiles: Tensor
+    class_names: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.boxes)
+
+
+def order_by_strength(scores: Tensor, boxes: Tensor) -> Tensor:
+    """Indices by falling score, ties by x1, y1, x2, y2: a function of the set, not of its order."""
+    order = torch.arange(len(scores), device=scores.device)
+    for key in (boxes[:, 3], boxes[:, 2], boxes[:, 1], boxes[:, 0], -scores):
+        order = order[torch.argsort(key[order], stable=True)]
+    return order

@@ -1,0 +1,69 @@
+"""Hits, false alarms and misses at one confidence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import chain
+
+import numpy as np
+from hotcoco import COCOeval
+from numpy.typing import NDArray
+
+from smalldet.data.index import Index
+from smalldet.evaluation.rows import Rows, coco_pair
+from smalldet.evaluation.sizes import ALL_AREAS
+
+
+@dataclass(frozen=True, eq=False)
+class Matches:
+    """Which detections meet which objects.
+
+    Args:
+        truth: objects and ignore regions of all pictures.
+        found: the detections that were matched.
+        hit: (len(found),) bool, on an object.
+        false_alarm: (len(found),) bool, on no object and with less than half of its area in an
+            ignore region of its class.
+        reached: (len(truth),) bool, an object that has a detection.
+    """
+
+    truth: Rows
+    found: Rows
+    hit: NDArray[np.bool_]
+    false_alarm: NDArray[np.bool_]
+    reached: NDArray[np.bool_]
+
+    @property
+    def missed(self) -> NDArray[np.bool_]:
+        """(len(truth),) bool, an object that no detection meets."""
+        return ~self.reached & ~self.truth.ignore
+
+
+def match_boxes(index: Index, truth: Rows, found: Rows, iou_threshold: float = 0.5) -> Matches:
+    """Give objects to detections, strongest first, as COCO does.
+
+    Against an ignore region COCO takes the part of the detection's own area that lies in the
+    region, so that the threshold 0.5 there means half of the detection.
+    """
+    evaluation = COCOeval(*coco_pair(index, truth, found), "bbox")
+    evaluation.params.iou_thrs = [iou_threshold]
+    evaluation.params.area_rng = [list(ALL_AREAS)]
+    evaluation.params.area_rng_lbl = ["all"]
+    evaluation.params.max_dets = [max(len(found), 1)]
+    evaluation.evaluate()
+    cells = [cell for cell in evaluation.eval_imgs if cell is not None]
+
+    found_ids = _column(cell["dtIds"] for cell in cells) - 1
+    matched = np.zeros(len(found), dtype=np.bool_)
+    matched[found_ids] = _column(cell["dtMatches"][0] for cell in cells) > 0
+    excused = np.zeros(len(found), dtype=np.bool_)
+    excused[found_ids] = _column(cell["dtIgnore"][0] for cell in cells) > 0
+    truth_ids = _column(cell["gtIds"] for cell in cells) - 1
+    reached = np.zeros(len(truth), dtype=np.bool_)
+    reached[truth_ids] = _column(cell["gtMatches"][0] for cell in cells) > 0
+    return Matches(truth, found, matched & ~excused, ~matched & ~excused, reached & ~truth.ignore)
+
+
+def _column(lists: Iterable[Iterable[int]]) -> NDArray[np.int64]:
+    return np.fromiter(chain.from_iterable(lists), dtype=np.int64)

@@ -1,0 +1,129 @@
+"""The report of an evaluation: numbers to keep and a table to read."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.table import Table
+from rich.text import Text
+
+from smalldet.evaluation.sizes import SIZE_RANGES_PX
+
+
+@dataclass(frozen=True)
+class Report:
+    """How well detections meet truth. Everything is 0..1; None where nothing could be measured.
+
+    Args:
+        metrics: `AP`, `AP50`, `AP75`, `AR`; `AP_<size>`, `AP50_<size>`, `AR_<size>` for the sizes
+            of `SIZE_RANGES_PX`; COCO's own as `COCO_...`; and at `conf`: `precision`, `recall`,
+            `false_alarms`, `false_alarms_per_megapixel`.
+        counts: objects of each size, and of `all`.
+        per_class: the same metrics but COCO's, with `counts`, of each class.
+        left_out: classes of the `model` and of the `data` that the other side lacks.
+        conf: score from which precision, recall and false alarms are counted.
+        max_detections: the strongest of a picture that counted.
+        num_pictures: how many pictures.
+        megapixels: their area.
+    """
+
+    metrics: dict[str, float | None]
+    counts: dict[str, int]
+    per_class: dict[str, dict[str, Any]]
+    left_out: dict[str, tuple[str, ...]]
+    conf: float
+    max_detections: int
+    num_pictures: int
+    megapixels: float
+
+    @property
+    def notes(self) -> list[str]:
+        """What a reader of the numbers must know."""
+        notes = [
+            f"only the {side} has {', '.join(names)}: left out"
+            for side, names in self.left_out.items()
+            if names
+        ]
+        empty = [name for name, row in self.per_class.items() if row["counts"]["all"] == 0]
+        if empty:
+            notes.append(f"no object of {', '.join(empty)}: not in the means")
+        return notes
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, as `metrics.json` has them."""
+        return {
+            **self.metrics,
+            "conf": self.conf,
+            "iou_at_conf": 0.5,
+            "max_detections": self.max_detections,
+            "num_pictures": self.num_pictures,
+            "megapixels": self.megapixels,
+            "counts": self.counts,
+            "size_ranges_px": {
+                name: [low, None if math.isinf(high) else high]
+                for name, (low, high) in SIZE_RANGES_PX.items()
+            },
+            "per_class": self.per_class,
+            "left_out": {side: list(names) for side, names in self.left_out.items()},
+            "notes": self.notes,
+        }
+
+    def write(self, path: Path | str) -> None:
+        """Write `metrics.json`."""
+        text = json.dumps(self.as_dict(), indent=2, allow_nan=False, ensure_ascii=False)
+        Path(path).write_text(text + "\n", encoding="utf-8")
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        yield self._table()
+        coco = self.metrics
+        yield Text(
+            f"COCO (100 detections): AP {_cell(coco['COCO_AP'])}, "
+            + ", ".join(
+                f"{size} {_cell(coco[f'COCO_AP_{size}'])}" for size in ("small", "medium", "large")
+            )
+            + f", AR {_cell(coco['COCO_AR_100'])}"
+        )
+        for note in self.notes:
+            yield Text(note)
+
+    def _table(self) -> Table:
+        table = Table(
+            title=f"{self.num_pictures} pictures, {self.megapixels:.1f} MP; AP by side in px; "
+            f"P, R, false alarms a megapixel at conf {self.conf:g}, IoU 0.5",
+            title_justify="left",
+            box=None,
+            pad_edge=False,
+        )
+        table.add_column("class", overflow="ellipsis", no_wrap=True, max_width=16)
+        sizes = [f"{name.replace('_', ' ')}\n{_span(name)}" for name in SIZE_RANGES_PX]
+        for header in ("objects", "AP", "AP50", *sizes, "P", "R", "FA/MP"):
+            table.add_column(header, justify="right", no_wrap=True)
+        table.add_row("all", *_row({**self.metrics, "counts": self.counts}), style="bold")
+        table.add_row("objects", "", "", "", *(str(self.counts[s]) for s in SIZE_RANGES_PX))
+        for name, row in self.per_class.items():
+            table.add_row(Text(name), *_row(row))
+        return table
+
+
+def _row(row: dict[str, Any]) -> list[str]:
+    return [
+        str(row["counts"]["all"]),
+        *(_cell(row[key]) for key in ("AP", "AP50")),
+        *(_cell(row[f"AP_{size}"]) for size in SIZE_RANGES_PX),
+        *(_cell(row[key]) for key in ("precision", "recall")),
+        _cell(row["false_alarms_per_megapixel"], places=2),
+    ]
+
+
+def _cell(value: float | None, places: int = 3) -> str:
+    return "-" if value is None else f"{value:.{places}f}"
+
+
+def _span(size: str) -> str:
+    low, high = SIZE_RANGES_PX[size]
+    return f"{low:g}+" if math.isinf(high) else f"{low:g}-{high:g}"

@@ -1,0 +1,122 @@
+"""Boxes of many pictures in columns, and the way from them to COCO evaluation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from hotcoco import COCO
+from numpy.typing import NDArray
+
+from smalldet.data.index import Index
+from smalldet.detections import Detections
+from smalldet.evaluation.sizes import rounded_areas
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """Boxes of many pictures, one row each.
+
+    Args:
+        pictures: (N,) int64, position of the picture in the Index.
+        labels: (N,) int64.
+        boxes: (N, 4) float64 xyxy pixels.
+        scores: (N,) float64; 1 for truth.
+        ignore: (N,) bool, neither hit nor false alarm; False for detections.
+    """
+
+    pictures: NDArray[np.int64]
+    labels: NDArray[np.int64]
+    boxes: NDArray[np.float64]
+    scores: NDArray[np.float64]
+    ignore: NDArray[np.bool_]
+
+    def __len__(self) -> int:
+        return len(self.boxes)
+
+    def __getitem__(self, index: NDArray[np.bool_]) -> Rows:
+        return Rows(
+            self.pictures[index],
+            self.labels[index],
+            self.boxes[index],
+            self.scores[index],
+            self.ignore[index],
+        )
+
+    @property
+    def areas(self) -> NDArray[np.float64]:
+        """(N,) square pixels."""
+        return rounded_areas(self.boxes)
+
+    @property
+    def boxes_xywh(self) -> NDArray[np.float64]:
+        """(N, 4) left, top, width, height in pixels."""
+        corner = self.boxes[:, :2]
+        return np.concatenate([corner, np.maximum(self.boxes[:, 2:] - corner, 0.0)], axis=1)
+
+    def at_least(self, conf: float) -> Rows:
+        """Rows with a score of `conf` or more; compared as float32, which scores are made as."""
+        return self[self.scores >= np.float64(np.float32(conf))]
+
+
+def truth_rows(truth: Index) -> Rows:
+    """Objects of all pictures, then one ignore region over each picture for each unknown class."""
+    records = truth.records
+    unknown = [(i, c) for i, record in enumerate(records) for c in sorted(record.unknown)]
+    whole = [(0.0, 0.0, records[i].width, records[i].height) for i, _ in unknown]
+    sizes = [len(record.boxes) for record in records]
+    extra = np.array(unknown, dtype=np.int64).reshape(-1, 2)
+    labels = np.concatenate([*(r.labels for r in records), extra[:, 1]]).astype(np.int64)
+    return Rows(
+        np.concatenate([np.repeat(np.arange(len(records)), sizes), extra[:, 0]]),
+        labels,
+        np.concatenate(
+            [*(r.boxes for r in records), np.array(whole, dtype=np.float64).reshape(-1, 4)]
+        ).astype(np.float64),
+        np.ones(len(labels)),
+        np.concatenate([*(r.ignore for r in records), np.ones(len(extra), dtype=np.bool_)]),
+    )
+
+
+def found_rows(detections: Sequence[Detections], max_detections: int | None = None) -> Rows:
+    """Detections of all pictures, strongest first in each, at most `max_detections` a picture."""
+    kept = [found.to("cpu").sorted_by_score(max_detections) for found in detections]
+    sizes = [len(found) for found in kept]
+    num = sum(sizes)
+    if num == 0:
+        none = np.zeros(0, dtype=np.int64)
+        return Rows(none, none, np.zeros((0, 4)), np.zeros(0), np.zeros(0, dtype=np.bool_))
+    return Rows(
+        np.repeat(np.arange(len(kept)), sizes),
+        np.concatenate([found.labels.numpy() for found in kept]),
+        np.concatenate([found.boxes.numpy() for found in kept]).astype(np.float64),
+        np.concatenate([found.scores.numpy() for found in kept]).astype(np.float64),
+        np.zeros(num, dtype=np.bool_),
+    )
+
+
+def coco_pair(index: Index, truth: Rows, found: Rows) -> tuple[COCO, COCO]:
+    """Truth and detections as COCO data sets; ids of pictures, classes and boxes are row + 1.
+
+    The area that tells the size is that of the box, for truth and detections alike.
+    """
+    images = [
+        {"id": i, "width": r.width, "height": r.height, "file_name": r.path.name}
+        for i, r in enumerate(index.records, start=1)
+    ]
+    categories = [{"id": i, "name": name} for i, name in enumerate(index.class_names, start=1)]
+    gt = COCO.from_arrays(
+        images,
+        categories,
+        truth.pictures + 1,
+        truth.labels + 1,
+        truth.boxes_xywh,
+        area=truth.areas,
+        iscrowd=truth.ignore,
+    )
+    dt = gt.load_res(
+        np.column_stack([found.pictures + 1, found.boxes_xywh, found.scores, found.labels + 1])
+    )
+    dt.update_anns(ids=np.arange(1, len(found) + 1), area=found.areas)
+    return gt, dt

@@ -1,0 +1,59 @@
+"""Size ranges: which objects count as tiny, and what COCO calls small."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+# Side of an object = square root of its box area, pixels; low <= side < high.
+SIZE_RANGES_PX: dict[str, tuple[float, float]] = {
+    "very_tiny": (0.0, 8.0),
+    "tiny": (8.0, 16.0),
+    "small": (16.0, 32.0),
+    "medium": (32.0, 96.0),
+    "large": (96.0, math.inf),
+}
+
+# COCO's own ranges, closed at both ends as pycocotools has them.
+_MAX_AREA = 1e10
+COCO_AREA_RANGES: dict[str, tuple[float, float]] = {
+    "small": (0.0, 32.0**2),
+    "medium": (32.0**2, 96.0**2),
+    "large": (96.0**2, _MAX_AREA),
+}
+ALL_AREAS: tuple[float, float] = (0.0, _MAX_AREA)
+
+
+def closed_area_range(low_px: float, high_px: float) -> tuple[float, float]:
+    """The half-open range of sides as the closed range of areas that COCO evaluation takes.
+
+    Without a bound above it is the largest float, never COCO's 1e10: hotcoco keeps the results of
+    only one of two equal ranges, and both `large` are asked for in one run.
+    """
+    return low_px**2, float(np.nextafter(high_px**2, 0.0))
+
+
+def rounded_areas(boxes_xyxy: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Box areas that tell their size range.
+
+    Sides are rounded to a hundredth of a pixel first: corners are float32, so that an object of
+    exactly 8 px far from the origin measures 7.9995, and would change its range with its place.
+
+    Args:
+        boxes_xyxy: (N, 4) pixels.
+
+    Returns:
+        (N,) square pixels; a box turned inside out has none.
+    """
+    width_height = np.maximum(boxes_xyxy[:, 2:] - boxes_xyxy[:, :2], 0.0).round(2)
+    return width_height[:, 0] * width_height[:, 1]
+
+
+def counts_by_size(areas: NDArray[np.float64]) -> dict[str, int]:
+    """How many objects of each size range there are, and of `all`."""
+    counts = {"all": len(areas)}
+    for name, (low, high) in SIZE_RANGES_PX.items():
+        counts[name] = int(((areas >= low**2) & (areas < high**2)).sum())
+    return counts

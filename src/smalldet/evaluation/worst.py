@@ -1,0 +1,111 @@
+"""Pictures of the worst cases: misses and false alarms, drawn."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+
+from smalldet.data.index import ImageRecord, Index
+from smalldet.evaluation.matching import Matches
+from smalldet.evaluation.rows import Rows
+from smalldet.imagery import open_scene
+
+_WINDOW_PX = 1024
+_COLOURS = {
+    "ignored": (150, 150, 150),
+    "found": (60, 200, 60),
+    "missed": (255, 200, 0),
+    "false alarms": (255, 50, 50),
+}
+
+
+def draw_worst(index: Index, matches: Matches, out: Path, limit: int = 12) -> list[Path]:
+    """Write `worst_01.jpg` and on, for the pictures with the most misses and false alarms.
+
+    Of a picture larger than 1024 px the window with the most mistakes is shown; a smaller one is
+    enlarged by a whole number to at least that. Green: objects found; yellow: missed; red: false
+    alarms; grey: ignore regions.
+
+    Returns:
+        The files written, worst first.
+    """
+    mistakes = np.concatenate(
+        [
+            matches.truth.pictures[matches.missed],
+            matches.found.pictures[matches.false_alarm],
+        ]
+    )
+    totals = np.bincount(mistakes, minlength=len(index))
+    order = np.argsort(-totals, kind="stable")[:limit]
+    paths: list[Path] = []
+    for picture in order[totals[order] > 0].tolist():
+        paths.append(out / f"worst_{len(paths) + 1:02d}.jpg")
+        # Without subsampling of colour: it would wash out lines one pixel wide.
+        _drawn(index, matches, picture).save(paths[-1], quality=90, subsampling=0)
+    return paths
+
+
+def _drawn(index: Index, matches: Matches, picture: int) -> Image.Image:
+    record = index.records[picture]
+    truth_here = matches.truth.pictures == picture
+    found_here = matches.found.pictures == picture
+    layers = {
+        "ignored": matches.truth[truth_here & matches.truth.ignore],
+        "found": matches.truth[truth_here & matches.reached],
+        "missed": matches.truth[truth_here & matches.missed],
+        "false alarms": matches.found[found_here & matches.false_alarm],
+    }
+    window = _window(record, np.concatenate([layers["missed"].boxes, layers["false alarms"].boxes]))
+    with open_scene(record.path) as scene:
+        pixels = np.moveaxis(scene.read(window)[:3], 0, -1)
+    scale = -(-_WINDOW_PX // max(pixels.shape[:2]))
+    image = Image.fromarray(np.ascontiguousarray(pixels))
+    image = image.resize((image.width * scale, image.height * scale), Image.Resampling.NEAREST)
+    draw = ImageDraw.Draw(image)
+    for kind, rows in layers.items():
+        _draw_rows(draw, rows, window, scale, kind, index.class_names)
+    summary = ", ".join(f"{len(rows)} {kind}" for kind, rows in layers.items() if len(rows))
+    _write(draw, (2, 2), f"{record.path.name} {window}: {summary}", (255, 255, 255))
+    return image
+
+
+def _window(record: ImageRecord, mistakes: NDArray[np.float64]) -> tuple[int, int, int, int]:
+    """The part of the picture, xyxy, that holds most centres of mistakes."""
+    columns, rows = (-(-side // _WINDOW_PX) for side in (record.width, record.height))
+    centres = (mistakes[:, :2] + mistakes[:, 2:]) / 2
+    cells = np.clip(centres // _WINDOW_PX, 0, [columns - 1, rows - 1]).astype(np.int64)
+    best = int(np.bincount(cells[:, 1] * columns + cells[:, 0]).argmax())
+    # The last window of a row or column ends at the border, so that it is not a sliver.
+    left = max(0, min(best % columns * _WINDOW_PX, record.width - _WINDOW_PX))
+    top = max(0, min(best // columns * _WINDOW_PX, record.height - _WINDOW_PX))
+    right, bottom = min(left + _WINDOW_PX, record.width), min(top + _WINDOW_PX, record.height)
+    return left, top, right, bottom
+
+
+def _draw_rows(
+    draw: ImageDraw.ImageDraw,
+    rows: Rows,
+    window: tuple[int, int, int, int],
+    scale: int,
+    kind: str,
+    class_names: tuple[str, ...],
+) -> None:
+    """Outline boxes one pixel outside, so that the object itself stays to be seen."""
+    boxes = (rows.boxes - np.array(window[:2] * 2)) * scale + np.array([-1, -1, 1, 1])
+    for (x1, y1, x2, y2), label, score in zip(
+        boxes.tolist(), rows.labels.tolist(), rows.scores.tolist(), strict=True
+    ):
+        draw.rectangle((x1, y1, max(x1, x2), max(y1, y2)), outline=_COLOURS[kind])
+        if kind in ("missed", "false alarms"):
+            text = class_names[label] + (f" {score:.2f}" if kind == "false alarms" else "")
+            _write(draw, (x1, y2 + 1), text, _COLOURS[kind])
+
+
+def _write(
+    draw: ImageDraw.ImageDraw, place: tuple[float, float], text: str, colour: tuple[int, int, int]
+) -> None:
+    """Text that can be read on any ground."""
+    draw.text(place, text, fill=colour, stroke_width=1, stroke_fill=(0, 0, 0))

@@ -1,0 +1,152 @@
+"""Pixels: where a scene's raw values come from, and those that lie in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+Window = tuple[int, int, int, int]
+"""Part of a scene: x1, y1, x2, y2 in whole pixels, x2 and y2 outside."""
+
+Raw = NDArray[Any]
+Mask = NDArray[np.bool_]
+
+
+class Pixels(Protocol):
+    """Raw values of a picture, band by band; reads may come from several threads."""
+
+    @property
+    def width(self) -> int: ...
+    @property
+    def height(self) -> int: ...
+    @property
+    def num_bands(self) -> int: ...
+    @property
+    def dtype(self) -> np.dtype[Any]: ...
+    @property
+    def alpha_band(self) -> int | None:
+        """The band, from 1, that tells the mask and is no colour."""
+        ...
+
+    @property
+    def all_valid(self) -> bool:
+        """True where no pixel can be without data."""
+        ...
+
+    def read(
+        self,
+        bands: Sequence[int],
+        window: Window,
+        shape: tuple[int, int] | None = None,
+        smooth: bool = False,
+    ) -> tuple[Raw, Mask | None]:
+        """Values (B, h, w) of bands counted from 1, and which pixels (h, w) hold data.
+
+        Args:
+            bands: bands counted from 1.
+            window: part of the picture.
+            shape: (h, w) to scale down to; as it is without.
+            smooth: average where pixels are joined; else every n-th is taken.
+        """
+        ...
+
+    def close(self) -> None: ...
+
+
+class ArrayPixels:
+    """Pixels in memory.
+
+    Args:
+        values: (H, W, B) of any real dtype.
+        mask: (H, W) bool, which pixels hold data; None if all do.
+    """
+
+    alpha_band: int | None = None
+
+    def __init__(self, values: Raw, mask: Mask | None = None) -> None:
+        self._values = values
+        if mask is None and values.dtype.kind == "f":
+            mask = np.asarray(np.isfinite(values).any(axis=2))
+        self._mask = None if mask is None or bool(mask.all()) else mask
+        self.height, self.width, self.num_bands = values.shape
+        self.dtype = values.dtype
+
+    @property
+    def all_valid(self) -> bool:
+        return self._mask is None
+
+    def read(
+        self,
+        bands: Sequence[int],
+        window: Window,
+        shape: tuple[int, int] | None = None,
+        smooth: bool = False,
+    ) -> tuple[Raw, Mask | None]:
+        x1, y1, x2, y2 = window
+        layers = [self._values[y1:y2, x1:x2, band - 1] for band in bands]
+        mask = None if self._mask is None else self._mask[y1:y2, x1:x2]
+        if shape is None or shape == (y2 - y1, x2 - x1):
+            return np.stack(layers), mask
+        rows = np.linspace(0, y2 - y1, shape[0], endpoint=False).astype(int)
+        columns = np.linspace(0, x2 - x1, shape[1], endpoint=False).astype(int)
+        grid = np.ix_(rows, columns)
+        scaled = [_averaged(layer, shape) if smooth else layer[grid] for layer in layers]
+        return np.stack(scaled), None if mask is None else mask[grid]
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+def _averaged(layer: Raw, shape: tuple[int, int]) -> Raw:
+    """(H, W) scaled down to `shape` by the mean of what falls together."""
+    values = layer if layer.dtype == np.uint8 else layer.astype(np.float32)
+    picture = Image.fromarray(np.ascontiguousarray(values))
+    return np.asarray(picture.resize((shape[1], shape[0]), Image.Resampling.BOX)).astype(
+        layer.dtype
+    )
+
+
+def array_pixels(array: Raw) -> ArrayPixels:
+    """Pixels of an (H, W) or (H, W, B) array; all bands are colours, none is taken as alpha.
+
+    Raises:
+        ValueError: another shape, an empty picture, bands first, or values that are not real.
+    """
+    values = array[:, :, None] if array.ndim == 2 else array
+    if values.ndim != 3 or 0 in values.shape:
+        raise ValueError(f"an array picture must be (H, W) or (H, W, bands), not {array.shape}")
+    if values.shape[0] <= 4 < 16 < values.shape[2]:
+        raise ValueError(f"array of shape {array.shape} has its bands first; move them last")
+    if values.dtype == np.bool_:
+        return ArrayPixels(values.astype(np.uint8) * 255)
+    if values.dtype.kind not in "uif":
+        raise ValueError(f"an array picture must hold numbers, not {values.dtype}")
+    return ArrayPixels(values)
+
+
+def pil_pixels(image: Image.Image, upright: bool = True) -> ArrayPixels:
+    """Pixels of a PIL picture: palettes become colours, alpha becomes the mask.
+
+    Args:
+        image: the picture; its pixels are decoded here.
+        upright: turn it as its EXIF orientation says.
+    """
+    if upright:
+        image = ImageOps.exif_transpose(image)
+    if "transparency" in image.info and image.mode in ("1", "L", "P", "RGB"):
+        image = image.convert("RGBA")
+    if image.mode in ("RGBA", "LA"):
+        values = np.asarray(image)
+        return ArrayPixels(values[..., :-1], values[..., -1] > 0)
+    if image.mode in ("PA", "La", "RGBa"):
+        return pil_pixels(image.convert("RGBA"), upright=False)
+    if image.mode == "1":
+        image = image.convert("L")
+    elif image.mode not in ("L", "RGB", "I", "F") and not image.mode.startswith("I;16"):
+        image = image.convert("RGB")
+    values = np.asarray(image)
+    return array_pixels(values.astype(values.dtype.newbyteorder("="), copy=False))

@@ -1,0 +1,163 @@
+"""Pixels of raster files, read by windows through rasterio."""
+
+from __future__ import annotations
+
+import threading
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import rasterio
+from numpy.typing import NDArray
+from rasterio.enums import ColorInterp, MaskFlags, Resampling
+from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.io import DatasetReader
+from rasterio.windows import Window as RasterWindow
+
+from smalldet.imagery.pixels import Mask, Raw, Window
+
+_filtering = threading.Lock()
+
+
+@contextmanager
+def ignoring(category: type[Warning]) -> Iterator[None]:
+    """Without one kind of warning. Filters belong to the process, so threads take turns."""
+    with _filtering, warnings.catch_warnings():
+        warnings.simplefilter("ignore", category)
+        yield
+
+
+def open_dataset(path: str) -> DatasetReader:
+    """Open anything that GDAL can name: a file, a URL, /vsicurl/, s3://.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is a folder, is empty, or is no picture.
+    """
+    try:
+        with ignoring(NotGeoreferencedWarning):  # most pictures lie on no map
+            dataset = rasterio.open(path)
+    except RasterioError as error:
+        raise _explained(path, error) from error
+    if dataset.count == 0:
+        parts = ", ".join(dataset.subdatasets[:4]) or "it has none"
+        dataset.close()
+        raise ValueError(f"{path}: holds no picture itself; name one of its parts: {parts}")
+    if np.dtype(dataset.dtypes[0]).kind not in "uif":
+        raise ValueError(f"{path}: holds {dataset.dtypes[0]} values, which make no picture")
+    return dataset
+
+
+def _explained(path: str, error: Exception) -> Exception:
+    if path.startswith("/vsi") or "://" in path:
+        return ValueError(f"{path}: cannot be read: {error}")
+    file = Path(path)
+    if not file.exists():
+        return FileNotFoundError(f"{path}: no such file")
+    if file.is_dir():
+        return ValueError(f"{path}: is a folder, not a picture")
+    if file.stat().st_size == 0:
+        return ValueError(f"{path}: is an empty file")
+    return ValueError(f"{path}: cannot be read as a picture: {error}")
+
+
+class RasterPixels:
+    """Pixels of a raster file. A palette's colours stand in for its one band.
+
+    GDAL allows one thread at a time in a handle, so each read takes one from a pool.
+
+    Args:
+        path: what `dataset` was opened from.
+        dataset: the first handle; it belongs to the pool from now on.
+        max_handles: reads that may run at once.
+    """
+
+    def __init__(self, path: str, dataset: DatasetReader, max_handles: int = 16) -> None:
+        self._path = path
+        self._free = [dataset]
+        self._slots = threading.Semaphore(max_handles)
+        self._closed = False
+        self.width, self.height = dataset.width, dataset.height
+        self.num_bands = dataset.count
+        self.dtype = np.dtype(dataset.dtypes[0])
+        colours = dataset.colorinterp
+        alpha = ColorInterp.alpha
+        self.alpha_band = colours.index(alpha) + 1 if alpha in colours else None
+        self._palette: NDArray[np.uint8] | None = None
+        if colours[0] is ColorInterp.palette and self.dtype == np.uint8:
+            table = dataset.colormap(1)
+            self._palette = np.array([table.get(i, (0, 0, 0, 0)) for i in range(256)], np.uint8)
+            self.num_bands = 3
+        flags = {flag for band in dataset.mask_flag_enums for flag in band}
+        self._nodata = dataset.nodatavals if MaskFlags.nodata in flags else None
+        self._has_mask = MaskFlags.per_dataset in flags or MaskFlags.alpha in flags
+        self.all_valid = flags == {MaskFlags.all_valid} and self._palette is None
+        self.all_valid &= self.dtype.kind != "f"
+
+    @contextmanager
+    def _handle(self) -> Iterator[DatasetReader]:
+        with self._slots:
+            if self._closed:
+                raise ValueError(f"{self._path}: is closed")
+            try:
+                handle = self._free.pop()
+            except IndexError:
+                handle = open_dataset(self._path)
+            try:
+                yield handle
+            except RasterioError as error:
+                reason = error.__cause__ or error
+                raise ValueError(f"{self._path}: is damaged or cut short: {reason}") from error
+            finally:
+                self._free.append(handle)
+                if self._closed:
+                    self.close()
+
+    def read(
+        self,
+        bands: Sequence[int],
+        window: Window,
+        shape: tuple[int, int] | None = None,
+        smooth: bool = False,
+    ) -> tuple[Raw, Mask | None]:
+        x1, y1, x2, y2 = window
+        part = RasterWindow(x1, y1, x2 - x1, y2 - y1)  # pyright: ignore[reportCallIssue]
+        size = shape or (y2 - y1, x2 - x1)
+        smooth = smooth and self._palette is None  # the mean of two colour numbers is no colour
+        how = Resampling.average if smooth else Resampling.nearest
+        once = sorted(set(bands)) if self._palette is None else [1]
+        mask: Mask | None = None
+        with self._handle() as handle:
+            values = handle.read(once, window=part, out_shape=(len(once), *size), resampling=how)
+            # Some files call their infrared band alpha: who asks for it wants its values.
+            if self._nodata is None and self._has_mask and self.alpha_band not in bands:
+                mask = handle.dataset_mask(window=part, out_shape=size) > 0
+        if self._nodata is not None:
+            nodata = [self._nodata[band - 1] for band in once]
+            mask = np.any([_differs(v, n) for v, n in zip(values, nodata, strict=True)], axis=0)
+        elif self.dtype.kind == "f":
+            finite = np.isfinite(values).any(axis=0)
+            mask = finite if mask is None else finite & mask
+        if self._palette is not None:
+            colours = np.moveaxis(self._palette[values[0]], 2, 0)
+            opaque = colours[3] > 0
+            return colours[[b - 1 for b in bands]], opaque if mask is None else opaque & mask
+        return values[[once.index(b) for b in bands]], mask
+
+    def close(self) -> None:
+        self._closed = True
+        while self._free:
+            self._free.pop().close()
+
+
+def _differs(values: Raw, nodata: float | None) -> Mask:
+    """Where one band's values hold data."""
+    differs = np.isfinite(values) if values.dtype.kind == "f" else np.ones(values.shape, bool)
+    if nodata is None or np.isnan(nodata):
+        return differs
+    if values.dtype.kind == "f":  # the tag holds more digits, or a larger number, than the type
+        limits = np.finfo(values.dtype)
+        nodata = float(np.clip(nodata, limits.min, limits.max).astype(values.dtype))
+    return differs & (values != nodata)

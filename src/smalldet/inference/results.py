@@ -1,0 +1,53 @@
+"""Result: the detections of one picture, and where it lies."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from affine import Affine
+from rasterio.crs import CRS
+
+from smalldet.detections import Detections
+from smalldet.imagery import Scene, Source
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """What was found in one picture.
+
+    Args:
+        name: what files call the picture: its path, or a name for an array.
+        picture: what to open in order to draw on it.
+        bands: the bands that were read.
+        width: pixels.
+        height: pixels.
+        crs: coordinate system of the map, or None.
+        transform: from pixels to the map, or None.
+        detections: in pixels of the picture.
+    """
+
+    name: str
+    picture: Source
+    bands: tuple[int, ...]
+    width: int
+    height: int
+    crs: CRS | None
+    transform: Affine | None
+    detections: Detections
+
+    @classmethod
+    def of(cls, scene: Scene, picture: Source, detections: Detections) -> Result:
+        return cls(
+            scene.name,
+            picture,
+            scene.bands,
+            scene.width,
+            scene.height,
+            scene.crs,
+            scene.transform,
+            detections,
+        )
+
+    @property
+    def georeferenced(self) -> bool:
+        return self.crs is not None and self.transform is not None

@@ -1,0 +1,85 @@
+"""Pictures with the boxes drawn on them."""
+
+from __future__ import annotations
+
+import colorsys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+from smalldet.imagery import open_scene
+from smalldet.inference.results import Result
+
+MAX_SIDE_PX = 4000
+JPEG_QUALITY = 90
+
+Colour = tuple[int, int, int]
+
+
+def write_picture(path: Path, results: Sequence[Result], crs: str | None = None) -> None:
+    """One picture, at most 4,000 px on its longer side, with boxes and a legend of counts.
+
+    Raises:
+        ValueError: there are several pictures, or the picture cannot be read again.
+    """
+    if len(results) != 1:
+        raise ValueError(f"{path}: one picture cannot show {len(results)}; name a directory")
+    result = results[0]
+    with open_scene(result.picture, result.bands) as scene:
+        pixels, scale = scene.read_overview(MAX_SIDE_PX)
+    picture = drawn_boxes(pixels, result, scale)
+    # colours at full resolution: halved ones would bleed from outlines into small objects
+    picture.save(path, quality=JPEG_QUALITY, subsampling=0)
+
+
+def drawn_boxes(pixels: NDArray[np.uint8], result: Result, scale: float) -> Image.Image:
+    """Boxes and a legend over pixels (C, h, w) that are `scale` times the scene's size.
+
+    Outlines lie outside the boxes, so that they do not hide small objects.
+    """
+    shown = pixels[:3] if len(pixels) >= 3 else np.repeat(pixels[:1], 3, axis=0)
+    picture = Image.fromarray(np.ascontiguousarray(np.moveaxis(shown, 0, 2)))
+    draw = ImageDraw.Draw(picture)
+    line_px = max(1, round(max(picture.size) / 1000))
+    found = result.detections
+    colours = class_colours(len(found.class_names))
+    # weakest first: where outlines cross, the strongest shows
+    order = found.scores.argsort()
+    boxes = found.boxes[order].double().numpy() * scale
+    boxes = np.concatenate((np.floor(boxes[:, :2]), np.ceil(boxes[:, 2:])), axis=1)
+    boxes += np.array([-line_px, -line_px, line_px - 1, line_px - 1])
+    for box, label in zip(boxes.tolist(), found.labels[order].tolist(), strict=True):
+        draw.rectangle(box, outline=colours[label], width=line_px)
+    _draw_legend(draw, result, colours, size_px=max(12, round(max(picture.size) / 80)))
+    return picture
+
+
+def class_colours(num: int) -> list[Colour]:
+    """Bright colours, neighbours far apart: steps of the golden ratio around the colour wheel."""
+    wheel = [colorsys.hsv_to_rgb((0.15 + 0.618034 * i) % 1, 1.0, 1.0) for i in range(num)]
+    return [(round(255 * r), round(255 * g), round(255 * b)) for r, g, b in wheel]
+
+
+def _draw_legend(
+    draw: ImageDraw.ImageDraw, result: Result, colours: list[Colour], size_px: int
+) -> None:
+    """Classes that were found and how often, top left."""
+    found = result.detections
+    counts = np.bincount(found.labels.numpy(), minlength=len(colours)).tolist()
+    lines = [
+        (f"{name} {count}", colour)
+        for name, count, colour in zip(found.class_names, counts, colours, strict=True)
+        if count
+    ] or [("nothing found", (255, 255, 255))]
+    font = ImageFont.load_default(size_px)
+    row_px, margin_px = round(size_px * 1.4), size_px // 2
+    width = max(draw.textlength(text, font) for text, _ in lines)
+    corner = (size_px + 3 * margin_px + width, row_px * len(lines) + margin_px)
+    draw.rectangle((0, 0, *corner), fill=(0, 0, 0))
+    for row, (text, colour) in enumerate(lines):
+        top = margin_px + row * row_px
+        draw.rectangle((margin_px, top, margin_px + size_px, top + size_px), fill=colour)
+        draw.text((size_px + 2 * margin_px, top), text, fill=(255, 255, 255), font=font)

@@ -1,0 +1,98 @@
+"""Placing boxes on a map: from pixels to rings of coordinates, all boxes at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from rasterio.crs import CRS
+from rasterio.errors import CRSError
+from rasterio.warp import transform as reproject
+
+from smalldet.inference.results import Result
+
+WGS84 = CRS.from_epsg(4326)
+SOURCE = "source"
+
+Points = NDArray[np.float64]
+
+
+def named_crs(crs: str) -> CRS:
+    """A coordinate system by its name, such as EPSG:32633.
+
+    Raises:
+        ValueError: it is unknown.
+    """
+    try:
+        return CRS.from_user_input(crs)
+    except CRSError as error:
+        raise ValueError(f"crs {crs!r} is unknown; name one as EPSG:32633 or source") from error
+
+
+def shared_crs(results: Sequence[Result]) -> CRS:
+    """The one coordinate system of all pictures.
+
+    Raises:
+        ValueError: a picture has none, or they differ.
+    """
+    first = results[0]
+    for result in results:
+        if not result.georeferenced:
+            raise ValueError(f"{result.name}: has no georeference and so no place on a map")
+        if result.crs != first.crs:
+            raise ValueError(
+                f"{first.name} and {result.name} lie in different coordinate systems; name one "
+                "with crs, or a directory to write to"
+            )
+    assert first.crs is not None
+    return first.crs
+
+
+def pixel_points(result: Result, xy: Points, crs: CRS) -> Points:
+    """(N, 2) pixel positions of a georeferenced picture to (N, 2) x, y in `crs`.
+
+    Raises:
+        ValueError: a position has no place in `crs`.
+    """
+    assert result.transform is not None and result.crs is not None
+    a, b, c, d, e, f = result.transform[:6]
+    x, y = a * xy[:, 0] + b * xy[:, 1] + c, d * xy[:, 0] + e * xy[:, 1] + f
+    points = np.stack((x, y), axis=1)
+    if result.crs == crs or not len(points):
+        return points
+    placed = np.array(reproject(result.crs, crs, x.tolist(), y.tolist())[:2]).T
+    if not np.isfinite(placed).all():
+        raise ValueError(f"{result.name}: lies where {crs.to_string()} has no coordinates")
+    return placed
+
+
+def box_rings(result: Result, crs: CRS | None) -> NDArray[np.float64]:
+    """Closed rings (N, 5, 2) around the boxes, anticlockwise where y goes up.
+
+    Args:
+        result: N detections.
+        crs: coordinate system of the rings; None for pixels.
+    """
+    boxes = result.detections.boxes.numpy().astype(np.float64)
+    corners = boxes[:, [[0, 3], [2, 3], [2, 1], [0, 1], [0, 3]]]
+    if crs is None:
+        return _anticlockwise(corners)
+    rings = pixel_points(result, corners.reshape(-1, 2), crs).reshape(-1, 5, 2)
+    if crs.is_geographic:  # a box on the date line: keep it in one piece, beyond 180 degrees
+        split = np.ptp(rings[:, :, 0], axis=1) > 180
+        rings[:, :, 0] += np.where(split[:, None] & (rings[:, :, 0] < 0), 360.0, 0.0)
+    return _anticlockwise(rings)
+
+
+def _anticlockwise(rings: NDArray[np.float64]) -> NDArray[np.float64]:
+    # differences from the first corner, so that large map coordinates lose no digits
+    x, y = np.moveaxis(rings - rings[:, :1], 2, 0)
+    twice_area = (x[:, :-1] * y[:, 1:] - x[:, 1:] * y[:, :-1]).sum(axis=1)
+    return np.where((twice_area < 0)[:, None, None], rings[:, ::-1], rings)
+
+
+def centres(result: Result) -> Points:
+    """(N, 2) box centres in pixels."""
+    boxes = result.detections.boxes.numpy().astype(np.float64)
+    return (boxes[:, :2] + boxes[:, 2:]) / 2

@@ -1,0 +1,1 @@
+"""Reading and writing trained weights. Nothing in a checkpoint is ever executed."""

@@ -1,0 +1,127 @@
+"""smalldet's own checkpoints: safetensors with everything needed to rebuild the detector."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from smalldet.config.load import checked
+from smalldet.models.detector import Detector
+from smalldet.models.families import FAMILIES, ModelConfig
+
+FORMAT = "smalldet-1"
+
+
+def save_detector(
+    path: Path, detector: Detector, config: ModelConfig, about: dict[str, Any] | None = None
+) -> None:
+    """Write weights, schema, classes and tile side, atomically.
+
+    Args:
+        path: `.safetensors` file.
+        detector: the weights.
+        config: what `build` needs.
+        about: anything JSON can say about its making.
+    """
+    metadata = {
+        "format": FORMAT,
+        "model": config.model_dump_json(),
+        "class_names": json.dumps(detector.class_names),
+        "tile_px": str(detector.tile_px),
+        "about": json.dumps(about or {}),
+    }
+    state = {k: v.detach().cpu().contiguous() for k, v in detector.state_dict().items()}
+    part = path.with_name(path.name + ".part")
+    save_file(state, part, metadata)
+    os.replace(part, path)
+
+
+def read_metadata(path: Path) -> dict[str, Any]:
+    """What a checkpoint says of itself: `model`, `class_names`, `tile_px`, `about`.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: not a smalldet checkpoint.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no such model")
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+    except (SafetensorError, OSError) as error:
+        raise ValueError(f"{path}: not a readable safetensors file: {error}") from error
+    if metadata.get("format") != FORMAT:
+        raise ValueError(f"{path}: safetensors, but not a smalldet checkpoint ({FORMAT})")
+    return {
+        "model": json.loads(metadata["model"]),
+        "class_names": json.loads(metadata["class_names"]),
+        "tile_px": int(metadata["tile_px"]),
+        "about": json.loads(metadata["about"]),
+    }
+
+
+def read_state(path: Path) -> dict[str, Tensor]:
+    """Tensors of a checkpoint, on the CPU."""
+    with safe_open(path, framework="pt") as file:
+        return {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+
+
+def load_detector(path: Path) -> Detector:
+    """The detector of a smalldet checkpoint, in eval mode, on the CPU, in float32."""
+    metadata = read_metadata(path)
+    config = model_config(metadata["model"], str(path))
+    detector = config.build(metadata["class_names"], metadata["tile_px"])
+    try:
+        detector.load_state_dict(read_state(path))
+    except RuntimeError as error:
+        raise ValueError(f"{path}: weights do not fit the model that it names: {error}") from error
+    return detector.float().eval()
+
+
+def model_config(content: dict[str, Any], where: str) -> ModelConfig:
+    """The schema of the family that `content` names."""
+    family = content.get("family", "speck")
+    if family not in FAMILIES:
+        raise ValueError(f"{where}: unknown family {family!r}; known: {sorted(FAMILIES)}")
+    return checked(FAMILIES[family], content, where)
+
+
+def transfer(path: Path, detector: Detector) -> list[str]:
+    """Copy the weights of a checkpoint into a detector that may have other classes.
+
+    Class outputs meet by class name: a class that both have keeps its row, a new one starts fresh.
+
+    Returns:
+        Names of parameters that start fresh, wholly or in part.
+
+    Raises:
+        ValueError: so little fits that this is another architecture.
+    """
+    metadata, state = read_metadata(path), read_state(path)
+    theirs = {name.casefold(): i for i, name in enumerate(metadata["class_names"])}
+    rows = [theirs.get(name.casefold(), -1) for name in detector.class_names]
+    own = detector.state_dict()
+    fresh: list[str] = []
+    for key, value in own.items():
+        given = state.get(key)
+        if given is not None and "class_outputs" in key and len(given) == len(theirs):
+            ours = [i for i, row in enumerate(rows) if row >= 0]
+            value[ours] = given[[rows[i] for i in ours]].to(value.dtype)
+            if len(ours) < len(rows):
+                fresh.append(key)
+        elif given is not None and given.shape == value.shape:
+            value.copy_(given)
+        else:
+            fresh.append(key)
+    if len(fresh) > len(own) / 2:
+        raise ValueError(f"{path}: another architecture; {len(fresh)} of {len(own)} tensors differ")
+    with torch.no_grad():
+        detector.load_state_dict(own)
+    return fresh

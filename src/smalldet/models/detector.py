@@ -1,0 +1,45 @@
+"""The contract of every detector."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+import torch
+from torch import Tensor, nn
+
+from smalldet.detections import Detections
+from smalldet.targets import Target
+
+
+class Detector(nn.Module, ABC):
+    """Finds objects in tiles of equal size.
+
+    Pictures are (B, in_channels, H, W), uint8 0..255 or float 0..1; H and W are multiples of
+    `stride`. What comes back never depends on `self.training`, and nothing resizes in here.
+
+    Attributes:
+        class_names: what labels point into.
+        in_channels: bands of a picture.
+        stride: what sides must be multiples of.
+        tile_px: side of the tiles it was trained on.
+    """
+
+    class_names: tuple[str, ...]
+    in_channels: int
+    stride: int
+    tile_px: int
+
+    @abstractmethod
+    def loss(self, images: Tensor, targets: list[Target]) -> dict[str, Tensor]:
+        """Named terms whose sum is minimised."""
+
+    @abstractmethod
+    def predict(
+        self, images: Tensor, conf: float = 0.05, max_detections: int = 3000
+    ) -> list[Detections]:
+        """Detections of each picture in its pixels, strongest first."""
+
+
+def as_float(images: Tensor) -> Tensor:
+    """uint8 0..255 or float 0..1 to float 0..1."""
+    return images.float().div_(255) if images.dtype == torch.uint8 else images

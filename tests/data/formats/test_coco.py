@@ -1,0 +1,200 @@
+"""COCO json: what it means, and that a wrong entry is named."""
+
+import json
+import logging
+import math
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from smalldet.data.formats import coco
+from smalldet.data.index import ImageRecord, Index
+
+
+def content() -> dict:
+    """Two pictures of two classes; category ids do not count from 1."""
+    return {
+        "images": [
+            {"id": 7, "file_name": "a.png", "width": 100, "height": 80},
+            {"id": 9, "file_name": "sub/b.png", "width": 50, "height": 50, "gsd_m": 0.3},
+        ],
+        "annotations": [
+            {"id": 1, "image_id": 7, "category_id": 30, "bbox": [10, 20, 5, 6]},
+            {"id": 2, "image_id": 7, "category_id": 11, "bbox": [1, 2, 3, 4], "iscrowd": 1},
+            {"id": 3, "image_id": 7, "category_id": 11, "bbox": [90, 70, 20, 20], "difficult": 1},
+        ],
+        "categories": [{"id": 30, "name": "ship"}, {"id": 11, "name": "car"}],
+    }
+
+
+def saved(folder: Path, what: object) -> Path:
+    (folder / "images" / "sub").mkdir(parents=True, exist_ok=True)
+    for name in ("a.png", "sub/b.png"):
+        (folder / "images" / name).touch()
+    path = folder / "labels.json"
+    path.write_text(what if isinstance(what, str) else json.dumps(what))
+    return path
+
+
+def test_what_is_read(tmp_path: Path, caplog: pytest.LogCaptureFixture):
+    caplog.set_level(logging.INFO)
+    index = coco.read(saved(tmp_path, content()))
+    assert index.class_names == ("ship", "car")
+    first, second = index.records
+    assert first.path == tmp_path / "images" / "a.png"
+    assert (first.width, first.height, first.image_id) == (100, 80, 7)
+    assert first.boxes.tolist() == [[10, 20, 15, 26], [1, 2, 4, 6], [90, 70, 100, 80]]
+    assert first.labels.tolist() == [0, 1, 1]
+    assert first.ignore.tolist() == [False, True, False]
+    assert first.difficult.tolist() == [False, False, True]
+    assert first.rboxes is None and first.gsd_m is None
+    assert "1 boxes left their pictures" in caplog.text
+    assert second.boxes.shape == (0, 4) and second.gsd_m == 0.3
+
+
+def changed(section: str, row: int, **keys) -> dict:
+    """The content with keys of one entry changed, or removed where None."""
+    wrong = content()
+    entry = wrong[section][row]
+    entry.update({key: value for key, value in keys.items() if value is not None})
+    for key in [key for key, value in keys.items() if value is None]:
+        del entry[key]
+    return wrong
+
+
+@pytest.mark.parametrize(
+    ("wrong", "named"),
+    [
+        (changed("annotations", 1, bbox=None), r"annotation 2: lacks bbox"),
+        (changed("annotations", 0, image_id=None), r"annotation 1: lacks image_id"),
+        (changed("annotations", 1, image_id=8), r"annotation 2: image_id 8 is no image"),
+        (changed("annotations", 1, image_id=[7]), r"annotation 2: image_id \[7\] is no image"),
+        (changed("annotations", 2, category_id=1), r"annotation 3: category_id 1 is no category"),
+        (changed("annotations", 1, bbox=[1, 2, 3]), r"annotation 2: bbox .* not 4 finite"),
+        (changed("annotations", 1, bbox=[1, 2, "x", 4]), r"annotation 2: bbox .* not 4 finite"),
+        (changed("annotations", 1, bbox=[1, math.nan, 3, 4]), r"annotation 2: bbox .* not 4 fin"),
+        (changed("annotations", 1, bbox=[1, 2, -3, 4]), r"annotation 2: bbox .* width -3 and"),
+        (changed("annotations", 1, bbox=[1, 2, 3, 0]), r"annotation 2: bbox .* height 0"),
+        (changed("annotations", 1, bbox=[200, 2, 3, 4]), r"annotation 2: .* outside image 7"),
+        (changed("annotations", 1, id=1), r"annotation id 1 is given more than once"),
+        (changed("annotations", 1, rbbox=[1, 2, 3]), r"annotation 2: rbbox"),
+        (changed("images", 1, id=7), r"image id 7 is given more than once"),
+        (changed("images", 1, width=None), r"image 9: lacks width"),
+        (changed("images", 1, id=None), r"images\[1\]: lacks id"),
+        (changed("images", 1, height=0), r"image 9: size 50x0"),
+        (changed("images", 1, gsd_m="x"), r"image 9: gsd_m 'x'"),
+        (changed("images", 1, not_exhaustive_category_ids=[1]), r"image 9: not_exhaustive"),
+        (changed("categories", 1, id=30), r"category id 30 is given more than once"),
+        (changed("categories", 1, name="ship"), r"category name 'ship' is given more than once"),
+        (changed("categories", 0, name=None), r"category 30: lacks name"),
+        ({**content(), "annotations": [None]}, r"annotations\[0\]: is None"),
+        ({"images": [], "categories": []}, r"has no 'annotations'"),
+        ([1, 2], r"must hold an object"),
+        (json.dumps(content())[:300], r"is not JSON.*cut short"),
+        ('{"images": nothing}' + " " * 50, r"is not JSON"),
+    ],
+)
+def test_a_wrong_entry_is_named(tmp_path: Path, wrong: object, named: str):
+    with pytest.raises(ValueError, match=named) as caught:
+        coco.read(saved(tmp_path, wrong))
+    assert "labels.json" in str(caught.value)
+
+
+def test_many_wrong_entries_are_counted_and_the_first_named(tmp_path: Path):
+    wrong = content()
+    wrong["annotations"] = [{"id": i, "image_id": 7} for i in range(25)]
+    with pytest.raises(ValueError, match="25 wrong entries") as caught:
+        coco.read(saved(tmp_path, wrong))
+    message = str(caught.value)
+    assert "annotation 9:" in message and "annotation 10:" not in message
+    assert "and 15 more" in message
+
+
+def test_missing_pictures_are_named(tmp_path: Path):
+    path = saved(tmp_path, content())
+    (tmp_path / "images" / "sub" / "b.png").unlink()
+    with pytest.raises(FileNotFoundError, match=r"1 of 2 pictures(.|\n)*b\.png"):
+        coco.read(path)
+    with pytest.raises(FileNotFoundError, match=r"2 of 2 pictures"):
+        coco.read(path, tmp_path / "nowhere")
+    with pytest.raises(FileNotFoundError, match=r"none\.json"):
+        coco.read(tmp_path / "none.json")
+
+
+@given(w=st.floats(0.5, 50), h=st.floats(0.5, 50), angle=st.floats(-20, 20), cx=st.floats(-9, 9))
+def test_oriented_boxes_become_ordered_and_keep_their_corners(
+    w: float, h: float, angle: float, cx: float
+):
+    box = np.array([[cx, 3.0, w, h, angle]])
+    out = coco.normalized_rboxes(box)
+    assert out[0, 2] >= out[0, 3]
+    assert -np.float32(math.pi / 2) <= out[0, 4] < np.float32(math.pi / 2)
+
+    def corners(rbox: np.ndarray) -> np.ndarray:
+        x, y, wide, high, turn = rbox.astype(float)
+        along = np.array([math.cos(turn), math.sin(turn)]) * wide / 2
+        across = np.array([-math.sin(turn), math.cos(turn)]) * high / 2
+        return np.array([x, y]) + np.array(
+            [along + across, along - across, -along - across, -along + across]
+        )
+
+    gaps = np.abs(corners(box[0])[:, None] - corners(out[0])[None]).max(axis=2)
+    assert gaps.min(axis=1).max() < 1e-3
+
+
+def test_rbbox_of_some_objects(tmp_path: Path):
+    """An object without one is its upright box."""
+    mixed = changed("annotations", 0, rbbox=[12.5, 23, 4, 6, 0.0])
+    rboxes = coco.read(saved(tmp_path, mixed)).records[0].rboxes
+    assert rboxes is not None
+    np.testing.assert_allclose(rboxes[0], [12.5, 23, 6, 4, -math.pi / 2], rtol=1e-6)
+    np.testing.assert_allclose(rboxes[1], [2.5, 4, 4, 3, -math.pi / 2], rtol=1e-6)
+
+
+def test_what_is_written_reads_the_same(tmp_path: Path):
+    mixed = changed("annotations", 0, rbbox=[12.5, 23, 6, 4, 0.3])
+    mixed["images"][1]["not_exhaustive_category_ids"] = [11]
+    path = saved(tmp_path, mixed)
+    index = coco.read(path)
+    assert index.records[1].unknown == {1}
+    coco.write(index, tmp_path / "again.json")
+    again = coco.read(tmp_path / "again.json")
+    assert again.class_names == index.class_names
+    for one, other in zip(index.records, again.records, strict=True):
+        assert (one.path.resolve(), one.image_id) == (other.path.resolve(), other.image_id)
+        assert (one.unknown, one.gsd_m) == (other.unknown, other.gsd_m)
+        for name in ("boxes", "labels", "ignore", "difficult", "rboxes"):
+            np.testing.assert_allclose(getattr(one, name), getattr(other, name), atol=2e-3)
+
+
+def test_a_written_file_elsewhere_finds_its_pictures(tmp_path: Path):
+    index = coco.read(saved(tmp_path, content()))
+    (tmp_path / "out").mkdir()
+    coco.write(index, tmp_path / "out" / "labels.json")
+    assert len(coco.read(tmp_path / "out" / "labels.json")) == 2
+
+
+def test_a_large_file_is_read_fast(tmp_path: Path):
+    """100,000 objects; generous, for a slow machine: an array for each object takes far longer."""
+    num_images, each = 500, 200
+    big = Index(
+        ("a",),
+        tuple(
+            ImageRecord(
+                tmp_path / f"{i}.png", 1000, 1000,
+                np.tile(np.array([[5, 6, 20, 30]], np.float32), (each, 1)),
+                np.zeros(each, np.int64), np.zeros(each, bool), np.zeros(each, bool), image_id=i,
+            )
+            for i in range(num_images)
+        ),
+    )  # fmt: skip
+    for record in big.records:
+        record.path.touch()
+    coco.write(big, tmp_path / "big.json")
+    start = time.perf_counter()
+    assert coco.read(tmp_path / "big.json").counts() == {"a": num_images * each}
+    assert time.perf_counter() - start < 8

@@ -1,0 +1,124 @@
+"""From pictures on disk to numbers, by a detector that finds bright squares."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hotcoco import COCO, COCOeval
+from PIL import Image
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from smalldet.data.index import ImageRecord, Index
+from smalldet.detections import Detections
+from smalldet.evaluation.evaluate import evaluate
+from smalldet.models.detector import Detector, as_float
+from smalldet.targets import Target
+
+SIDE_PX = 10
+
+
+class SquareFinder(Detector):
+    """Finds bright squares of 10 px by their mean brightness; what a tile cuts is none."""
+
+    def __init__(self, class_names: tuple[str, ...] = ("Square", "circle")) -> None:
+        super().__init__()
+        self.class_names = class_names
+        self.in_channels, self.stride, self.tile_px = 3, 32, 128
+        self.gain = nn.Parameter(torch.ones(()))
+
+    def loss(self, images: Tensor, targets: list[Target]) -> dict[str, Tensor]:
+        return {"none": self.gain * 0}
+
+    def predict(
+        self, images: Tensor, conf: float = 0.05, max_detections: int = 3000
+    ) -> list[Detections]:
+        means = F.avg_pool2d(as_float(images).mean(1, keepdim=True), SIDE_PX, stride=1) * self.gain
+        peaks = (F.max_pool2d(means, 9, stride=1, padding=4) == means) & (means > max(conf, 0.9))
+        found = []
+        for mean, peak in zip(means[:, 0], peaks[:, 0], strict=True):
+            y, x = peak.nonzero(as_tuple=True)
+            boxes = torch.stack([x, y, x + SIDE_PX, y + SIDE_PX], dim=1).float()
+            scores = mean[peak].detach().clamp(max=1)
+            found.append(Detections(boxes, scores, torch.zeros_like(x), self.class_names))
+        return found
+
+
+@pytest.fixture
+def truth(tmp_path: Path) -> Index:
+    """Three pictures of 300 x 200 with 8 bright squares each; the last's weakest is unlabelled."""
+    rng = np.random.default_rng(0)
+    records = []
+    for i in range(3):
+        cells = rng.permutation(15 * 10)[:8]
+        corner = np.stack([cells % 15, cells // 15], axis=1) * 20 + rng.integers(2, 8, (8, 2))
+        pixels = np.zeros((200, 300, 3), dtype=np.uint8)
+        for j, (x, y) in enumerate(corner.tolist()):
+            pixels[y : y + SIDE_PX, x : x + SIDE_PX] = 250 - j
+        Image.fromarray(pixels).save(tmp_path / f"{i}.png")
+        kept = corner[: 7 if i == 2 else 8].astype(np.float32)
+        none = np.zeros(len(kept), dtype=np.bool_)
+        boxes = np.concatenate([kept, kept + SIDE_PX], axis=1)
+        labels = np.ones(len(kept), dtype=np.int64)
+        records.append(
+            ImageRecord(tmp_path / f"{i}.png", 300, 200, boxes, labels, none, none, 100 + i)
+        )
+    return Index(("tree", "square"), tuple(records))
+
+
+def test_evaluate_writes_what_it_measured(truth: Index, tmp_path: Path) -> None:
+    seen: list[tuple[int, int]] = []
+    out = tmp_path / "runs" / "one"
+    report = evaluate(
+        SquareFinder(),
+        truth,
+        device="cpu",
+        out=out,
+        on_progress=lambda done, total: seen.append((done, total)),
+    )
+    assert seen == [(1, 3), (2, 3), (3, 3)]
+    assert report.metrics["recall"] == 1
+    assert report.metrics["precision"] == pytest.approx(23 / 24)
+    assert report.metrics["AP"] == report.metrics["AP_tiny"] == pytest.approx(1)
+    assert report.metrics["false_alarms_per_megapixel"] == pytest.approx(1 / 0.18)
+    assert report.left_out == {"model": ("circle",), "data": ("tree",)}
+    assert json.loads((out / "metrics.json").read_text())["AP"] == report.metrics["AP"]
+    assert [path.name for path in out.glob("worst_*.jpg")] == ["worst_01.jpg"]
+
+    results = json.loads((out / "detections.json").read_text())
+    assert {entry["image_id"] for entry in results} == {100, 101, 102}
+    assert {entry["category_id"] for entry in results} == {2}  # the data's second class
+    assert _ap_of_files(truth, results) == pytest.approx(report.metrics["AP"])
+
+
+def _ap_of_files(truth: Index, results: list[dict[str, object]]) -> float:
+    """AP of detections.json by hotcoco alone, against the data's own ids."""
+    boxes = np.concatenate([r.boxes for r in truth.records]).astype(np.float64)
+    boxes[:, 2:] -= boxes[:, :2]
+    gt = COCO.from_arrays(
+        [{"id": r.image_id, "width": r.width, "height": r.height} for r in truth.records],
+        [{"id": 1, "name": "tree"}, {"id": 2, "name": "square"}],
+        np.repeat([r.image_id for r in truth.records], [len(r.boxes) for r in truth.records]),
+        np.full(len(boxes), 2),
+        boxes,
+    )
+    evaluation = COCOeval(gt, gt.load_res(results), "bbox")
+    evaluation.evaluate()
+    evaluation.accumulate()
+    assert evaluation.eval is not None
+    precision = evaluation.eval["precision"][:, :, :, 0, 2]
+    return float(precision[precision > -1].mean())
+
+
+def test_a_map_joins_classes_of_other_names(truth: Index) -> None:
+    report = evaluate(SquareFinder(("box",)), truth, device="cpu", mapping={"box": "square"})
+    assert report.metrics["AP"] == pytest.approx(1)
+
+
+def test_no_class_in_common_is_told_before_any_prediction(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="no class in common"):
+        evaluate(SquareFinder(), Index(("tree",), ()), device="cpu")

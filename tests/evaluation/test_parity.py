@@ -1,0 +1,130 @@
+"""The same numbers as pycocotools, on random pictures with ignore regions and crowded places."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from smalldet.data.index import ImageRecord, Index
+from smalldet.detections import Detections
+from smalldet.evaluation.scoring import score
+from smalldet.evaluation.sizes import SIZE_RANGES_PX, closed_area_range
+
+pytestmark = pytest.mark.parity
+
+NAMES = ("car", "person", "ship")
+
+
+def _random(seed: int) -> tuple[Index, list[Detections]]:
+    """Eight pictures, objects of 2 to 150 px; detections of them shifted, doubled and invented.
+
+    Coordinates are quarters of a pixel, so that float32 holds them exactly.
+    """
+    rng = np.random.default_rng(seed)
+    records, found = [], []
+    for i in range(8):
+        num = int(rng.integers(0, 40))
+        corner = rng.uniform(0, 500, (num, 2))
+        boxes = np.concatenate([corner, corner + np.exp(rng.uniform(0.7, 5, (num, 2)))], axis=1)
+        boxes = (boxes * 4).round() / 4
+        labels = rng.integers(0, 2, num)
+        flags = rng.random((2, num)) < 0.1
+        records.append(
+            ImageRecord(
+                Path(f"{i}.png"), 800, 800, boxes.astype(np.float32), labels, flags[0], flags[1], i
+            )
+        )
+        guess = np.concatenate([np.repeat(boxes, 2, axis=0), rng.permutation(boxes) + 40])
+        sides = np.tile(guess[:, 2:] - guess[:, :2], (1, 2))
+        guess = ((guess + rng.normal(0, 0.1, guess.shape) * sides) * 4).round() / 4
+        guess[:, 2:] = np.maximum(guess[:, 2:], guess[:, :2] + 1)
+        guessed = np.where(
+            rng.random(len(guess)) < 0.9, np.concatenate([np.repeat(labels, 2), labels]), 2
+        )
+        found.append(
+            Detections(
+                torch.from_numpy(guess).float(),
+                torch.from_numpy(rng.permutation(len(guess)) / 256 + 1 / 1024).float(),
+                torch.from_numpy(guessed),
+                NAMES,
+            )
+        )
+    return Index(NAMES, tuple(records)), found
+
+
+def _pycocotools(
+    truth: Index, found: list[Detections], area_range: tuple[float, float], most: int
+) -> tuple[Any, Any]:
+    """(precision, recall) of the reference for one area range and cap."""
+    coco = pytest.importorskip("pycocotools.coco")
+    cocoeval = pytest.importorskip("pycocotools.cocoeval")
+    gt = coco.COCO()
+    gt.dataset = {
+        "info": {},
+        "images": [{"id": i, "width": 800, "height": 800} for i in range(len(truth))],
+        "categories": [{"id": k, "name": name} for k, name in enumerate(NAMES)],
+        "annotations": [],
+    }
+    results = []
+    for i, (record, dets) in enumerate(zip(truth.records, found, strict=True)):
+        for box, label, crowd in zip(
+            record.boxes.astype(float), record.labels.tolist(), record.ignore, strict=True
+        ):
+            x1, y1, x2, y2 = box.tolist()
+            gt.dataset["annotations"].append(
+                {
+                    "id": len(gt.dataset["annotations"]) + 1,
+                    "image_id": i,
+                    "category_id": label,
+                    "bbox": [x1, y1, x2 - x1, y2 - y1],
+                    "area": (x2 - x1) * (y2 - y1),
+                    "iscrowd": int(crowd),
+                }
+            )
+        for (x1, y1, x2, y2), label, value in zip(
+            dets.boxes.tolist(), dets.labels.tolist(), dets.scores.tolist(), strict=True
+        ):
+            box = [x1, y1, x2 - x1, y2 - y1]
+            results.append({"image_id": i, "category_id": label, "bbox": box, "score": value})
+    gt.createIndex()
+    evaluation = cocoeval.COCOeval(gt, gt.loadRes(results), "bbox")
+    evaluation.params.areaRng = [list(area_range)]
+    evaluation.params.areaRngLbl = ["all"]
+    evaluation.params.maxDets = [most]
+    evaluation.evaluate()
+    evaluation.accumulate()
+    return evaluation.eval["precision"], evaluation.eval["recall"]
+
+
+def _mean(values: Any) -> Any:
+    measured = values[values > -1]
+    return pytest.approx(measured.mean(), abs=1e-12) if measured.size else None
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_equals_pycocotools(seed: int) -> None:
+    truth, found = _random(seed)
+    report = score(truth, found)
+    metrics = report.metrics
+    precision, recall = _pycocotools(truth, found, (0, 1e10), 1500)
+    assert metrics["AP"] == _mean(precision)
+    assert metrics["AP50"] == _mean(precision[0])
+    assert metrics["AP75"] == _mean(precision[5])
+    assert metrics["AR"] == _mean(recall)
+    for k, name in enumerate(NAMES):
+        assert report.per_class[name]["AP"] == _mean(precision[:, :, k])
+    for size, sides in SIZE_RANGES_PX.items():
+        precision, recall = _pycocotools(truth, found, closed_area_range(*sides), 1500)
+        assert metrics[f"AP_{size}"] == _mean(precision)
+        assert metrics[f"AR_{size}"] == _mean(recall)
+    ranges = {"small": (0, 32**2), "medium": (32**2, 96**2), "large": (96**2, 1e10)}
+    for size, areas in ranges.items():
+        precision, recall = _pycocotools(truth, found, areas, 100)
+        assert metrics[f"COCO_AP_{size}"] == _mean(precision)
+        assert metrics[f"COCO_AR_{size}"] == _mean(recall)
+    for most in (1, 10, 100):
+        assert metrics[f"COCO_AR_{most}"] == _mean(_pycocotools(truth, found, (0, 1e10), most)[1])

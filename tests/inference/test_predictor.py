@@ -1,0 +1,175 @@
+"""Tiles, padding, batches and the merge lose nothing, invent nothing and move nothing."""
+
+import threading
+import time
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from smalldet.detections import Detections
+from smalldet.imagery import open_scene
+from smalldet.inference import Predictor, reading
+
+
+def assert_same(found: Detections, truth: Detections) -> None:
+    assert len(found) == len(truth)
+    assert torch.equal(found.boxes, truth.boxes)
+    assert torch.equal(found.labels, truth.labels)
+    assert torch.allclose(found.scores, truth.scores, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("width", "height"), [(500, 430), (131, 129), (128, 128), (77, 50), (700, 60), (33, 400)]
+)
+@pytest.mark.parametrize("batch_size", [None, 1, 5])
+def test_tiles_give_the_truth_whatever_the_size(finder, draw_squares, width, height, batch_size):
+    scene, truth = draw_squares(width, height, num=width * height // 4000)
+    predictor = Predictor(finder, overlap_frac=0.4, batch_size=batch_size, device="cpu")
+    assert_same(predictor.predict(scene), truth)
+
+
+def test_every_kind_of_source_gives_the_same(finder, draw_squares, tmp_path):
+    scene, truth = draw_squares(300, 200, 20)
+    Image.fromarray(scene).save(tmp_path / "a.png")
+    predictor = Predictor(finder, overlap_frac=0.4)
+    for source in (tmp_path / "a.png", str(tmp_path / "a.png"), scene, Image.fromarray(scene)):
+        assert_same(predictor.predict(source), truth)
+    with open_scene(scene) as opened:
+        assert_same(predictor.predict(opened), truth)
+        assert_same(predictor.predict(opened), truth)  # and it stays open
+
+
+def test_objects_larger_than_the_overlap_come_out_whole(finder):
+    scene = np.zeros((300, 600, 3), np.uint8)
+    scene[100:180, 90:260] = 255  # wider than a tile: no tile sees it whole
+    found = Predictor(finder, overlap_frac=0.25).predict(scene)
+    assert found.boxes.tolist() == [[90, 100, 260, 180]]
+
+
+def test_close_neighbours_survive_the_merge(finder):
+    scene = np.zeros((256, 256, 3), np.uint8)
+    for x in range(0, 250, 5):
+        for y in range(0, 250, 5):
+            scene[y : y + 3, x : x + 3] = 255
+    assert len(Predictor(finder, overlap_frac=0.25).predict(scene)) == 50 * 50
+
+
+def test_whole_takes_one_tile(finder, draw_squares):
+    scene, truth = draw_squares(500, 430, 50)
+    seen = []
+    predictor = Predictor(finder, whole=True)
+    found = predictor.predict(scene, on_progress=lambda done, total: seen.append((done, total)))
+    assert seen == [(1, 1)]
+    assert_same(found, truth)
+
+
+def test_a_crowded_tile_is_not_capped(finder):
+    scene = np.zeros((256, 256, 3), np.uint8)
+    scene[::2, ::2] = 255  # 16,384 single pixels, 4,096 in each of the tiles that it would make
+    assert len(Predictor(finder, whole=True).predict(scene)) == 4 * 3000
+    assert len(Predictor(finder).predict(scene[:128, :100])) == 3000
+
+
+def test_options_filter(finder, draw_squares):
+    scene, truth = draw_squares(300, 200, 30)
+    cars = Predictor(finder, overlap_frac=0.4, classes=["CAR"]).predict(scene)
+    assert_same(cars, truth[truth.labels == 0])
+    others = Predictor(finder, overlap_frac=0.4, classes=["OtherVehicle"]).predict(scene)
+    assert_same(others, truth[truth.labels == 1])
+    sure = Predictor(finder, overlap_frac=0.4, conf=0.8).predict(scene)
+    assert_same(sure, truth[truth.scores >= 0.8])
+    few = Predictor(finder, overlap_frac=0.4, max_detections=7).predict(scene)
+    assert_same(few, truth[:7])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"classes": ["ship"]}, r"\['ship'\]; it knows \['Car', 'other-vehicle'\]"),
+        ({"conf": 1.5}, "conf"),
+        ({"overlap_frac": 1.0}, "overlap_frac"),
+        ({"tile_px": 0}, "tile_px"),
+        ({"batch_size": 0}, "batch_size"),
+    ],
+)
+def test_wrong_options_are_named(finder, options, message):
+    with pytest.raises(ValueError, match=message):
+        Predictor(finder, **options)
+
+
+def test_boxes_in_the_padding_are_dropped_and_clipped(draw_squares, finder):
+    class Careless(type(finder)):
+        """Also sees one object across the edge of the picture and one in the padding."""
+
+        def predict(self, images, conf=0.05, max_detections=3000):
+            assert images.shape[2:] == (64, 128)
+            boxes = torch.tensor([[90.0, 40, 108, 60], [110, 10, 120, 20], [5, 52, 9, 60]])
+            zeros = torch.zeros(3, dtype=torch.long)
+            return [Detections(boxes, torch.ones(3), zeros, self.class_names)] * len(images)
+
+    found = Predictor(Careless()).predict(np.full((51, 100, 3), 7, np.uint8))
+    assert found.boxes.tolist() == [[90, 40, 100, 51]]
+
+
+def test_tiles_without_data_are_passed_over(finder, draw_squares, tmp_path):
+    scene, truth = draw_squares(600, 100, 15)
+    alpha = np.full((100, 600, 1), 255, np.uint8)
+    alpha[:, 200:] = 0
+    Image.fromarray(np.concatenate((scene, alpha), axis=2)).save(tmp_path / "a.png")
+    batches, progress = [], []
+    predict = finder.predict
+    finder.predict = lambda images, *rest: batches.append(len(images)) or predict(images, *rest)
+    predictor = Predictor(finder, overlap_frac=0.4, batch_size=1)
+    found = predictor.predict(tmp_path / "a.png", on_progress=lambda *p: progress.append(p))
+    num_tiles = progress[-1][1]
+    assert progress[-1] == (num_tiles, num_tiles)
+    assert sum(batches) == 3 < num_tiles
+    inside = truth[truth.boxes[:, 2] <= 200]
+    assert len(inside) > 0
+    assert all(box in found.boxes.tolist() for box in inside.boxes.tolist())
+    assert float(found.boxes[:, 2].max()) <= 200
+
+
+def test_an_empty_scene_gives_nothing(finder):
+    found = Predictor(finder).predict(np.zeros((300, 300), np.uint8))
+    assert len(found) == 0 and found.class_names == finder.class_names
+
+
+def test_bands_must_fit_the_detector(finder):
+    with pytest.raises(ValueError, match="2 bands are read and the detector takes 3"):
+        Predictor(finder).predict(np.zeros((50, 50, 5), np.uint8), bands=(1, 2))
+    swapped = np.zeros((50, 50, 5), np.uint8)
+    swapped[10:20, 10:20, 3:] = 255
+    found = Predictor(finder).predict(swapped, bands=(4, 1, 5))
+    assert found.boxes.tolist() == [[10, 10, 20, 20]]
+
+
+def test_reading_ahead_keeps_order_and_bounds(draw_squares):
+    pixels, _ = draw_squares(640, 64, 10)
+    with open_scene(pixels) as scene:
+        started: list[int] = []
+        lock, read = threading.Lock(), scene.read
+
+        def slow_read(window):
+            with lock:
+                started.append(window[0])
+            time.sleep(0.02 if window[0] % 128 else 0)  # every second tile comes late
+            return read(window)
+
+        scene.read = slow_read
+        windows = [(x, 0, x + 64, 64) for x in range(0, 640, 64)]
+        for row, tile in enumerate(reading.tiles_ahead(scene, windows, num_ahead=3)):
+            assert tile is not None and np.array_equal(
+                tile, np.moveaxis(pixels[:, row * 64 : row * 64 + 64], 2, 0)
+            )
+            assert len(started) <= row + 1 + 3
+
+
+def test_a_failing_read_stops_the_reading(draw_squares):
+    pixels, _ = draw_squares(640, 64, 10)
+    with open_scene(pixels) as scene:
+        windows = [(600, 0, 700, 64), (0, 0, 64, 64)]
+        with pytest.raises(ValueError, match="leaves"):
+            list(reading.tiles_ahead(scene, windows, num_ahead=3))

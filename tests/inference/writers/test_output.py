@@ -1,0 +1,65 @@
+"""Results land where the user said, whole, and never over one another."""
+
+import json
+
+import pytest
+
+from smalldet.inference.writers import WRITERS, check_output, write
+from smalldet.inference.writers.output import is_directory, unique_stems
+
+BOXES = [[10, 20, 30, 60]]
+
+
+@pytest.mark.parametrize("suffix", sorted(WRITERS))
+def test_each_extension_writes_one_file_and_replaces_an_old_one(tmp_path, make_result, suffix):
+    path = tmp_path / "new" / f"a{suffix}"
+    for _ in range(2):
+        assert write(path, [make_result(BOXES, width=200, height=100)]) == [path]
+        assert [file.name for file in path.parent.iterdir()] == [path.name]
+        assert path.stat().st_size > 50
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path, make_result):
+    path = tmp_path / "a.gpkg"
+    path.write_text("old")
+    with pytest.raises(ValueError, match="georeference"):
+        write(path, [make_result(BOXES, crs=None)])
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_directory_gets_files_for_each_picture(tmp_path, make_result):
+    flat = make_result(BOXES, "runs/flat.jpg", None, None, 200, 100)
+    placed = [make_result(BOXES, f"{day}/scene.tif", width=200, height=100) for day in "ab"]
+    written = write(tmp_path / "out", [flat, *placed], crs="source")
+    names = ["flat", "scene", "scene_2"]
+    assert sorted(file.name for file in (tmp_path / "out").iterdir()) == sorted(
+        ["detections.json", *(f"{n}.geojson" for n in names), *(f"{n}.jpg" for n in names)]
+    )
+    assert len(written) == 7
+    assert json.loads((tmp_path / "out/flat.geojson").read_text())["coordinates"] == "pixels"
+    assert "32633" in (tmp_path / "out/scene_2.geojson").read_text()
+    assert len(json.loads((tmp_path / "out/detections.json").read_text())["images"]) == 3
+
+
+def test_stems_never_meet():
+    names = ["a/x.tif", "b/X.jpg", "c/x_2.png", "https://host/x.tif?key=1", "é/ü y.tif", "a:b.tif"]
+    assert unique_stems(names) == ["x", "X_2", "x_2_2", "x_3", "ü y", "a_b"]
+
+
+def test_what_is_a_directory(tmp_path):
+    (tmp_path / "run.v2").mkdir()
+    assert is_directory(tmp_path / "run.v2")
+    assert is_directory("out/") and is_directory("out") and is_directory("out.d/")
+    assert not is_directory("out.json")
+
+
+def test_mistakes_are_found_before_the_work():
+    with pytest.raises(ValueError, match=r"a\.shp: unknown extension; known are \.geojson, \.gpkg"):
+        check_output("a.shp", 1)
+    with pytest.raises(ValueError, match=r"a\.png: one picture cannot show 2; name a directory"):
+        check_output("a.png", 2)
+    with pytest.raises(ValueError, match="crs 'EPSG:99' is unknown"):
+        check_output("a.geojson", 1, "EPSG:99")
+    with pytest.raises(ValueError, match="no results"):
+        write("a.json", [])

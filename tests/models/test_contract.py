@@ -1,0 +1,144 @@
+"""What every family promises, checked on its smallest variant."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from smalldet.detections import Detections
+from smalldet.models.checkpoints.native import load_detector, save_detector, transfer
+from smalldet.models.detector import Detector
+from smalldet.models.families import FAMILIES
+from smalldet.targets import Target
+
+SMALLEST = {"speck": {"size": "n", "backbone": "mobilenetv3_small_050", "width": 32}}
+CLASSES = ("car", "ship", "plane")
+SIDE = 128
+
+
+@pytest.fixture(params=sorted(FAMILIES))
+def detector(request: pytest.FixtureRequest) -> Detector:
+    torch.manual_seed(0)
+    config = FAMILIES[request.param](**SMALLEST[request.param])
+    return config.build(CLASSES, SIDE)
+
+
+def pictures(count: int) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(1)
+    return torch.randint(0, 256, (count, 3, SIDE, SIDE), dtype=torch.uint8, generator=generator)
+
+
+def objects_of_all_sizes() -> Target:
+    """From 3 px to most of the picture, so that every level has something to learn."""
+    sides = torch.tensor([3.0, 6, 12, 24, 48, 96])
+    centres = torch.tensor([[10.0, 10], [40, 12], [90, 20], [30, 60], [80, 80], [64, 64]])
+    boxes = torch.cat([centres - sides[:, None] / 2, centres + sides[:, None] / 2], 1)
+    return Target.of(boxes.clamp(0, SIDE), torch.arange(6) % 3, len(CLASSES))
+
+
+def test_loss_is_finite_and_reaches_every_parameter(detector: Detector) -> None:
+    detector.train()
+    torch.stack(
+        list(detector.loss(pictures(2), [objects_of_all_sizes()] * 2).values())
+    ).sum().backward()
+    for name, parameter in detector.named_parameters():
+        assert parameter.grad is not None, name
+        assert torch.isfinite(parameter.grad).all(), name
+        assert parameter.grad.abs().sum() > 0, f"{name} learns nothing"
+
+
+def test_loss_of_pictures_without_objects_is_finite(detector: Detector) -> None:
+    nothing = Target.of(torch.zeros(0, 4), torch.zeros(0, dtype=torch.long), len(CLASSES))
+    terms = detector.train().loss(pictures(2), [nothing, nothing])
+    assert all(torch.isfinite(term) for term in terms.values())
+
+
+def test_nothing_counts_against_a_class_in_a_region_that_mutes_it(detector: Detector) -> None:
+    """A picture muted for all classes has no class loss, and gets none back through the weights."""
+    muted = Target(
+        torch.zeros(0, 4),
+        torch.zeros(0, dtype=torch.long),
+        torch.tensor([[0.0, 0, SIDE, SIDE]]),
+        torch.ones(1, len(CLASSES), dtype=torch.bool),
+    )
+    terms = detector.eval().loss(pictures(1), [muted])
+    assert sum(term.item() for term in terms.values()) == 0
+    nothing = Target.of(muted.boxes, muted.labels, len(CLASSES))
+    assert sum(term.item() for term in detector.loss(pictures(1), [nothing]).values()) > 0
+
+
+def test_a_batch_is_predicted_like_single_pictures(detector: Detector) -> None:
+    detector.eval()
+    together = detector.predict(pictures(2), conf=0.0, max_detections=50)
+    for i, found in enumerate(together):
+        (alone,) = detector.predict(pictures(2)[i : i + 1], conf=0.0, max_detections=50)
+        torch.testing.assert_close(alone.scores, found.scores, rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(alone.boxes, found.boxes, rtol=1e-3, atol=1e-2)
+
+
+def test_prediction_is_detections_whatever_the_mode(detector: Detector) -> None:
+    for training in (True, False):
+        found = detector.train(training).predict(pictures(1), conf=0.0, max_detections=7)
+        assert isinstance(found[0], Detections)
+        assert found[0].class_names == CLASSES
+        assert 0 < len(found[0]) <= 7
+        assert not found[0].boxes.requires_grad
+        assert (found[0].scores.diff() <= 0).all()
+
+
+def test_bytes_and_floats_are_the_same_picture(detector: Detector) -> None:
+    detector.eval()
+    as_bytes = detector.predict(pictures(1), conf=0.0, max_detections=5)[0]
+    as_floats = detector.predict(pictures(1).float() / 255, conf=0.0, max_detections=5)[0]
+    torch.testing.assert_close(as_bytes.boxes, as_floats.boxes)
+
+
+def test_a_saved_detector_comes_back_the_same(detector: Detector, tmp_path) -> None:
+    config = FAMILIES["speck"](**SMALLEST["speck"])
+    save_detector(tmp_path / "m.safetensors", detector, config)
+    loaded = load_detector(tmp_path / "m.safetensors")
+    assert not loaded.training
+    assert loaded.class_names == CLASSES
+    assert loaded.tile_px == SIDE
+    before = detector.eval().predict(pictures(1), conf=0.0, max_detections=20)[0]
+    after = loaded.predict(pictures(1), conf=0.0, max_detections=20)[0]
+    torch.testing.assert_close(before.boxes, after.boxes)
+    torch.testing.assert_close(before.scores, after.scores)
+
+
+def test_transfer_keeps_the_rows_of_shared_classes(detector: Detector, tmp_path) -> None:
+    """Fine-tuning with other classes must not throw away what both know."""
+    config = FAMILIES["speck"](**SMALLEST["speck"])
+    save_detector(tmp_path / "m.safetensors", detector, config)
+    other = config.build(("drone", "Ship"), SIDE)
+    fresh = transfer(tmp_path / "m.safetensors", other)
+    ours, theirs = other.state_dict(), detector.state_dict()
+    for key in ours:
+        if "class_outputs" in key:
+            assert key in fresh
+            torch.testing.assert_close(ours[key][1], theirs[key][1])
+        else:
+            torch.testing.assert_close(ours[key], theirs[key])
+
+
+def test_a_file_that_is_no_checkpoint_is_refused_by_name(detector: Detector, tmp_path) -> None:
+    garbage = tmp_path / "garbage.safetensors"
+    garbage.write_bytes(b"not weights at all")
+    with pytest.raises(ValueError, match=r"garbage\.safetensors"):
+        load_detector(garbage)
+    foreign = tmp_path / "foreign.safetensors"
+    save_file({"weight": torch.zeros(1)}, foreign)
+    with pytest.raises(ValueError, match="not a smalldet checkpoint"):
+        load_detector(foreign)
+    with pytest.raises(FileNotFoundError, match=r"absent\.safetensors"):
+        load_detector(tmp_path / "absent.safetensors")
+
+
+def test_weights_that_do_not_fit_are_refused(detector: Detector, tmp_path) -> None:
+    config = FAMILIES["speck"](**SMALLEST["speck"])
+    path = tmp_path / "m.safetensors"
+    save_detector(path, detector, config.model_copy(update={"width": 48}))
+    assert load_file(path)
+    with pytest.raises(ValueError, match="do not fit"):
+        load_detector(path)
