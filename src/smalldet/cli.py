@@ -28,7 +28,7 @@ DEFAULT_MODEL = "speck-n-aerial"
 
 app = App(
     name="smalldet",
-    help="Find small objects in large pictures: train on tiles, measure by size, predict any scene.",
+    help="Find small objects in large pictures: train on tiles, measure by size, predict scenes.",
 )
 console = Console()
 stderr = Console(stderr=True)

@@ -12,10 +12,10 @@ from torch import Tensor
 class Target:
     """Truth of one training picture.
 
-    A *mute* region is a part of the picture in which some classes may occur without a label: a crowd
-    box, or the whole area that came from a data set that does not label them. A location inside it
-    gets no negative loss for those classes. Regions, not a flag for the picture, so that the truth
-    survives mosaic.
+    A *mute* region is a part of the picture in which some classes may occur without a label: a
+    crowd box, or the whole area that came from a data set that does not label them. A location
+    inside it gets no negative loss for those classes. Regions, not a flag for the picture, so that
+    the truth survives mosaic.
 
     Args:
         boxes: (N, 4) float32 xyxy pixels.

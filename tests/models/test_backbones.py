@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import pytest
+import timm
 import torch
 
 from smalldet.models.backbones import Backbone
@@ -38,12 +42,13 @@ def test_what_lies_behind_the_coarsest_stride_is_cut() -> None:
 
 def test_frozen_stages_do_not_learn_and_keep_their_norms() -> None:
     backbone = Backbone("tf_efficientnet_lite0", (4, 8), num_frozen_stages=1).train()
-    norms = backbone.net.model.bn1
+    net: Any = backbone.net.model
+    norms = net.bn1
     before = norms.running_mean.clone()
-    sum(f.sum() for f in backbone(torch.rand(2, 3, 64, 64))).backward()
+    torch.stack([f.sum() for f in backbone(torch.rand(2, 3, 64, 64))]).sum().backward()
     torch.testing.assert_close(norms.running_mean, before)
-    assert backbone.net.model.conv_stem.weight.grad is None
-    assert backbone.net.model.blocks[1][0].conv_pw.weight.grad is not None
+    assert net.conv_stem.weight.grad is None
+    assert net.blocks[1][0].conv_pw.weight.grad is not None
 
 
 def test_unknown_names_and_strides_are_refused() -> None:
@@ -53,10 +58,8 @@ def test_unknown_names_and_strides_are_refused() -> None:
         Backbone("resnet18", (4, 64))
 
 
-def test_imagenet_weights_from_a_file_in_either_naming(tmp_path) -> None:
+def test_imagenet_weights_from_a_file_in_either_naming(tmp_path: Path) -> None:
     """timm's own names are taken as they are; another naming by order where all shapes agree."""
-    import timm
-
     model = timm.create_model("mobilenetv3_small_050")
     state = model.state_dict()
     torch.save(state, tmp_path / "timm.pth")

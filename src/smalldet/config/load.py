@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import yaml
 from pydantic import ValidationError
@@ -29,7 +29,7 @@ def load_yaml(path: Path) -> dict[str, Any]:
         raise ValueError(f"{path}: not readable as YAML: {error}") from error
     if not isinstance(content, dict):
         raise ValueError(f"{path}: expected sections with keys, found {type(content).__name__}")
-    return content
+    return cast("dict[str, Any]", content)
 
 
 def override(content: dict[str, Any], assignments: Sequence[str]) -> dict[str, Any]:
@@ -46,9 +46,10 @@ def override(content: dict[str, Any], assignments: Sequence[str]) -> dict[str, A
         *sections, key = path.split(".")
         place = result
         for section in sections:
-            place = place.setdefault(section, {})
-            if not isinstance(place, dict):
+            inner: object = place.setdefault(section, {})
+            if not isinstance(inner, dict):
                 raise ValueError(f"{assignment!r}: {section!r} is a value, not a section")
+            place = cast("dict[str, Any]", inner)
         try:
             place[key] = yaml.safe_load(text)
         except yaml.YAMLError as error:
@@ -78,4 +79,7 @@ def dump(recipe: Frozen) -> str:
 
 
 def _copied(content: dict[str, Any]) -> dict[str, Any]:
-    return {k: _copied(v) if isinstance(v, dict) else v for k, v in content.items()}
+    return {
+        key: _copied(cast("dict[str, Any]", value)) if isinstance(value, dict) else value
+        for key, value in content.items()
+    }

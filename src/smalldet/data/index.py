@@ -73,8 +73,8 @@ class Index:
 
         Classes meet by name whatever the case and punctuation (`OtherVehicle` is `other vehicle`),
         or by `mapping` from a name here to a name of the run. An object whose class the run
-        does not have becomes an ignore region of every class: it is neither trained as an object nor as
-        background.
+        does not have becomes an ignore region of every class: it is trained neither as an
+        object nor as background.
 
         Args:
             class_names: classes of the run.

@@ -121,7 +121,8 @@ def labels_in(
     if mute_difficult:
         trained &= ~record.difficult
     muted = seen & ~trained
-    boxes = (clipped - low) * scale
+    # The product can round to just beyond the tile.
+    boxes = np.clip((clipped - low) * scale, 0, np.array(out_size * 2, dtype=np.float32))
     mute_boxes, mute_classes = boxes[muted], np.eye(num_classes, dtype=bool)[record.labels[muted]]
     if record.unknown:
         extent = np.array([0, 0, record.width, record.height], dtype=np.float32)

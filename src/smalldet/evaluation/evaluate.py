@@ -29,7 +29,7 @@ def evaluate(
     tile_px: int | None = None,
     overlap_frac: float = 0.2,
     whole: bool = False,
-    merge_iou: float = 0.5,
+    merge_iou: float = 0.3,
     across_classes: bool = False,
     device: str = "auto",
     batch_size: int | None = None,

@@ -26,6 +26,8 @@ class Report:
         counts: objects of each size, and of `all`.
         per_class: the same metrics but COCO's, with `counts`, of each class.
         left_out: classes of the `model` and of the `data` that the other side lacks.
+        unjudged: detections a megapixel at `conf` of each class that only the model has: false
+            alarms if the pictures truly hold none.
         conf: score from which precision, recall and false alarms are counted.
         max_detections: the strongest of a picture that counted.
         num_pictures: how many pictures.
@@ -36,6 +38,7 @@ class Report:
     counts: dict[str, int]
     per_class: dict[str, dict[str, Any]]
     left_out: dict[str, tuple[str, ...]]
+    unjudged: dict[str, float]
     conf: float
     max_detections: int
     num_pictures: int
@@ -49,6 +52,9 @@ class Report:
             for side, names in self.left_out.items()
             if names
         ]
+        if self.unjudged:
+            each = ", ".join(f"{name} {value:.2f}" for name, value in self.unjudged.items())
+            notes.append(f"found a megapixel of classes that the data lacks: {each}")
         empty = [name for name, row in self.per_class.items() if row["counts"]["all"] == 0]
         if empty:
             notes.append(f"no object of {', '.join(empty)}: not in the means")
@@ -69,6 +75,7 @@ class Report:
                 for name, (low, high) in SIZE_RANGES_PX.items()
             },
             "per_class": self.per_class,
+            "unjudged_per_megapixel": self.unjudged,
             "left_out": {side: list(names) for side, names in self.left_out.items()},
             "notes": self.notes,
         }

@@ -76,6 +76,7 @@ def score(
             for k, name in enumerate(index.class_names)
         },
         left_out=left_out,
+        unjudged=_unjudged(index, detections, left_out["model"], conf),
         conf=conf,
         max_detections=max_detections,
         num_pictures=len(index),
@@ -112,6 +113,22 @@ def _comparable(
     found = found_rows([match.relabel(d) for d in detections], max_detections)
     left_out = {"model": match.left_out_of_model, "data": match.left_out_of_data}
     return match.truth, found, left_out
+
+
+def _unjudged(
+    index: Index, detections: Sequence[Detections], names: Sequence[str], conf: float
+) -> dict[str, float]:
+    """Detections a megapixel of the model's classes that the data does not label."""
+    area = sum(record.width * record.height for record in index.records) / 1e6
+    if not detections or not area:
+        return {}
+    labels = np.concatenate([d.labels[d.scores >= conf].cpu().numpy() for d in detections])
+    counts = np.bincount(labels, minlength=len(detections[0].class_names))
+    return {
+        name: float(count) / area
+        for name, count in zip(detections[0].class_names, counts.tolist(), strict=True)
+        if name in names
+    }
 
 
 def _precision_recall(

@@ -80,7 +80,7 @@ def ciou(a: Tensor, b: Tensor) -> Tensor:
     return overlap - _centre_penalty(a, b) - alpha * aspect
 
 
-def normalized_wasserstein(a: Tensor, b: Tensor, scale_px: float) -> Tensor:
+def normalized_wasserstein(a: Tensor, b: Tensor, scale_px: float | Tensor) -> Tensor:
     """Similarity of boxes as Gaussians, for objects too small for IoU.
 
     Args:

@@ -1,5 +1,9 @@
 """Pairs of boxes that share an area, found without looking at all N x N of them."""
 
+# torch types some methods only in part:
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false
+
 from __future__ import annotations
 
 from collections.abc import Iterator
@@ -72,7 +76,9 @@ def _cells(boxes: Tensor, rows: Tensor, cell_px: float) -> tuple[Tensor, Tensor,
     x1, y1, x2, y2 = (boxes[rows] / cell_px).floor().long().unbind(1)
     left, top = x1.min(), y1.min()
     width = x2.max() - left + 1
-    keys, owners, corners = [], [], []
+    keys: list[Tensor] = []
+    owners: list[Tensor] = []
+    corners: list[Tensor] = []
     for corner in range(4):
         column, line = x1 + (corner & 1), y1 + (corner >> 1)
         covered = torch.nonzero((column <= x2) & (line <= y2)).flatten()

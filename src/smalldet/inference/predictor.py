@@ -61,7 +61,7 @@ class Predictor:
         classes: Sequence[str] | None = None,
         device: str = "auto",
         batch_size: int | None = None,
-        merge_iou: float = 0.5,
+        merge_iou: float = 0.3,
         across_classes: bool = False,
         whole: bool = False,
         max_detections: int | None = None,

@@ -47,7 +47,7 @@ class SmallObjectAssigner:
 
     Args:
         num_locations: most locations that one object takes.
-        reach_strides: a location is a candidate within the box or this many strides around its centre.
+        reach_strides: a location is a candidate within the box, or this near to its centre.
         field_strides: side of a location's effective receptive field, in strides.
 
     Source: Feng et al. 2021, arXiv 2108.07755 (alignment); Xu et al. 2022, arXiv 2208.08738 (RFLA).

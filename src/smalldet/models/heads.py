@@ -43,15 +43,10 @@ class DecoupledHead(nn.Module):
         self.num_classes = num_classes
         self.class_branches = nn.ModuleList(_branch(width) for _ in strides)
         self.box_branches = nn.ModuleList(_branch(width) for _ in strides)
-        self.class_outputs = nn.ModuleList(nn.Conv2d(width, num_classes, 1) for _ in strides)
-        self.box_outputs = nn.ModuleList(nn.Conv2d(width, 4, 1) for _ in strides)
-        for outputs, bias in (
-            (self.class_outputs, math.log(prior / (1 - prior))),
-            (self.box_outputs, 0),
-        ):
-            for layer in outputs:
-                nn.init.normal_(layer.weight, std=0.01)
-                nn.init.constant_(layer.bias, bias)
+        # every location starts out saying "nothing here" with the prior's certainty
+        rare = math.log(prior / (1 - prior))
+        self.class_outputs = nn.ModuleList(_output(width, num_classes, rare) for _ in strides)
+        self.box_outputs = nn.ModuleList(_output(width, 4, 0.0) for _ in strides)
 
     def forward(self, features: Sequence[Tensor]) -> tuple[Tensor, Tensor, Locations]:
         """Class logits (B, L, C), boxes xyxy (B, L, 4) in pixels, and where they stand."""
@@ -91,6 +86,13 @@ def _branch(width: int) -> nn.Sequential:
     return nn.Sequential(
         conv_norm(width, width, 3, groups=width), conv_norm(width, width, 1), nn.ReLU(inplace=True)
     )
+
+
+def _output(width: int, num_out: int, bias: float) -> nn.Conv2d:
+    layer = nn.Conv2d(width, num_out, 1)
+    nn.init.normal_(layer.weight, std=0.01)
+    nn.init.constant_(layer.bias, bias)  # pyright: ignore[reportArgumentType]
+    return layer
 
 
 def _flat(x: Tensor) -> Tensor:

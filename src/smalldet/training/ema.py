@@ -5,7 +5,8 @@ from __future__ import annotations
 import copy
 
 import torch
-from torch import nn
+
+from smalldet.models.detector import Detector
 
 
 class Ema:
@@ -18,12 +19,13 @@ class Ema:
         decay: of the average after many steps.
     """
 
-    def __init__(self, model: nn.Module, decay: float) -> None:
-        self.model = copy.deepcopy(model).eval().requires_grad_(False)
+    def __init__(self, model: Detector, decay: float) -> None:
+        self.model = copy.deepcopy(model)
+        self.model.eval().requires_grad_(False)
         self.decay = decay
 
     @torch.no_grad()
-    def update(self, model: nn.Module, step: int) -> None:
+    def update(self, model: Detector, step: int) -> None:
         """Move towards `model`; `step` counts updates from 0."""
         decay = min(self.decay, (1 + step) / (10 + step))
         own = self.model.state_dict()

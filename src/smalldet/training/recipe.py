@@ -22,9 +22,7 @@ class SourceConfig(Frozen):
 
     annotations: Path
     images: Path | None = None
-    map: dict[str, str] = Field(
-        default_factory=dict, description="name in the file: class of the run"
-    )
+    map: dict[str, str] = Field(default_factory=dict, description="{name in the file: of the run}")
     absent: tuple[str, ...] = ()
     unknown: tuple[str, ...] = ()
 
@@ -34,54 +32,60 @@ class DataConfig(Frozen):
 
     train: tuple[SourceConfig, ...] = Field(min_length=1)
     val: tuple[SourceConfig, ...] = ()
-    classes: tuple[str, ...] | None = Field(None, description="default: those of the first source")
-    tile_px: int = Field(640, ge=32, multiple_of=32)
-    tiles_per_epoch: int | None = Field(None, ge=1)
-    min_visible_frac: float = Field(0.3, ge=0, le=1)
-    empty_frac: float = Field(0.2, ge=0, le=1)
+    classes: tuple[str, ...] | None = Field(
+        default=None, description="default: those of the first source"
+    )
+    tile_px: int = Field(default=640, ge=32, multiple_of=32)
+    predict_tile_px: int | None = Field(
+        default=None, ge=32, description="of prediction; default tile_px"
+    )
+    tiles_per_epoch: int | None = Field(default=None, ge=1)
+    min_visible_frac: float = Field(default=0.3, ge=0, le=1)
+    empty_frac: float = Field(default=0.2, ge=0, le=1)
     scale_jitter: tuple[float, float] = (0.5, 2.0)
-    mosaic_prob: float = Field(0.5, ge=0, le=1)
+    mosaic_prob: float = Field(default=0.5, ge=0, le=1)
     mosaic_off_frac: float = Field(
-        0.25, ge=0, le=1, description="last part of the run without mosaic"
+        default=0.25, ge=0, le=1, description="end of the run without it"
     )
 
 
 class TrainingConfig(Frozen):
-    """How long and how fast to learn. The run ends after `epochs` or `minutes`, whichever is first."""
+    """How long and how fast to learn. Ends after `epochs` or `minutes`, whichever is first."""
 
-    seed: int = Field(0, ge=0)
-    epochs: int = Field(60, ge=1)
-    minutes: float | None = Field(None, gt=0)
-    batch_size: int = Field(16, ge=1)
-    lr: float = Field(2e-3, gt=0)
-    backbone_lr_factor: float = Field(0.5, gt=0)
-    weight_decay: float = Field(0.05, ge=0)
-    warmup_steps: int = Field(100, ge=0)
-    final_lr_frac: float = Field(0.02, ge=0, le=1)
-    clip_norm: float = Field(10.0, gt=0)
-    ema_decay: float = Field(0.999, ge=0, lt=1)
+    seed: int = Field(default=0, ge=0)
+    epochs: int = Field(default=60, ge=1)
+    minutes: float | None = Field(default=None, gt=0)
+    batch_size: int = Field(default=16, ge=1)
+    lr: float = Field(default=2e-3, gt=0)
+    backbone_lr_factor: float = Field(default=0.5, gt=0)
+    weight_decay: float = Field(default=0.05, ge=0)
+    warmup_steps: int = Field(default=100, ge=0)
+    final_lr_frac: float = Field(default=0.02, ge=0, le=1)
+    clip_norm: float = Field(default=10.0, gt=0)
+    ema_decay: float = Field(default=0.999, ge=0, lt=1)
     precision: Literal["auto", "fp32", "bf16"] = "auto"
-    start: str = Field(
-        "imagenet", description="imagenet, scratch, an embedded name or a checkpoint"
-    )
+    start: str = Field(default="imagenet", description="imagenet, scratch, a model's name or file")
     imagenet_weights: Path | None = None
-    num_workers: int = Field(2, ge=0)
-    eval_every: int = Field(10, ge=1, description="epochs between evaluations on val")
-    eval_pictures: int | None = Field(None, ge=1, description="of val, evenly spread; default all")
+    num_workers: int = Field(default=2, ge=0)
+    eval_every: int = Field(default=10, ge=1, description="epochs between evaluations on val")
+    eval_pictures: int | None = Field(
+        default=None, ge=1, description="of val, evenly spread; default all"
+    )
 
 
 class TrainRecipe(Frozen):
     """Everything that a training run is made from."""
 
     data: DataConfig
-    model: ModelConfig = Field(default_factory=ModelConfig)
-    training: TrainingConfig = Field(default_factory=TrainingConfig)
+    model: ModelConfig = ModelConfig()
+    training: TrainingConfig = TrainingConfig()
 
     @model_validator(mode="after")
     def _fits(self) -> TrainRecipe:
         if self.data.tile_px % max(self.model.strides):
             raise ValueError(
-                f"data.tile_px {self.data.tile_px} is no multiple of stride {max(self.model.strides)}"
+                f"data.tile_px {self.data.tile_px} is no multiple of "
+                f"the model's stride {max(self.model.strides)}"
             )
         return self
 

@@ -9,15 +9,12 @@ from smalldet.data.index import Index, class_key, joined
 from smalldet.training.recipe import SourceConfig
 
 
-def read_sources(
-    sources: Sequence[SourceConfig], classes: Sequence[str] | None, declared: bool = True
-) -> Index:
+def read_sources(sources: Sequence[SourceConfig], classes: Sequence[str] | None) -> Index:
     """Pictures of all sources under the classes of the run.
 
     Args:
         sources: at least one.
         classes: of the run; default those of the first source.
-        declared: refuse a source that lacks a class without saying whether it is absent or unknown.
 
     Raises:
         ValueError: a class that a source lacks is not declared, or a name does not exist.
@@ -26,8 +23,7 @@ def read_sources(
     names = tuple(classes) if classes else indexes[0].class_names
     parts = []
     for source, index in zip(sources, indexes, strict=True):
-        if declared:
-            _check_declared(source, index, names)
+        _check_declared(source, index, names)
         parts.append(index.renamed(names, source.map, source.unknown))
     return joined(parts)
 

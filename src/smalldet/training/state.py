@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -46,7 +45,7 @@ def save_state(
     part = path.with_name(path.name + ".part")
     tensors = {k: v.clone(memory_format=torch.contiguous_format) for k, v in tensors.items()}
     save_file(tensors, part, {"progress": json.dumps(asdict(progress))})
-    os.replace(part, path)
+    part.replace(path)
 
 
 def load_state(

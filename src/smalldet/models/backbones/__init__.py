@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import timm
 import torch
@@ -35,7 +36,7 @@ class Backbone(nn.Module):
             close = timm.list_models(f"*{name.split('_')[0]}*")[:8]
             raise ValueError(f"timm has no backbone {name!r}; names close to it: {close}")
         indices = _indices_at(name, strides)
-        self.net = timm.create_model(
+        self.net: Any = timm.create_model(
             name, features_only=True, feature_cls="getter", out_indices=indices
         )
         self.name = name
@@ -95,7 +96,7 @@ def _leaf_stages(model: nn.Module) -> list[tuple[str, nn.Module]]:
 def _indices_at(name: str, strides: Sequence[int]) -> list[int]:
     """Positions of the last feature at each stride."""
     with torch.device("meta"):
-        net = timm.create_model(name, features_only=True, feature_cls="getter")
+        net: Any = timm.create_model(name, features_only=True, feature_cls="getter")
     reductions = list(net.feature_info.reduction())
     missing = [stride for stride in strides if stride not in reductions]
     if missing:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +39,7 @@ def save_detector(
     state = {k: v.detach().cpu().contiguous() for k, v in detector.state_dict().items()}
     part = path.with_name(path.name + ".part")
     save_file(state, part, metadata)
-    os.replace(part, path)
+    part.replace(path)
 
 
 def read_metadata(path: Path) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -40,19 +41,21 @@ class SpeckConfig(Frozen):
 
     family: Literal["speck"] = "speck"
     size: Literal["n", "s", "m"] = "n"
-    backbone: str | None = Field(None, description="timm name instead of the size's own")
-    width: int | None = Field(None, ge=16, description="channels of neck and head")
+    backbone: str | None = Field(default=None, description="timm name instead of the size's own")
+    width: int | None = Field(default=None, ge=16, description="channels of neck and head")
     strides: tuple[int, ...] = (4, 8, 16)
-    num_frozen_stages: int = Field(0, ge=0, description="backbone stages that do not learn")
-    num_locations: int = Field(9, ge=1, description="most locations that learn one object")
-    nwd_share: float = Field(0.5, ge=0, le=1, description="NWD's share for objects up to 8 px")
-    box_weight: float = Field(2.0, gt=0)
-    nms_iou: float = Field(0.6, gt=0, le=1)
+    num_frozen_stages: int = Field(default=0, ge=0, description="backbone stages that do not learn")
+    num_locations: int = Field(default=9, ge=1, description="most locations that learn one object")
+    nwd_share: float = Field(
+        default=0.5, ge=0, le=1, description="NWD's share for objects up to 8 px"
+    )
+    box_weight: float = Field(default=2.0, gt=0)
+    nms_iou: float = Field(default=0.6, gt=0, le=1)
 
     @field_validator("strides")
     @classmethod
     def _doubling(cls, strides: tuple[int, ...]) -> tuple[int, ...]:
-        if len(strides) < 2 or any(b != 2 * a for a, b in zip(strides, strides[1:], strict=False)):
+        if len(strides) < 2 or any(b != 2 * a for a, b in pairwise(strides)):
             raise ValueError("strides must double from level to level, e.g. [4, 8, 16]")
         if strides[0] < 2 or strides[-1] > 32:
             raise ValueError("strides lie between 2 and 32")
@@ -92,6 +95,8 @@ class Speck(Detector):
     """
 
     in_channels = 3
+    mean: Tensor
+    std: Tensor
 
     def __init__(
         self,

@@ -1,0 +1,126 @@
+"""Oriented boxes: the one form they have, corners, and what encloses them.
+
+An oriented box is five numbers in the last dimension, (cx, cy, w, h, angle): centre and sides in
+pixels, w >= h >= 0, and the angle of the longer side in radians, clockwise on the screen (y points
+down), in [-pi/2, pi/2). A square has its angle in [-pi/4, pi/4). Any other (w, h, angle) describes
+a rectangle too, and every function takes it; `canonical` gives the one form.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from smalldet.geometry.polygons import in_float64
+
+
+def canonical(rboxes: Tensor) -> Tensor:
+    """The same rectangles in the one form: w >= h, angle in [-pi/2, pi/2). (..., 5) to (..., 5)."""
+    cx, cy, w, h, angle = rboxes.unbind(-1)
+    upright = w < h
+    angle = angle + upright * (math.pi / 2)
+    angle = torch.where(w == h, _wrapped(angle, math.pi / 2), _wrapped(angle, math.pi))
+    return torch.stack((cx, cy, torch.maximum(w, h), torch.minimum(w, h), angle), dim=-1)
+
+
+def rboxes_to_quads(rboxes: Tensor) -> Tensor:
+    """Corners of oriented boxes, (..., 5) to (..., 4, 2).
+
+    They go clockwise on the screen from the corner that is top left where the angle is 0.
+    """
+    along, across = _half_sides(rboxes)
+    centre = rboxes[..., :2]
+    corners = (-along - across, along - across, along + across, across - along)
+    return torch.stack([centre + corner for corner in corners], dim=-2)
+
+
+def quads_to_rboxes(quads: Tensor) -> Tensor:
+    """Oriented boxes round quads, (..., 4, 2) to (..., 5), canonical; a rectangle's is itself."""
+    return min_area_rectangle(quads)
+
+
+def min_area_rectangle(points: Tensor) -> Tensor:
+    """The smallest oriented box that holds all points of each set.
+
+    One of its sides lies along an edge of the convex hull (Freeman and Shapira 1975), and every
+    such edge joins two of the points, so the directions of all pairs are tried: for sets of up to a
+    few dozen points. Among equally small ones the first in the order of the points is taken.
+
+    Args:
+        points: (..., K, 2), K >= 1. Sets of unlike size are filled up by repeating a point.
+
+    Returns:
+        (..., 5) canonical oriented boxes, in the type of `points`.
+    """
+    num_points = points.shape[-2]
+    if num_points == 0:
+        raise ValueError("no rectangle encloses no points: points must be (..., K, 2) with K >= 1")
+    exact = in_float64(points)
+    origin = exact[..., :1, :]
+    placed = exact - origin
+    axis = _directions(placed)
+    along = _dots(axis, placed)
+    across = _dots(_turned(axis), placed)
+    low = torch.stack((along.amin(-1), across.amin(-1)), dim=-1)
+    high = torch.stack((along.amax(-1), across.amax(-1)), dim=-1)
+    best = (high - low).prod(dim=-1, keepdim=True).argmin(dim=-2, keepdim=True)
+    best = best.expand(*best.shape[:-1], 2)
+    low, high, axis = (t.gather(-2, best).squeeze(-2) for t in (low, high, axis))
+    middle = (low + high) / 2
+    centre = origin[..., 0, :] + middle[..., :1] * axis + middle[..., 1:] * _turned(axis)
+    angle = torch.atan2(axis[..., 1:], axis[..., :1])
+    return canonical(torch.cat((centre, high - low, angle), dim=-1).to(points))
+
+
+def enclosing_boxes(rboxes: Tensor) -> Tensor:
+    """The axis-aligned boxes round oriented ones, (..., 5) to (..., 4) xyxy."""
+    along, across = _half_sides(rboxes)
+    reach = along.abs() + across.abs()
+    return torch.cat((rboxes[..., :2] - reach, rboxes[..., :2] + reach), dim=-1)
+
+
+def rbox_areas(rboxes: Tensor) -> Tensor:
+    """Area of each oriented box, (..., 5) to (...); zero where a side is not positive."""
+    sides = rboxes[..., 2:4].clamp(min=0)
+    return sides[..., 0] * sides[..., 1]
+
+
+def _wrapped(angle: Tensor, period: float) -> Tensor:
+    """Angles in [-period/2, period/2)."""
+    wrapped = angle - torch.floor(angle / period + 0.5) * period
+    # Rounding can leave the range by a hair, on either side; both ends are the same direction.
+    outside = (wrapped < -period / 2) | (wrapped >= period / 2)
+    return torch.where(outside, -period / 2, wrapped)
+
+
+def _half_sides(rboxes: Tensor) -> tuple[Tensor, Tensor]:
+    """Vectors (..., 2) from the centre to the middle of a side, along w and along h."""
+    angle = rboxes[..., 4]
+    axis = torch.stack((angle.cos(), angle.sin()), dim=-1)
+    return rboxes[..., 2:3] / 2 * axis, rboxes[..., 3:4] / 2 * _turned(axis)
+
+
+def _turned(vectors: Tensor) -> Tensor:
+    """Vectors turned by 90 degrees, clockwise on the screen."""
+    return torch.stack((-vectors[..., 1], vectors[..., 0]), dim=-1)
+
+
+def _directions(points: Tensor) -> Tensor:
+    """Unit vectors (..., P, 2) from each point to each later one; rightward where they coincide."""
+    num_points = points.shape[-2]
+    # A single point is paired with itself.
+    first, second = torch.triu_indices(
+        num_points, num_points, offset=min(1, num_points - 1), device=points.device
+    )
+    apart = points[..., second, :] - points[..., first, :]
+    length = torch.hypot(apart[..., :1], apart[..., 1:])
+    rightward = torch.tensor((1.0, 0.0), dtype=points.dtype, device=points.device)
+    return torch.where(length > 0, apart / torch.where(length > 0, length, 1), rightward)
+
+
+def _dots(directions: Tensor, points: Tensor) -> Tensor:
+    """(..., P, 2) and (..., K, 2) to (..., P, K)."""
+    x, y = (directions[..., :, None, i] * points[..., None, :, i] for i in (0, 1))
+    return x + y
