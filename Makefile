@@ -40,7 +40,7 @@ bench: $(VENV)/.run
 	for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
 
 constraints: $(VENV)/.dev
-	$(BIN)/uv pip compile pyproject.toml --group dev --universal --python-version 3.11 \
+	$(BIN)/uv pip compile pyproject.toml --group dev --all-extras --universal --python-version 3.11 \
 		--no-header --no-annotate --upgrade --quiet --output-file constraints.txt
 
 clean:

@@ -19,8 +19,7 @@ from smalldet.geometry.polygons import in_float64
 def canonical(rboxes: Tensor) -> Tensor:
     """The same rectangles in the one form: w >= h, angle in [-pi/2, pi/2). (..., 5) to (..., 5)."""
     cx, cy, w, h, angle = rboxes.unbind(-1)
-    upright = w < h
-    angle = angle + upright * (math.pi / 2)
+    angle = torch.where(w < h, angle + math.pi / 2, angle)
     angle = torch.where(w == h, _wrapped(angle, math.pi / 2), _wrapped(angle, math.pi))
     return torch.stack((cx, cy, torch.maximum(w, h), torch.minimum(w, h), angle), dim=-1)
 
@@ -88,11 +87,15 @@ def rbox_areas(rboxes: Tensor) -> Tensor:
 
 
 def _wrapped(angle: Tensor, period: float) -> Tensor:
-    """Angles in [-period/2, period/2)."""
+    """Angles in [-period/2, period/2); those that lie there stay as they are."""
     wrapped = angle - torch.floor(angle / period + 0.5) * period
     # Rounding can leave the range by a hair, on either side; both ends are the same direction.
-    outside = (wrapped < -period / 2) | (wrapped >= period / 2)
-    return torch.where(outside, -period / 2, wrapped)
+    wrapped = torch.where(_within(wrapped, period / 2), wrapped, -period / 2)
+    return torch.where(_within(angle, period / 2), angle, wrapped)
+
+
+def _within(angle: Tensor, limit: float) -> Tensor:
+    return (angle >= -limit) & (angle < limit)
 
 
 def _half_sides(rboxes: Tensor) -> tuple[Tensor, Tensor]:

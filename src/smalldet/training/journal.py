@@ -26,17 +26,16 @@ class Journal:
         versions |= {"python": platform.python_version(), "device": device}
         versions |= {"seed": str(recipe.training.seed)}
         (folder / "versions.json").write_text(json.dumps(versions, indent=1), encoding="utf-8")
-        self._lines = (folder / "log.jsonl").open("a", encoding="utf-8")
+        self._lines = folder / "log.jsonl"
         self._curves = SummaryWriter(str(folder / "tensorboard"))
 
     def write(self, group: str, step: int, values: Mapping[str, float | None]) -> None:
         """One line and a point on each curve; None is left out of the curves."""
-        self._lines.write(json.dumps({"group": group, "step": step, **values}) + "\n")
-        self._lines.flush()
+        with self._lines.open("a", encoding="utf-8") as lines:
+            lines.write(json.dumps({"group": group, "step": step, **values}) + "\n")
         for name, value in values.items():
             if value is not None:
                 self._curves.add_scalar(f"{group}/{name}", value, step)
 
     def close(self) -> None:
-        self._lines.close()
         self._curves.close()

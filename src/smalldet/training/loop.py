@@ -67,13 +67,17 @@ def train(
         raise FileExistsError(f"{out}: holds a run already; give --resume or another --out")
     run = Run(recipe, out, resume=resume, device=device, on_progress=on_progress)
     report: Report | None = None
-    while run.share_done() < 1:
-        run.train_epoch()
-        finished = run.share_done() >= 1
-        if run.val is not None and (finished or run.progress.epoch % run.config.eval_every == 0):
-            report = run.evaluate(run.val)
-        run.save()
-    run.journal.close()
+    try:
+        while run.share_done() < 1:
+            run.train_epoch()
+            finished = run.share_done() >= 1
+            if run.val is not None and (
+                finished or run.progress.epoch % run.config.eval_every == 0
+            ):
+                report = run.evaluate(run.val)
+            run.save()
+    finally:
+        run.journal.close()
     if report is not None:
         report.write(out / "metrics.json")
     return report

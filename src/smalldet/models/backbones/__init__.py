@@ -8,6 +8,7 @@ from typing import Any
 
 import timm
 import torch
+from timm.data.constants import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
 from torch import Tensor, nn
 
 from smalldet.models.backbones.imagenet import imagenet_state
@@ -28,6 +29,7 @@ class Backbone(nn.Module):
     Attributes:
         strides: as asked for.
         channels: channels at each stride.
+        mean, std: of the pictures, 0..1, that its ImageNet weights were trained on.
     """
 
     def __init__(self, name: str, strides: Sequence[int], num_frozen_stages: int = 0) -> None:
@@ -42,6 +44,9 @@ class Backbone(nn.Module):
         self.name = name
         self.strides = tuple(strides)
         self.channels: tuple[int, ...] = tuple(self.net.feature_info.channels())
+        pretrained = timm.get_pretrained_cfg(name)
+        self.mean: tuple[float, ...] = pretrained.mean if pretrained else IMAGENET_DEFAULT_MEAN
+        self.std: tuple[float, ...] = pretrained.std if pretrained else IMAGENET_DEFAULT_STD
         self.num_frozen_stages = num_frozen_stages
         for module in self._frozen():
             module.requires_grad_(False)

@@ -123,8 +123,8 @@ class Speck(Detector):
         self.neck = PathAggregation(self.backbone.channels, width)
         self.head = DecoupledHead(width, len(self.class_names), strides)
         self.assigner = SmallObjectAssigner(num_locations)
-        self.register_buffer("mean", torch.tensor([0.485, 0.456, 0.406]).view(1, 3, 1, 1))
-        self.register_buffer("std", torch.tensor([0.229, 0.224, 0.225]).view(1, 3, 1, 1))
+        self.register_buffer("mean", torch.tensor(self.backbone.mean).view(1, 3, 1, 1))
+        self.register_buffer("std", torch.tensor(self.backbone.std).view(1, 3, 1, 1))
         for module in self.modules():
             if isinstance(module, nn.BatchNorm2d):
                 module.momentum = 0.03
