@@ -34,7 +34,7 @@ lint: $(VENV)/.dev
 	$(BIN)/lint-imports
 
 parity: $(VENV)/.dev
-	$(BIN)/pytest -m parity
+	$(BIN)/pytest -m 'parity or slow'
 
 bench: $(VENV)/.run
 	for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done

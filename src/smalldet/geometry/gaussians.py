@@ -93,7 +93,7 @@ def distance_loss(distance: Tensor, tau: float = 1.0) -> Tensor:
 
     Args:
         distance: (...), from `gaussian_wasserstein` or `kullback_leibler`.
-        tau: at least 1; larger values ask less for the last bit.
+        tau: at least 1; the loss of a perfect box is 1 - 1 / tau.
 
     Source: Yang et al. 2021, arXiv 2101.11952, and 2106.01883.
     """
