@@ -35,6 +35,7 @@ stderr = Console(stderr=True)
 
 Model = Annotated[str, Parameter(help="Embedded model by name, or a checkpoint file.")]
 Device = Annotated[str, Parameter(help="auto, cpu, cuda, cuda:1, mps.")]
+Conf = Annotated[float | None, Parameter(help="Least score; default: the model's own.")]
 TilePx = Annotated[
     int | None, Parameter(name="--tile", help="Side of a tile in px; default: the model's own.")
 ]
@@ -84,7 +85,10 @@ def evaluate(
     tile_px: TilePx = None,
     overlap_frac: Overlap = 0.2,
     whole: Annotated[bool, Parameter(help="Each picture as one tile.", negative="")] = False,
-    conf: Annotated[float, Parameter(help="Score for precision, recall, false alarms.")] = 0.25,
+    conf: Annotated[
+        float | None,
+        Parameter(help="For precision, recall, false alarms; default: the model's."),
+    ] = None,
     device: Device = "auto",
 ) -> None:
     """Measure a model on labelled pictures, by object size."""
@@ -117,7 +121,7 @@ def predict(
         str, Parameter(help=".geojson .gpkg .json .csv .png .jpg, or a folder for all of them.")
     ],
     model: Model = DEFAULT_MODEL,
-    conf: Annotated[float, Parameter(help="Least score.")] = 0.25,
+    conf: Conf = None,
     classes: Annotated[
         tuple[str, ...], Parameter(help="Only these.", consume_multiple=True, negative="")
     ] = (),
@@ -169,7 +173,7 @@ def demo(
         str | None, Parameter(help="Your own picture instead of the drawn scene.")
     ] = None,
     model: Model = DEFAULT_MODEL,
-    conf: float = 0.25,
+    conf: Conf = None,
     device: Device = "auto",
 ) -> None:
     """Draw a large georeferenced scene, find its small objects, and compare with the truth."""

@@ -226,3 +226,37 @@ def test_order_of_detections_changes_nothing(
     )
     shuffled = found[torch.tensor(order)]
     assert score(truth, [found]).as_dict() == score(truth, [shuffled]).as_dict()
+
+
+def test_the_best_confidence_is_where_false_alarms_begin() -> None:
+    """Hits at 0.9 and 0.6, a false alarm at 0.4: F1 is highest with both hits and nothing else."""
+    truth = np.array([[10, 10, 20, 20], [40, 40, 50, 50], [70, 70, 80, 80]], dtype=np.float32)
+    record = ImageRecord(
+        Path("a.png"),
+        100,
+        100,
+        truth,
+        np.zeros(3, np.int64),
+        np.zeros(3, bool),
+        np.zeros(3, bool),
+        1,
+    )
+    boxes = torch.tensor([[10.0, 10, 20, 20], [40, 40, 50, 50], [0, 90, 9, 99], [0, 0, 5, 5]])
+    scores = torch.tensor([0.9, 0.6, 0.4, 0.3])
+    found = Detections(boxes, scores, torch.zeros(4, dtype=torch.long), ("car",))
+    report = score(Index(("car",), (record,)), [found])
+    assert report.metrics["best_conf"] == pytest.approx(0.6)
+    assert report.metrics["best_F1"] == pytest.approx(2 * 2 / (2 + 3))
+
+
+def test_what_only_the_model_knows_is_counted_for_the_area() -> None:
+    record = ImageRecord(
+        Path("a.png"), 1000, 500, np.array([[10, 10, 20, 20]], dtype=np.float32),
+        np.zeros(1, np.int64), np.zeros(1, bool), np.zeros(1, bool), 1,
+    )  # fmt: skip
+    boxes = torch.tensor([[10.0, 10, 20, 20], [40, 40, 50, 50], [70, 70, 80, 80]])
+    found = Detections(
+        boxes, torch.tensor([0.9, 0.8, 0.1]), torch.tensor([0, 1, 1]), ("car", "bus")
+    )
+    report = score(Index(("car",), (record,)), [found], conf=0.25)
+    assert report.unjudged == {"bus": pytest.approx(1 / 0.5)}

@@ -46,7 +46,7 @@ def run_demo(
     *,
     source: Path | str | None = None,
     detector: Detector | None = None,
-    conf: float = 0.25,
+    conf: float | None = None,
     device: str = "auto",
     width: int = 6400,
     height: int = 4480,
@@ -62,7 +62,7 @@ def run_demo(
         out_dir: folder for the files; made where there is none.
         source: a picture of one's own instead of a drawn scene.
         detector: any detector; the embedded aerial one if None.
-        conf: least score.
+        conf: least score; the detector's own if None.
         device: as in `Predictor`.
         width, height, seed: of the drawn scene.
         console: where to print.
@@ -88,7 +88,7 @@ def run_demo(
     written += write(out / "detections.geojson", [result])
     poster.save(out / "detections.jpg", quality=92)
     written.append(out / "detections.jpg")
-    tallies = None if truth is None else tally(truth, result.detections, conf)
+    tallies = None if truth is None else tally(truth, result.detections, predictor.conf)
     run = DemoRun(result, tallies, seconds, written)
     _say(console, run, truth, str(predictor.device))
     return run

@@ -33,7 +33,7 @@ def evaluate(
     across_classes: bool = False,
     device: str = "auto",
     batch_size: int | None = None,
-    conf: float = 0.25,
+    conf: float | None = None,
     max_detections: int = 1500,
     mapping: Mapping[str, str] | None = None,
     out: Path | str | None = None,
@@ -46,7 +46,8 @@ def evaluate(
         truth: labelled pictures.
         tile_px, overlap_frac, whole, merge_iou, across_classes, device, batch_size: as in
             `Predictor`.
-        conf: score from which precision, recall and false alarms are counted.
+        conf: score from which precision, recall and false alarms are counted; the detector's own
+            if None.
         max_detections: the strongest of a picture that count.
         mapping: {model class: data class}; see `match_classes`.
         out: folder for `metrics.json`, `detections.json` (COCO results) and the worst pictures.
@@ -56,6 +57,7 @@ def evaluate(
         ValueError: no class in common.
     """
     # First of all: a wrong map must not show after an hour of prediction.
+    conf = detector.conf if conf is None else conf
     classes = match_classes(truth, detector.class_names, mapping)
     predictor = Predictor(
         detector,

@@ -65,5 +65,25 @@ def match_boxes(index: Index, truth: Rows, found: Rows, iou_threshold: float = 0
     return Matches(truth, found, matched & ~excused, ~matched & ~excused, reached & ~truth.ignore)
 
 
+def best_threshold(matches: Matches) -> tuple[float | None, float | None]:
+    """The highest F1 over all classes, and the confidence at which it is reached.
+
+    Objects go to detections strongest first, so what a higher confidence would count is a prefix of
+    what was matched. None where there is no object or no hit.
+
+    Args:
+        matches: of detections down to a low score.
+    """
+    judged = matches.hit | matches.false_alarm
+    num_objects = int((~matches.truth.ignore).sum())
+    order = np.argsort(-matches.found.scores[judged], kind="stable")
+    hits = matches.hit[judged][order].cumsum()
+    if not num_objects or not hits.size or not hits[-1]:
+        return None, None
+    f1 = 2 * hits / (np.arange(1, len(hits) + 1) + num_objects)
+    best = int(f1.argmax())
+    return float(f1[best]), float(matches.found.scores[judged][order][best])
+
+
 def _column(lists: Iterable[Iterable[int]]) -> NDArray[np.int64]:
     return np.fromiter(chain.from_iterable(lists), dtype=np.int64)

@@ -22,7 +22,8 @@ class Report:
     Args:
         metrics: `AP`, `AP50`, `AP75`, `AR`; `AP_<size>`, `AP50_<size>`, `AR_<size>` for the sizes
             of `SIZE_RANGES_PX`; COCO's own as `COCO_...`; and at `conf`: `precision`, `recall`,
-            `false_alarms`, `false_alarms_per_megapixel`.
+            `false_alarms`, `false_alarms_per_megapixel`; `best_F1` over all classes and the
+            `best_conf` that reaches it.
         counts: objects of each size, and of `all`.
         per_class: the same metrics but COCO's, with `counts`, of each class.
         left_out: classes of the `model` and of the `data` that the other side lacks.
@@ -95,6 +96,7 @@ class Report:
             )
             + f", AR {_cell(coco['COCO_AR_100'])}"
         )
+        yield Text(f"best F1 {_cell(coco['best_F1'])} at conf {_cell(coco['best_conf'])}")
         for note in self.notes:
             yield Text(note)
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from smalldet.data.index import Index
 from smalldet.detections import Detections
 from smalldet.evaluation.classes import match_classes
-from smalldet.evaluation.matching import Matches, match_boxes
+from smalldet.evaluation.matching import Matches, best_threshold, match_boxes
 from smalldet.evaluation.report import Report
 from smalldet.evaluation.rows import Rows, coco_pair, found_rows, truth_rows
 from smalldet.evaluation.sizes import (
@@ -60,11 +60,14 @@ def score(
     precision, recall = _precision_recall(index, objects, found, max_detections)
     everything = np.arange(len(index.class_names))
     matches = match_boxes(index, objects, found.at_least(conf))
+    best_f1, best_conf = best_threshold(match_boxes(index, objects, found))
     return Report(
         metrics={
             **_by_size(precision, recall, everything),
             **_coco(precision, recall),
             **_at_conf(index, matches, everything),
+            "best_F1": best_f1,
+            "best_conf": best_conf,
         },
         counts=counts_by_size(objects.areas[~objects.ignore]),
         per_class={

@@ -38,7 +38,7 @@ class Predictor:
         detector: finds objects in tiles.
         tile_px: side of a tile; the side that the detector was trained on if None.
         overlap_frac: least overlap of neighbouring tiles as a fraction of their side.
-        conf: least score.
+        conf: least score; the detector's own if None.
         classes: names of the classes to keep, whatever their case and punctuation; all if None.
         device: "auto" takes CUDA, then Apple's MPS, then the CPU.
         batch_size: tiles at a time; None suits it to the device.
@@ -57,7 +57,7 @@ class Predictor:
         *,
         tile_px: int | None = None,
         overlap_frac: float = 0.2,
-        conf: float = 0.25,
+        conf: float | None = None,
         classes: Sequence[str] | None = None,
         device: str = "auto",
         batch_size: int | None = None,
@@ -70,7 +70,8 @@ class Predictor:
         for name, value, least in (("tile_px", self.tile_px, 1), ("batch_size", batch_size, 1)):
             if value is not None and value < least:
                 raise ValueError(f"{name} must be at least {least}, not {value}")
-        for name, value in (("conf", conf), ("merge_iou", merge_iou)):
+        self.conf = detector.conf if conf is None else conf
+        for name, value in (("conf", self.conf), ("merge_iou", merge_iou)):
             if not 0 <= value <= 1:
                 raise ValueError(f"{name} must be in 0..1, not {value}")
         if not 0 <= overlap_frac < 1:
@@ -80,7 +81,7 @@ class Predictor:
         self.precision = choose_precision("auto", self.device)
         if self.device.type == "cpu":
             keep_freed_memory()
-        self.overlap_frac, self.conf, self.batch_size = overlap_frac, conf, batch_size
+        self.overlap_frac, self.batch_size = overlap_frac, batch_size
         self.merge_iou, self.across_classes, self.whole = merge_iou, across_classes, whole
         self.max_detections = max_detections
         self._wanted = None if classes is None else _wanted(classes, detector.class_names)

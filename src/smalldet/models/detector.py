@@ -21,13 +21,15 @@ class Detector(nn.Module, ABC):
         class_names: what labels point into.
         in_channels: bands of a picture.
         stride: what sides must be multiples of.
-        tile_px: side of the tiles it was trained on.
+        tile_px: side of the tiles that it predicts on unless told.
+        conf: score over which its detections count unless told.
     """
 
     class_names: tuple[str, ...]
     in_channels: int
     stride: int
     tile_px: int
+    conf: float = 0.25
 
     @abstractmethod
     def loss(self, images: Tensor, targets: list[Target]) -> dict[str, Tensor]:

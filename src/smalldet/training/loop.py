@@ -30,6 +30,7 @@ from smalldet.training.state import Progress, load_state, save_state
 SAVE_EVERY_S = 300.0
 LOG_EVERY_STEPS = 20
 NUM_DRAWN_BATCHES = 2
+LOGGED_METRICS = ("AP", "AP50", "AP75", "AR", "best_F1", "best_conf")
 
 OnProgress = Callable[[float, str], None]
 
@@ -189,11 +190,15 @@ class Run:
         return {**values, "loss": loss.item(), "norm": norm.item(), "lr": self.config.lr * factor}
 
     def evaluate(self, val: Index) -> Report:
-        """Measure the averaged weights on `val`, and keep them if they are the best so far."""
+        """Measure the averaged weights on `val`, and keep them if they are the best so far.
+
+        The confidence of the best F1 there becomes the model's own.
+        """
         self.on_progress(self.share_done(), "evaluating")
         report = evaluate(self.ema.model, val, device=str(self.device))
-        metrics = {k: v for k, v in report.metrics.items() if k in ("AP", "AP50", "AP75", "recall")}
+        metrics = {k: v for k, v in report.metrics.items() if k in LOGGED_METRICS}
         self.journal.write("val", self.progress.step, metrics)
+        self.ema.model.conf = report.metrics["best_conf"] or Detector.conf
         ap = report.metrics["AP"] or 0.0
         if ap > self.progress.best_ap:
             self.progress.best_ap = ap

@@ -21,7 +21,7 @@ FORMAT = "smalldet-1"
 def save_detector(
     path: Path, detector: Detector, config: ModelConfig, about: dict[str, Any] | None = None
 ) -> None:
-    """Write weights, schema, classes and tile side, atomically.
+    """Write weights, schema, classes, tile side and confidence, atomically.
 
     Args:
         path: `.safetensors` file.
@@ -34,6 +34,7 @@ def save_detector(
         "model": config.model_dump_json(),
         "class_names": json.dumps(detector.class_names),
         "tile_px": str(detector.tile_px),
+        "conf": str(detector.conf),
         "about": json.dumps(about or {}),
     }
     state = {k: v.detach().cpu().contiguous() for k, v in detector.state_dict().items()}
@@ -43,7 +44,7 @@ def save_detector(
 
 
 def read_metadata(path: Path) -> dict[str, Any]:
-    """What a checkpoint says of itself: `model`, `class_names`, `tile_px`, `about`.
+    """What a checkpoint says of itself: `model`, `class_names`, `tile_px`, `conf`, `about`.
 
     Raises:
         FileNotFoundError: no such file.
@@ -62,6 +63,7 @@ def read_metadata(path: Path) -> dict[str, Any]:
         "model": json.loads(metadata["model"]),
         "class_names": json.loads(metadata["class_names"]),
         "tile_px": int(metadata["tile_px"]),
+        "conf": float(metadata.get("conf", Detector.conf)),
         "about": json.loads(metadata["about"]),
     }
 
@@ -81,6 +83,7 @@ def load_detector(path: Path) -> Detector:
         detector.load_state_dict(read_state(path))
     except RuntimeError as error:
         raise ValueError(f"{path}: weights do not fit the model that it names: {error}") from error
+    detector.conf = metadata["conf"]
     return detector.float().eval()
 
 

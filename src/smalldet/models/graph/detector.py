@@ -1,0 +1,120 @@
+"""DarknetYolo: a YOLOv3 or YOLOv4 that a Darknet cfg describes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from smalldet.detections import Detections
+from smalldet.geometry.boxes import clip_boxes
+from smalldet.geometry.suppression import nms
+from smalldet.models.detector import Detector, as_float
+from smalldet.models.graph.layers import ConvolutionLayer
+from smalldet.models.graph.net import GraphNet
+from smalldet.models.graph.shapes import Graph
+from smalldet.models.graph.yolo_head import Grid, Places, decode, grid_of
+from smalldet.targets import Target
+
+# How often a place holds an object, to start objectness with (arXiv 1708.02002, section 4.1).
+OBJECT_PRIOR = 0.01
+
+
+class DarknetYolo(Detector):
+    """A graph with `Yolo` outputs.
+
+    Args:
+        graph: of a cfg (`read_cfg`, `lower_cfg`).
+        class_names: as many as the outputs have classes, in the order of the weights.
+        tile_px: side of training tiles; default: the longer side that the cfg states.
+        nms_iou: two boxes of a class and tile above it are one object.
+
+    Raises:
+        ValueError: the graph has no output, or its classes are not as many as the names.
+    """
+
+    def __init__(
+        self,
+        graph: Graph,
+        class_names: Sequence[str],
+        *,
+        tile_px: int | None = None,
+        nms_iou: float = 0.45,
+    ) -> None:
+        super().__init__()
+        if not graph.outputs:
+            raise ValueError("the network has no [yolo] layer: it cannot detect")
+        for output in graph.outputs:
+            if output.num_classes != len(class_names):
+                raise ValueError(
+                    f"the network has {output.num_classes} classes, "
+                    f"but {len(class_names)} class names were given"
+                )
+        self.class_names = tuple(class_names)
+        self.in_channels = graph.in_channels
+        self.stride = max(shape.stride for shape in graph.shapes)
+        self.tile_px = tile_px or max(graph.width_px, graph.height_px)
+        self.nms_iou = nms_iou
+        self.outputs = graph.outputs
+        self.net = GraphNet(graph)
+        self._start_rare()
+
+    def raw(self, images: Tensor) -> list[Tensor]:
+        """What each output gives, (B, A * (5 + C), H, W), in the order of the cfg."""
+        return self.net(as_float(images))
+
+    def places(self, images: Tensor) -> list[tuple[Grid, Places]]:
+        """Decoded places of each output."""
+        height, width = images.shape[-2:]
+        found: list[tuple[Grid, Places]] = []
+        for layer, raw in zip(self.outputs, self.raw(images), strict=True):
+            grid = grid_of(layer, raw, width, height)
+            found.append((grid, decode(layer, raw, grid)))
+        return found
+
+    def loss(self, images: Tensor, targets: list[Target]) -> dict[str, Tensor]:
+        raise NotImplementedError
+
+    @torch.no_grad()
+    def predict(
+        self, images: Tensor, conf: float = 0.05, max_detections: int = 3000
+    ) -> list[Detections]:
+        outputs = [places for _, places in self.places(images)]
+        boxes = torch.cat([places.boxes for places in outputs], 1)
+        objectness = torch.cat([places.objectness for places in outputs], 1).sigmoid()
+        classes = torch.cat([places.classes for places in outputs], 1)
+        height, width = images.shape[-2:]
+        return [
+            self._pick(clip_boxes(b, width, height), o, c, conf, max_detections)
+            for b, o, c in zip(boxes, objectness, classes, strict=True)
+        ]
+
+    def _pick(
+        self, boxes: Tensor, objectness: Tensor, classes: Tensor, conf: float, max_detections: int
+    ) -> Detections:
+        """Boxes (L, 4), objectness (L,) and class logits (L, C) of one picture to detections."""
+        # A score is never above its objectness: most places are gone before their classes are read.
+        likely = (objectness > conf).nonzero()[:, 0]
+        scores = objectness[likely, None] * classes[likely].sigmoid()
+        rows, labels = (scores > conf).nonzero(as_tuple=True)
+        scores = scores[rows, labels]
+        # NMS over more than this many candidates is slow and cannot change what is kept in the end
+        if len(scores) > 10 * max_detections:
+            scores, kept = scores.topk(10 * max_detections)
+            rows, labels = rows[kept], labels[kept]
+        boxes = boxes[likely[rows]]
+        sound = torch.isfinite(boxes).all(1) & (boxes[:, 2:] > boxes[:, :2]).all(1)
+        boxes, scores, labels = boxes[sound], scores[sound], labels[sound]
+        kept = nms(boxes, scores, labels, self.nms_iou)[:max_detections]
+        return Detections(boxes[kept], scores[kept], labels[kept], self.class_names)
+
+    def _start_rare(self) -> None:
+        """Objectness starts low: nearly all places hold nothing."""
+        for layer in self.outputs:
+            module = self.net.layers[layer.sources[0]]
+            if isinstance(module, ConvolutionLayer) and module.conv.bias is not None:
+                biases = module.conv.bias.data.view(len(layer.mask), -1)
+                biases[:, 4] = math.log(OBJECT_PRIOR / (1 - OBJECT_PRIOR))
+                nn.init.zeros_(biases[:, 5:])
