@@ -90,8 +90,9 @@ def test_neither_the_order_of_boxes_nor_of_tiles_matters(
     merge: MergeFunction, seed: int, num: int, across_classes: bool
 ) -> None:
     dets = crowd(seed, num)
-    # Ties of score, of boxes, and boxes equal in everything.
-    boxes = torch.cat(((dets.boxes / 4).round() * 4, dets.boxes))
+    # Ties of score, and of each box with its double of the other class.
+    rounded = (dets.boxes / 4).round() * 4
+    boxes = torch.cat((rounded, rounded))
     tile = torch.cat((dets.tile, dets.tile))
     scores = (torch.cat((dets.scores, dets.scores)) * 4).ceil() / 4
     labels = torch.cat((dets.labels, 1 - dets.labels))

@@ -86,10 +86,10 @@ def test_a_sliver_of_few_pixels_joins_in_spite_of_jitter() -> None:
 
 @pytest.mark.parametrize("side", [3, 5, 8, 14])
 def test_neighbours_in_the_overlap_stay_two(side: int) -> None:
-    left, right = [72, 20, 72 + side, 20 + side], [72, 22 + side, 72 + side, 22 + 2 * side]
-    found = merge_tiles(
-        seen(TWO, [(0, left, 0.9), (0, right, 0.8), (1, left, 0.7), (1, right, 0.9)])
-    )
+    left: list[float] = [72, 20, 72 + side, 20 + side]
+    right: list[float] = [72, 22 + side, 72 + side, 22 + 2 * side]
+    views: list[Seen] = [(0, left, 0.9), (0, right, 0.8), (1, left, 0.7), (1, right, 0.9)]
+    found = merge_tiles(seen(TWO, views))
     assert rows(found) == sorted([tuple(left), tuple(right)])
 
 

@@ -114,7 +114,8 @@ def _maxpool(section: Section, number: int) -> MaxPool:
     section.refuse("maxpool_depth", "antialiasing", "stride_x", "stride_y")
     stride = section.whole("stride", 1, 1, 64)
     size = section.whole("size", stride, 1, 1024)
-    return MaxPool((number - 1,), size, stride, section.whole("padding", size - 1, high=2 * size - 2))
+    padding = section.whole("padding", size - 1, high=2 * size - 2)
+    return MaxPool((number - 1,), size, stride, padding)
 
 
 def _route(section: Section, number: int) -> Route:

@@ -16,6 +16,7 @@ from smalldet.models.graph.layers import ConvolutionLayer
 from smalldet.models.graph.net import GraphNet
 from smalldet.models.graph.shapes import Graph
 from smalldet.models.graph.yolo_head import Grid, Places, decode, grid_of
+from smalldet.models.graph.yolo_loss import output_loss
 from smalldet.targets import Target
 
 # How often a place holds an object, to start objectness with (arXiv 1708.02002, section 4.1).
@@ -75,7 +76,21 @@ class DarknetYolo(Detector):
         return found
 
     def loss(self, images: Tensor, targets: list[Target]) -> dict[str, Tensor]:
-        raise NotImplementedError
+        """`box`, `objectness` and `class`, sums over the batch divided by its positives.
+
+        The divisor is averaged over processes, so that several processes step as one would.
+        """
+        outputs = zip(self.outputs, self.places(images), strict=True)
+        sums = [
+            output_loss(layer, grid, places, picture, target)
+            for layer, (grid, places) in outputs
+            for picture, target in enumerate(targets)
+        ]
+        box, objectness, classes, positives = (
+            torch.stack(terms).sum() for terms in zip(*sums, strict=True)
+        )
+        norm = _mean_over_processes(positives).clamp(min=1.0)
+        return {"box": box / norm, "objectness": objectness / norm, "class": classes / norm}
 
     @torch.no_grad()
     def predict(
@@ -118,3 +133,11 @@ class DarknetYolo(Detector):
                 biases = module.conv.bias.data.view(len(layer.mask), -1)
                 biases[:, 4] = math.log(OBJECT_PRIOR / (1 - OBJECT_PRIOR))
                 nn.init.zeros_(biases[:, 5:])
+
+
+def _mean_over_processes(value: Tensor) -> Tensor:
+    if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
+        return value
+    value = value.clone()
+    torch.distributed.all_reduce(value)
+    return value / torch.distributed.get_world_size()

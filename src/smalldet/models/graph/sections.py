@@ -11,8 +11,9 @@ class Section:
     """One `[name]` and its options.
 
     Args:
+        file: name of the cfg, for messages.
         name: without brackets.
-        where: file and line, for messages.
+        line: of the bracket.
         options: key to text and line number; of a repeated key the first counts, as in Darknet.
     """
 

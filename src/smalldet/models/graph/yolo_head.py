@@ -1,8 +1,8 @@
 """What the raw values of a `Yolo` layer mean: boxes, objectness, class probabilities.
 
 Sources: Redmon and Farhadi 2018 (YOLOv3), arXiv 1804.02767, section 2.1; the factor that lets
-centres reach past their cell is from Bochkovskiy et al. 2020 (YOLOv4), arXiv 2004.10934, section 3.4;
-squared sides are from Wang et al. 2021 (Scaled-YOLOv4), arXiv 2011.08036.
+centres reach past their cell is from Bochkovskiy et al. 2020 (YOLOv4), arXiv 2004.10934, section
+3.4; squared sides are those of Darknet's `new_coords` (Scaled-YOLOv4, arXiv 2011.08036).
 """
 
 from __future__ import annotations
@@ -71,7 +71,8 @@ def decode(layer: Yolo, raw: Tensor, grid: Grid) -> Places:
         sides = 4 * wh.square() * grid.anchors
     else:
         xy = xy.sigmoid()
-        sides = wh.exp() * grid.anchors
+        # e^10 anchors are wider than any picture; beyond, early training would overflow
+        sides = wh.clamp(max=10.0).exp() * grid.anchors
     centres = (xy * layer.scale_xy - (layer.scale_xy - 1) / 2 + grid.cells) * grid.cell_px
     boxes = torch.cat((centres - sides / 2, centres + sides / 2), -1)
     return Places(offsets, boxes, objectness, classes)
