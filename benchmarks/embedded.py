@@ -49,7 +49,9 @@ def main(
 
 
 def _alarms(reports: list[tuple[str, str, Report]]) -> Table:
-    table = Table(title="False alarms a megapixel (conf 0.25, IoU 0.5)", title_justify="left")
+    table = Table(
+        title="False alarms a megapixel (at the conf of each model, IoU 0.5)", title_justify="left"
+    )
     for header in ("model", "set", "class", "a megapixel", "objects"):
         table.add_column(header)
     for model, name, report in reports:

@@ -128,6 +128,9 @@ def predict(
     device: Device = "auto",
     tile_px: TilePx = None,
     overlap_frac: Overlap = 0.2,
+    merge: Annotated[
+        str, Parameter(help="tiles (smalldet's own), nms, soft_nms, wbf or greedy.")
+    ] = "tiles",
     bands: Annotated[
         tuple[int, ...],
         Parameter(
@@ -154,6 +157,7 @@ def predict(
             device=device,
             tile_px=tile_px,
             overlap_frac=overlap_frac,
+            merge=merge,
             on_progress=lambda name, done, total: advance(done, total, Path(name).name),
             on_failure=lambda _, why: stderr.print(f"[red]error:[/red] {why}", highlight=False),
         )

@@ -173,3 +173,17 @@ def test_a_failing_read_stops_the_reading(draw_squares):
         windows = [(600, 0, 700, 64), (0, 0, 64, 64)]
         with pytest.raises(ValueError, match="leaves"):
             list(reading.tiles_ahead(scene, windows, num_ahead=3))
+
+
+@pytest.mark.parametrize("merge", ["nms", "greedy", "wbf", "soft_nms"])
+def test_other_merges_find_what_one_tile_sees_whole(finder, merge):
+    """Two lone squares far from any seam: every merge must leave them alone."""
+    scene = np.zeros((200, 200, 3), np.uint8)
+    scene[20:30, 20:30] = scene[160:170, 170:180] = 255
+    found = Predictor(finder, merge=merge).predict(scene)
+    assert sorted(found.boxes.tolist()) == [[20, 20, 30, 30], [170, 160, 180, 170]]
+
+
+def test_a_merge_that_does_not_exist_is_named(finder):
+    with pytest.raises(ValueError, match=r"'mystery'; there are tiles, nms"):
+        Predictor(finder, merge="mystery")

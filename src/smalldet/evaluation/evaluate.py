@@ -29,7 +29,8 @@ def evaluate(
     tile_px: int | None = None,
     overlap_frac: float = 0.2,
     whole: bool = False,
-    merge_iou: float = 0.3,
+    merge: str = "tiles",
+    merge_iou: float | None = None,
     across_classes: bool = False,
     device: str = "auto",
     batch_size: int | None = None,
@@ -44,7 +45,7 @@ def evaluate(
     Args:
         detector: any detector.
         truth: labelled pictures.
-        tile_px, overlap_frac, whole, merge_iou, across_classes, device, batch_size: as in
+        tile_px, overlap_frac, whole, merge, merge_iou, across_classes, device, batch_size: as in
             `Predictor`.
         conf: score from which precision, recall and false alarms are counted; the detector's own
             if None.
@@ -66,6 +67,7 @@ def evaluate(
         conf=_LOWEST_CONF,
         device=device,
         batch_size=batch_size,
+        merge=merge,
         merge_iou=merge_iou,
         across_classes=across_classes,
         whole=whole,

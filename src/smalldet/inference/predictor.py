@@ -13,8 +13,8 @@ from torch.nn import functional
 
 from smalldet.data.index import class_key
 from smalldet.detections import Detections, TileDetections
+from smalldet.geometry.alternatives import MERGES
 from smalldet.geometry.boxes import clip_boxes
-from smalldet.geometry.merge import merge_tiles
 from smalldet.geometry.tiles import interior_cuts, tile_grid
 from smalldet.hardware import choose_device, choose_precision, keep_freed_memory
 from smalldet.imagery import Scene, Source, Window, open_scene
@@ -42,7 +42,9 @@ class Predictor:
         classes: names of the classes to keep, whatever their case and punctuation; all if None.
         device: "auto" takes CUDA, then Apple's MPS, then the CPU.
         batch_size: tiles at a time; None suits it to the device.
-        merge_iou: overlap, on the ground that both tiles see, at which two boxes are one object.
+        merge: how what several tiles saw becomes one: "tiles" is smalldet's own, the others of
+            `geometry.alternatives.MERGES` are there to compare.
+        merge_iou: overlap at which two boxes are one object; what suits the merge if None.
         across_classes: boxes of different classes can be one object too.
         whole: take each scene as one tile.
         max_detections: the strongest of each scene are kept; all if None.
@@ -61,7 +63,8 @@ class Predictor:
         classes: Sequence[str] | None = None,
         device: str = "auto",
         batch_size: int | None = None,
-        merge_iou: float = 0.3,
+        merge: str = "tiles",
+        merge_iou: float | None = None,
         across_classes: bool = False,
         whole: bool = False,
         max_detections: int | None = None,
@@ -72,7 +75,7 @@ class Predictor:
                 raise ValueError(f"{name} must be at least {least}, not {value}")
         self.conf = detector.conf if conf is None else conf
         for name, value in (("conf", self.conf), ("merge_iou", merge_iou)):
-            if not 0 <= value <= 1:
+            if value is not None and not 0 <= value <= 1:
                 raise ValueError(f"{name} must be in 0..1, not {value}")
         if not 0 <= overlap_frac < 1:
             raise ValueError(f"overlap_frac must be in [0, 1), not {overlap_frac}")
@@ -82,7 +85,10 @@ class Predictor:
         if self.device.type == "cpu":
             keep_freed_memory()
         self.overlap_frac, self.batch_size = overlap_frac, batch_size
-        self.merge_iou, self.across_classes, self.whole = merge_iou, across_classes, whole
+        if merge not in MERGES:
+            raise ValueError(f"there is no merge {merge!r}; there are {', '.join(MERGES)}")
+        self.merge, self.merge_iou = MERGES[merge], merge_iou
+        self.across_classes, self.whole = across_classes, whole
         self.max_detections = max_detections
         self._wanted = None if classes is None else _wanted(classes, detector.class_names)
 
@@ -111,9 +117,10 @@ class Predictor:
         if len(found.tiles) == 1:
             merged = Detections(found.boxes, found.scores, found.labels, found.class_names)
         else:
-            merged = merge_tiles(
-                found, iou_threshold=self.merge_iou, across_classes=self.across_classes
-            )
+            threshold = {} if self.merge_iou is None else {"iou_threshold": self.merge_iou}
+            merged = self.merge(found, across_classes=self.across_classes, **threshold)
+            # Soft-NMS leaves what it all but suppressed, with next to no score
+            merged = merged[merged.scores >= self.conf]
         return merged.sorted_by_score(self.max_detections)
 
     def predict_tiles(

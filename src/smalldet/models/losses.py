@@ -55,3 +55,12 @@ def quality_focal_loss(logits: Tensor, quality: Tensor, beta: float = 2.0) -> Te
     with torch.no_grad():
         weight = (quality - logits.sigmoid()).abs() ** beta
     return entropy * weight
+
+
+def mean_over_processes(value: Tensor) -> Tensor:
+    """The mean of a scalar over all processes; itself where there is one."""
+    if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
+        return value
+    value = value.clone()
+    torch.distributed.all_reduce(value)
+    return value / torch.distributed.get_world_size()

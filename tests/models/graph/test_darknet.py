@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from smalldet.models.graph.darknet import lower_cfg, read_cfg
+from smalldet.models.graph.shapes import num_parameters
 from smalldet.models.graph.specs import Convolution, MaxPool, Product, Route, Shortcut, Yolo
 
 NET = "[net]\nwidth=64\nheight=32\nchannels=3\n"
@@ -69,6 +70,37 @@ def test_comments_white_space_and_repeated_options() -> None:
     assert graph.shapes == ((12, 1),)
 
 
+def conv(filters: int, size: int, stride: int = 1) -> str:
+    return (
+        f"[convolutional]\nbatch_normalize=1\nfilters={filters}\nsize={size}\nstride={stride}\n"
+        "pad=1\nactivation=leaky\n"
+    )
+
+
+def yolov3() -> str:
+    """The cfg of YOLOv3 (arXiv 1804.02767, table 1 and section 2.3) for 80 classes."""
+    text = "[net]\nwidth=416\nheight=416\nchannels=3\n" + conv(32, 3)
+    for filters, repeats in ((64, 1), (128, 2), (256, 8), (512, 8), (1024, 4)):
+        block = conv(filters // 2, 1) + conv(filters, 3) + "[shortcut]\nfrom=-3\n"
+        text += conv(filters, 3, 2) + block * repeats
+    for filters, mask, lateral in ((512, "6,7,8", 61), (256, "3,4,5", 36), (128, "0,1,2", 0)):
+        text += (conv(filters, 1) + conv(2 * filters, 3)) * 3
+        text += "[convolutional]\nsize=1\nfilters=255\nactivation=linear\n"
+        text += f"[yolo]\nmask={mask}\nanchors={','.join(['9'] * 18)}\nclasses=80\nnum=9\n"
+        if lateral:
+            text += f"[route]\nlayers=-4\n{conv(filters // 2, 1)}[upsample]\nstride=2\n"
+            text += f"[route]\nlayers=-1,{lateral}\n"
+    return text
+
+
+def test_yolov3_has_as_many_values_as_its_published_weights() -> None:
+    """yolov3.weights has 248,007,048 bytes, of which 20 are the header."""
+    graph = lower_cfg(yolov3())
+    total = sum(num_parameters(layer, graph.channels_into(layer)) for layer in graph.layers)
+    assert 4 * total + 20 == 248_007_048
+    assert [graph.shapes[output.sources[0]].stride for output in graph.outputs] == [32, 16, 8]
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -110,7 +142,7 @@ def test_a_cfg_begins_with_net() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("[dropout]\n" * 1_000_000, "more than 5001 sections"),
+        ("[dropout]\n" * 20_000, "more than 5001 sections"),
         ("[convolutional]\nfilters=60000\nsize=255\n", "parameters up to here"),
         ("[convolutional]\nfilters=999999999\n", "channels are more than"),
         ("[convolutional]\nfilters=60000\n" * 40, "parameters up to here"),

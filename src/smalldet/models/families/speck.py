@@ -19,7 +19,7 @@ from smalldet.models.assigners import Assignment, SmallObjectAssigner
 from smalldet.models.backbones import Backbone
 from smalldet.models.detector import Detector, as_float
 from smalldet.models.heads import DecoupledHead, Locations
-from smalldet.models.losses import box_loss, quality_focal_loss
+from smalldet.models.losses import box_loss, mean_over_processes, quality_focal_loss
 from smalldet.models.necks import PathAggregation
 from smalldet.targets import Target
 
@@ -212,12 +212,3 @@ def mute_mask(locations: Locations, target: Target) -> Tensor:
     x1, y1, x2, y2 = target.mute_boxes.unbind(1)
     inside = (x >= x1) & (x < x2) & (y >= y1) & (y < y2)
     return (inside.float() @ target.mute_classes.float()) > 0
-
-
-def mean_over_processes(value: Tensor) -> Tensor:
-    """The mean of a scalar over all processes; itself where there is one."""
-    if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
-        return value
-    value = value.clone()
-    torch.distributed.all_reduce(value)
-    return value / torch.distributed.get_world_size()

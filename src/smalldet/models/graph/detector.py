@@ -17,6 +17,7 @@ from smalldet.models.graph.net import GraphNet
 from smalldet.models.graph.shapes import Graph
 from smalldet.models.graph.yolo_head import Grid, Places, decode, grid_of
 from smalldet.models.graph.yolo_loss import output_loss
+from smalldet.models.losses import mean_over_processes
 from smalldet.targets import Target
 
 # How often a place holds an object, to start objectness with (arXiv 1708.02002, section 4.1).
@@ -89,7 +90,7 @@ class DarknetYolo(Detector):
         box, objectness, classes, positives = (
             torch.stack(terms).sum() for terms in zip(*sums, strict=True)
         )
-        norm = _mean_over_processes(positives).clamp(min=1.0)
+        norm = mean_over_processes(positives).clamp(min=1.0)
         return {"box": box / norm, "objectness": objectness / norm, "class": classes / norm}
 
     @torch.no_grad()
@@ -133,11 +134,3 @@ class DarknetYolo(Detector):
                 biases = module.conv.bias.data.view(len(layer.mask), -1)
                 biases[:, 4] = math.log(OBJECT_PRIOR / (1 - OBJECT_PRIOR))
                 nn.init.zeros_(biases[:, 5:])
-
-
-def _mean_over_processes(value: Tensor) -> Tensor:
-    if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
-        return value
-    value = value.clone()
-    torch.distributed.all_reduce(value)
-    return value / torch.distributed.get_world_size()
