@@ -1,6 +1,6 @@
 """What tiling and merging cost: AP of merged tiles against whole pictures.
 
-    python benchmarks/tiles_against_whole.py [--tile 256] [--overlap 0.2] [--shared ../shared]
+    python benchmarks/tiles_against_whole.py [--tile 256] [--overlap 0.2] [--pictures N] [--shared ../shared]
 
 The same model sees each picture whole, and in tiles that are merged. A merge that doubles or loses
 objects at seams shows as a fall of AP.
@@ -34,6 +34,7 @@ def main(
     overlap_frac: Annotated[
         tuple[float, ...], Parameter(name="--overlap", consume_multiple=True)
     ] = (0.2,),
+    pictures: Annotated[int | None, Parameter(help="Of each set, evenly spread.")] = None,
     shared: Path | None = None,
     device: str = "auto",
 ) -> None:
@@ -44,8 +45,10 @@ def main(
         table.add_column(header, justify="right")
     for model, name, mapping in PASSES:
         truth, detector = labelled_set(root, name, "val"), load_model(model)
+        step = max(1, len(truth) // (pictures or len(truth)))
+        truth = Index(truth.class_names, truth.records[::step])
         whole = _measured(detector, truth, mapping, device, whole=True)
-        table.add_row(name, "whole", "", *_cells(whole), "")
+        table.add_row(f"{name} ({len(truth)})", "whole", "", *_cells(whole), "")
         for side in tile_px:
             for overlap in overlap_frac:
                 merged = _measured(

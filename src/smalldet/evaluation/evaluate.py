@@ -19,7 +19,7 @@ from smalldet.inference import Predictor
 from smalldet.models.detector import Detector
 
 # Average precision needs the weak detections too: they are the end of the curve.
-_LOWEST_CONF = 0.001
+_LOWEST_CONF = 0.01
 
 
 def evaluate(

@@ -23,6 +23,8 @@ from smalldet.models.losses import box_loss, mean_over_processes, quality_focal_
 from smalldet.models.necks import PathAggregation
 from smalldet.targets import Target
 
+CANDIDATES_PER_DETECTION = 3
+
 
 class Size(NamedTuple):
     backbone: str
@@ -184,9 +186,9 @@ class Speck(Detector):
         """Scores (L, C) and boxes (L, 4) of one picture to its detections."""
         places, labels = (scores > conf).nonzero(as_tuple=True)
         scores = scores[places, labels]
-        # NMS over more than this many candidates is slow and cannot change what is kept in the end
-        if len(scores) > 10 * max_detections:
-            scores, kept = scores.topk(10 * max_detections)
+        # time of NMS is quadratic: at very low scores 30,000 candidates of a tile take a second
+        if len(scores) > CANDIDATES_PER_DETECTION * max_detections:
+            scores, kept = scores.topk(CANDIDATES_PER_DETECTION * max_detections)
             places, labels = places[kept], labels[kept]
         boxes = boxes[places]
         sound = torch.isfinite(boxes).all(1) & (boxes[:, 2:] > boxes[:, :2]).all(1)
