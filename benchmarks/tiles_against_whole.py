@@ -1,6 +1,6 @@
 """What tiling and merging cost: AP of merged tiles against whole pictures.
 
-    python benchmarks/tiles_against_whole.py [--tile 256] [--overlap 0.2] [--pictures N] [--shared ../shared]
+    python benchmarks/tiles_against_whole.py [--tile 256] [--overlap 0.2] [--pictures N]
 
 The same model sees each picture whole, and in tiles that are merged. A merge that doubles or loses
 objects at seams shows as a fall of AP.
