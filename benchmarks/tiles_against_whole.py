@@ -1,72 +1,185 @@
 """What tiling and merging cost: AP of merged tiles against whole pictures.
 
-    python benchmarks/tiles_against_whole.py [--tile 256] [--overlap 0.2] [--pictures N]
+    python benchmarks/tiles_against_whole.py [--tile 128 256 512] [--overlap 0.2] [--pictures N]
+        [--sets hituav aerial_cars] [--merges tiles nms sahi_greedynmm] [--sahi-python PYTHON]
 
-The same model sees each picture whole, and in tiles that are merged. A merge that doubles or loses
-objects at seams shows as a fall of AP.
+The same model sees each picture whole, and in tiles. The tiles are predicted once; then each merge
+makes objects of what was found in them. A merge that doubles or loses objects at seams shows as a
+fall of AP. Rows of a markdown table are printed as they are measured. SAHI's merges run by an
+interpreter that has it, in a process of their own:
+
+    uv venv peers && uv pip install --python peers sahi==0.12.8 numba
 """
 
 from __future__ import annotations
 
+import json
+import subprocess
+import tempfile
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
+import numpy as np
+import torch
 from cyclopts import Parameter, run
-from rich.console import Console
-from rich.table import Table
 from sets import labelled_set, shared_folder
 
 from smalldet.data.index import Index
-from smalldet.evaluation.evaluate import evaluate
-from smalldet.evaluation.report import Report
+from smalldet.detections import Detections, TileDetections
+from smalldet.evaluation.scoring import score
+from smalldet.geometry.alternatives import MERGES
+from smalldet.imagery import open_scene
+from smalldet.inference import Predictor
 from smalldet.models import Detector, load_model
 
+# set, model, {class of the model: class of the data}
 PASSES = [
-    ("speck-n-thermal", "hituav", {}),
-    ("speck-n-aerial", "aerial_cars", {"minibus": "bus"}),
-    ("speck-n-aerial", "aerial_airport", {}),
+    ("hituav", "speck-n-thermal", {}),
+    ("aerial_cars", "speck-n-aerial", {"minibus": "bus"}),
+    ("aerial_airport", "speck-n-aerial", {}),
+    (
+        "dota_mini_obb",
+        "speck-n-aerial",
+        {"airplane": "plane", "car": "small-vehicle"},
+    ),
 ]
+# By SAHI's own defaults, but for classes, which it would mix
+SAHI = {
+    "sahi_greedynmm": {"kind": "GREEDYNMM", "metric": "IOS", "threshold": 0.5},
+    "sahi_nms": {"kind": "NMS", "metric": "IOU", "threshold": 0.5},
+}
+
+Numbers = Annotated[tuple[int, ...], Parameter(name="--tile", consume_multiple=True)]
+Shares = Annotated[tuple[float, ...], Parameter(name="--overlap", consume_multiple=True)]
+Names = Annotated[tuple[str, ...], Parameter(consume_multiple=True)]
 
 
 def main(
     *,
-    tile_px: Annotated[tuple[int, ...], Parameter(name="--tile", consume_multiple=True)] = (256,),
-    overlap_frac: Annotated[
-        tuple[float, ...], Parameter(name="--overlap", consume_multiple=True)
-    ] = (0.2,),
+    tile_px: Numbers = (256,),
+    overlap_frac: Shares = (0.2,),
+    merges: Names = ("tiles",),
+    sets: Names = tuple(name for name, _, _ in PASSES),
     pictures: Annotated[int | None, Parameter(help="Of each set, evenly spread.")] = None,
+    conf: Annotated[float, Parameter(help="Least score of what the merges are given.")] = 0.01,
+    sahi_python: Annotated[str | None, Parameter(help="Interpreter that has SAHI.")] = None,
+    timeout_s: Annotated[float, Parameter(help="Limit for SAHI on all pictures of a set.")] = 600,
     shared: Path | None = None,
     device: str = "auto",
 ) -> None:
     """Print AP of whole pictures, of merged tiles, and the difference in points."""
+    _check(merges, sets, sahi_python)
     root = shared_folder(shared)
-    table = Table(title="AP of whole pictures and of merged tiles", title_justify="left")
-    for header in ("set", "tile", "overlap", "AP", "AP50", "AR", "AP change"):
-        table.add_column(header, justify="right")
-    for model, name, mapping in PASSES:
-        truth, detector = labelled_set(root, name, "val"), load_model(model)
-        step = max(1, len(truth) // (pictures or len(truth)))
-        truth = Index(truth.class_names, truth.records[::step])
-        whole = _measured(detector, truth, mapping, device, whole=True)
-        table.add_row(f"{name} ({len(truth)})", "whole", "", *_cells(whole), "")
+    print("| set | tile | overlap | merge | AP | AP50 | AR | AP change | AP of classes |")
+    print("|---|---:|---:|---|---:|---:|---:|---:|---|", flush=True)
+    for name, model, mapping in PASSES:
+        if name not in sets:
+            continue
+        truth = _spread(labelled_set(root, name, "val"), pictures)
+        detector = load_model(model)
+        options = {"conf": conf, "device": device}
+        whole = [_unmerged(found) for found in _predicted(detector, truth, options, whole=True)]
+        title = f"{name} ({len(truth)})"
+        whole_ap = _print_row([title, "whole", "", ""], truth, whole, mapping, None)
         for side in tile_px:
             for overlap in overlap_frac:
-                merged = _measured(
-                    detector, truth, mapping, device, tile_px=side, overlap_frac=overlap
-                )
-                change = 100 * ((merged.metrics["AP"] or 0) - (whole.metrics["AP"] or 0))
-                table.add_row(name, f"{side} px", f"{overlap:g}", *_cells(merged), f"{change:+.2f}")
-    Console(width=110).print(table)
+                tiles = _predicted(detector, truth, options, tile_px=side, overlap_frac=overlap)
+                for merge in merges:
+                    if merge in MERGES:
+                        found = [MERGES[merge](one) for one in tiles]
+                    else:
+                        assert sahi_python is not None
+                        found = _merged_by_sahi(sahi_python, merge, tiles, timeout_s)
+                    row = [title, f"{side} px", f"{overlap:g}", merge]
+                    _print_row(row, truth, found, mapping, whole_ap)
 
 
-def _measured(
-    detector: Detector, truth: Index, mapping: dict[str, str], device: str, **options: float | bool
-) -> Report:
-    return evaluate(detector, truth, mapping=mapping, device=device, **options)  # pyright: ignore[reportArgumentType]
+def _check(merges: Sequence[str], sets: Sequence[str], sahi_python: str | None) -> None:
+    if wrong := [merge for merge in merges if merge not in MERGES and merge not in SAHI]:
+        raise SystemExit(f"no merges {wrong}; there are {[*MERGES, *SAHI]}")
+    if wrong := [name for name in sets if name not in {name for name, _, _ in PASSES}]:
+        raise SystemExit(f"no sets {wrong}; there are {[name for name, _, _ in PASSES]}")
+    if sahi_python is None and any(merge in SAHI for merge in merges):
+        raise SystemExit("SAHI's merges need --sahi-python, an interpreter that has SAHI")
 
 
-def _cells(report: Report) -> list[str]:
-    return [f"{100 * (report.metrics[key] or 0):.2f}" for key in ("AP", "AP50", "AR")]
+def _spread(index: Index, pictures: int | None) -> Index:
+    """So many pictures, evenly spread over the set; all if None."""
+    step = max(1, len(index) // (pictures or len(index)))
+    return Index(index.class_names, index.records[::step][:pictures])
+
+
+def _predicted(
+    detector: Detector, truth: Index, options: dict[str, Any], **tiling: Any
+) -> list[TileDetections]:
+    """What is found in the tiles of each picture."""
+    predictor = Predictor(detector, **options, **tiling)
+    found: list[TileDetections] = []
+    for record in truth.records:
+        with open_scene(record.path, predictor.usual_bands) as scene:
+            found.append(predictor.predict_tiles(scene))
+    return found
+
+
+def _unmerged(found: TileDetections) -> Detections:
+    return Detections(found.boxes, found.scores, found.labels, found.class_names)
+
+
+def _merged_by_sahi(
+    python: str, merge: str, tiles: Sequence[TileDetections], timeout_s: float
+) -> list[Detections] | str:
+    """What SAHI makes of each picture's tiles; or what went wrong, in words."""
+    # A class for each class of each picture: SAHI goes through classes one by one.
+    names = tiles[0].class_names
+    labels = [one.labels + picture * len(names) for picture, one in enumerate(tiles)]
+    views = {
+        "boxes": torch.cat([one.boxes for one in tiles]).numpy(),
+        "scores": torch.cat([one.scores for one in tiles]).numpy(),
+        "labels": torch.cat(labels).numpy(),
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        source = Path(folder) / "views.npz"
+        np.savez(source, **views)
+        script = str(Path(__file__).with_name("merge_methods.py"))
+        command = [python, script, "sahi", json.dumps([SAHI[merge]]), str(source), folder, "16"]
+        try:
+            ended = subprocess.run(command, capture_output=True, text=True, timeout=timeout_s)
+        except subprocess.TimeoutExpired:
+            return f"over {timeout_s:g} s"
+        if ended.returncode:
+            return (ended.stderr.strip().splitlines() or [f"signal {-ended.returncode}"])[-1]
+        with np.load(Path(folder) / "0.npz") as arrays:
+            boxes, scores, labels = (
+                torch.from_numpy(arrays[k]) for k in ("boxes", "scores", "labels")
+            )
+    picture, label = labels // len(names), labels % len(names)
+    merged = Detections(boxes, scores, label, names)
+    return [merged[picture == number] for number in range(len(tiles))]
+
+
+def _print_row(
+    cells: list[str],
+    truth: Index,
+    found: list[Detections] | str,
+    mapping: dict[str, str],
+    whole_ap: float | None,
+) -> float:
+    """Print what was measured and return the AP in points."""
+    if isinstance(found, str):
+        print("| " + " | ".join([*cells, found, "", "", "", ""]) + " |", flush=True)
+        return 0.0
+    report = score(truth, found, mapping=mapping)
+    ap, ap50, ar = (100 * (report.metrics[key] or 0) for key in ("AP", "AP50", "AR"))
+    change = "" if whole_ap is None else f"{ap - whole_ap:+.2f}"
+    classes = ", ".join(
+        f"{name} {100 * row['AP']:.1f}"
+        for name, row in report.per_class.items()
+        if row["AP"] is not None
+    )
+    row = [*cells, f"{ap:.2f}", f"{ap50:.2f}", f"{ar:.2f}", change, classes]
+    print("| " + " | ".join(row) + " |", flush=True)
+    return ap
 
 
 if __name__ == "__main__":

@@ -23,9 +23,12 @@ class Detections:
         labels: (N,) int64, positions in `class_names`.
         class_names: names of all classes the detector knows.
         rboxes: (N, 5) oriented boxes (cx, cy, w, h, angle) or None; `boxes` then enclose them.
+        masks: (N, M, M) uint8 or None: each object's shape on a grid that fills its box, 255 where
+            it is (see `geometry.masks`).
 
     Raises:
-        ValueError: shapes disagree, a label is out of range, or a value is not finite.
+        ValueError: shapes disagree, a label is out of range, a value is not finite, or a side of an
+            oriented box is negative.
     """
 
     boxes: Tensor
@@ -33,6 +36,7 @@ class Detections:
     labels: Tensor
     class_names: tuple[str, ...]
     rboxes: Tensor | None = None
+    masks: Tensor | None = None
 
     def __post_init__(self) -> None:
         num = len(self.boxes)
@@ -43,8 +47,9 @@ class Detections:
                 f"{num} boxes need as many scores and labels, not "
                 f"{tuple(self.scores.shape)} and {tuple(self.labels.shape)}"
             )
-        if self.rboxes is not None and self.rboxes.shape != (num, 5):
-            raise ValueError(f"rboxes must be ({num}, 5), not {tuple(self.rboxes.shape)}")
+        if self.rboxes is not None:
+            _check_rboxes(self.rboxes, num)
+        _check_masks(self.masks, num)
         if num == 0:
             return
         if not bool(torch.isfinite(self.boxes).all() & torch.isfinite(self.scores).all()):
@@ -70,6 +75,7 @@ class Detections:
             scores=self.scores[index],
             labels=self.labels[index],
             rboxes=None if self.rboxes is None else self.rboxes[index],
+            masks=None if self.masks is None else self.masks[index],
         )
 
     def to(self, device: torch.device | str) -> Detections:
@@ -79,11 +85,12 @@ class Detections:
             scores=self.scores.to(device),
             labels=self.labels.to(device),
             rboxes=None if self.rboxes is None else self.rboxes.to(device),
+            masks=None if self.masks is None else self.masks.to(device),
         )
 
     def sorted_by_score(self, limit: int | None = None) -> Detections:
         """Strongest first, ties broken by coordinates, at most `limit`."""
-        return self[order_by_strength(self.scores, self.boxes)[:limit]]
+        return self[order_by_strength(self.scores, coordinates(self))[:limit]]
 
     def named(self) -> list[str]:
         """Class name of each detection."""
@@ -102,6 +109,12 @@ class TileDetections:
         cut: (N, 4) bool, which *interior* tile edges (left, top, right, bottom) each box touches.
         tiles: (T, 4) int64 xyxy windows of the scene.
         class_names: names of all classes.
+        rboxes: (N, 5) oriented boxes (cx, cy, w, h, angle) in scene pixels, or None; `boxes` then
+            enclose them, so that `cut` holds for both.
+        masks: (N, M, M) uint8 grids that fill the boxes, or None.
+
+    Raises:
+        ValueError: rboxes have another shape, are not finite, or have a negative side.
     """
 
     boxes: Tensor
@@ -111,14 +124,58 @@ class TileDetections:
     cut: Tensor
     tiles: Tensor
     class_names: tuple[str, ...]
+    rboxes: Tensor | None = None
+    masks: Tensor | None = None
+
+    def __post_init__(self) -> None:
+        if self.rboxes is not None:
+            _check_rboxes(self.rboxes, len(self.boxes))
+        _check_masks(self.masks, len(self.boxes))
 
     def __len__(self) -> int:
         return len(self.boxes)
 
 
-def order_by_strength(scores: Tensor, boxes: Tensor) -> Tensor:
-    """Indices by falling score, ties by x1, y1, x2, y2: a function of the set, not of its order."""
-    order = torch.arange(len(scores), device=scores.device)
-    for key in (boxes[:, 3], boxes[:, 2], boxes[:, 1], boxes[:, 0], -scores):
-        order = order[torch.argsort(key[order], stable=True)]
+def coordinates(found: Detections | TileDetections) -> Tensor:
+    """(N, 4), or (N, 9) with oriented boxes: what tells one detection's place from another's."""
+    return found.boxes if found.rboxes is None else torch.cat((found.boxes, found.rboxes), dim=1)
+
+
+def order_by_strength(scores: Tensor, boxes: Tensor, *further: Tensor) -> Tensor:
+    """Indices by falling score, ties by coordinates: a function of the set, not of its order.
+
+    Whatever comes after the score is looked at in ties only.
+
+    Args:
+        scores: (N,).
+        boxes: (N, K), of any layout; the first column that differs decides.
+        further: (N,) each, keys that come after the coordinates.
+    """
+    order = torch.argsort(scores, descending=True, stable=True)
+    falling = scores[order]
+    same = falling[1:] == falling[:-1]
+    tied = torch.zeros(len(scores), dtype=torch.bool, device=scores.device)
+    tied[1:] |= same
+    tied[:-1] |= same
+    rows = order[tied]
+    if len(rows):
+        for key in (*further[::-1], *boxes.unbind(1)[::-1], -scores):
+            rows = rows[torch.argsort(key[rows], stable=True)]
+        order[tied] = rows
     return order
+
+
+def _check_masks(masks: Tensor | None, num: int) -> None:
+    if masks is not None and (
+        masks.ndim != 3 or len(masks) != num or masks.shape[1] != masks.shape[2]
+    ):
+        raise ValueError(f"masks must be ({num}, M, M), not {tuple(masks.shape)}")
+
+
+def _check_rboxes(rboxes: Tensor, num: int) -> None:
+    if rboxes.shape != (num, 5):
+        raise ValueError(f"rboxes must be ({num}, 5), not {tuple(rboxes.shape)}")
+    if not bool(torch.isfinite(rboxes).all()):
+        raise ValueError("rboxes must be finite")
+    if bool((rboxes[:, 2:4] < 0).any()):
+        raise ValueError("sides of rboxes must not be negative")

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from smalldet.geometry.clusters import connected_components, constrained_clusters
 
@@ -47,3 +50,47 @@ def test_components_are_named_by_their_lowest_row() -> None:
     root = connected_components(7, torch.tensor([6, 4, 2]), torch.tensor([4, 1, 5]))
     assert root.tolist() == [0, 1, 2, 3, 1, 2, 1]
     assert connected_components(2, root[:0], root[:0]).tolist() == [0, 1]
+
+
+def joined_one_by_one(
+    pairs: list[tuple[int, int]], strength: list[float], tile: list[int]
+) -> list[list[int]]:
+    """The definition: sets of rows, pair after pair."""
+    cluster = [{row} for row in range(len(tile))]
+    for place in sorted(range(len(pairs)), key=lambda k: (-strength[k], pairs[k])):
+        a, b = (cluster[row] for row in pairs[place])
+        if {tile[row] for row in a}.isdisjoint(tile[row] for row in b):
+            for row in (both := a | b):
+                cluster[row] = both
+    return sorted(sorted(group) for group in {frozenset(group) for group in cluster})
+
+
+@settings(deadline=None, max_examples=80)
+@given(
+    tile=st.lists(st.integers(0, 4), min_size=1, max_size=14),
+    seed=st.integers(0, 9999),
+    steps=st.sampled_from([3, 1000]),
+)
+def test_joining_at_once_is_joining_one_by_one(tile: list[int], seed: int, steps: int) -> None:
+    """Crowds in which nearly every pair contests another one, with ties of strength and without."""
+    draw = torch.Generator().manual_seed(seed)
+    num = len(tile)
+    wanted = torch.rand(num, num, generator=draw) < 0.6
+    pairs = [(a, b) for a, b in torch.nonzero(wanted.triu(1)).tolist() if tile[a] != tile[b]]
+    strength = (torch.rand(len(pairs), generator=draw) * steps).floor()
+    first, second = torch.tensor(pairs, dtype=torch.long).reshape(-1, 2).unbind(1)
+    found = groups(constrained_clusters(first, second, strength, torch.tensor(tile)))
+    assert found == joined_one_by_one(pairs, strength.tolist(), tile)
+
+
+@pytest.mark.parametrize("rising", [False, True])
+def test_a_contested_chain_is_gone_through_to_its_end(rising: bool) -> None:
+    """Each pair decides the next one, for a thousand pairs in turn."""
+    num = 1001
+    strength = torch.arange(num - 1).float()
+    tile = torch.arange(num) % 2
+    found = constrained_clusters(
+        torch.arange(num - 1), torch.arange(1, num), strength if rising else -strength, tile
+    )
+    _, sizes = found.unique(return_counts=True)
+    assert sorted(sizes.tolist()) == [1] + [2] * 500

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from smalldet.geometry.gaussians import (
+    covariance_wasserstein,
     distance_loss,
     gaussian_wasserstein,
     gaussians,
@@ -96,6 +97,14 @@ def test_is_the_published_formula(name: str) -> None:
     peer = by_matrices(a.double(), b.double())
     torch.testing.assert_close(measure(a.double(), b.double()), peer, rtol=1e-6, atol=1e-6)
     torch.testing.assert_close(measure(a, b).double(), peer, rtol=1e-4, atol=1e-4)
+
+
+def test_gaussians_of_boxes_are_as_far_apart_as_the_boxes() -> None:
+    a, b = drawn_rboxes(200, 5).double(), drawn_rboxes(200, 6).double()
+    between = covariance_wasserstein(*gaussians(a), *gaussians(b))
+    torch.testing.assert_close(between, gaussian_wasserstein(a, b), rtol=1e-9, atol=1e-6)
+    to_itself = covariance_wasserstein(*gaussians(a), *gaussians(a))
+    assert float(to_itself.max()) < 1e-6
 
 
 @every_measure

@@ -117,6 +117,31 @@ def test_strongest_pairs_join_first_in_a_crowd() -> None:
     assert rows(found) == sorted(tuple(b) for b in crowd)
 
 
+def test_a_false_alarm_takes_nobodys_place() -> None:
+    """It lies closer to the strong box of tile 0 than that one's true partner in tile 1 does."""
+    views: list[Seen] = [
+        (0, [75, 10, 95, 30], 0.9),
+        (1, [75, 10, 95, 30], 0.02),
+        (1, [77, 10, 97, 30], 0.8),
+    ]
+    found = merge_tiles(seen(TWO, views))
+    assert rows(found) == [(75, 10, 95, 30), (75, 10, 95, 30)]
+    assert found.scores.tolist() == pytest.approx([0.9, 0.02])
+
+
+def test_a_box_that_ends_short_of_the_edge_yields_to_one_that_reaches_beyond() -> None:
+    """Tile 0 shows 26 px of the object; its box stops 4 px from the edge and scores high."""
+    whole: Seen = (1, [74, 10, 130, 30], 0.6)
+    found = merge_tiles(seen(TWO, [(0, [74, 10, 96, 30], 0.9), whole]))
+    assert rows(found) == [(74, 10, 130, 30)]
+    assert found.scores.tolist() == pytest.approx([0.6])
+
+
+def test_two_boxes_that_reach_beyond_each_others_tile_are_pieces() -> None:
+    views: list[Seen] = [(0, [40, 10, 95, 30], 0.6), (1, [75, 10, 130, 30], 0.9)]
+    assert rows(merge_tiles(seen(TWO, views))) == [(40, 10, 130, 30)]
+
+
 def test_four_tiles_that_meet_in_a_corner() -> None:
     inside = [80.0, 80, 90, 90]
     found = merge_tiles(seen(FOUR, [(t, inside, 0.5 + t / 10) for t in range(4)]))

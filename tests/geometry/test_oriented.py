@@ -14,8 +14,10 @@ from torch import Tensor
 
 from smalldet.geometry.oriented import (
     canonical,
+    centred_windows,
     enclosing_boxes,
     min_area_rectangle,
+    points_in_frames,
     quads_to_rboxes,
     rbox_areas,
     rboxes_to_quads,
@@ -128,3 +130,12 @@ def test_no_sets_and_no_points() -> None:
     assert min_area_rectangle(torch.full((3, 2), 7.0)).tolist() == [7, 7, 0, 0, 0]
     with pytest.raises(ValueError, match="K >= 1"):
         min_area_rectangle(torch.zeros(3, 0, 2))
+
+
+@properties
+@given(rboxes)
+def test_in_its_own_frame_a_box_is_upright_round_the_origin(rbox: Tensor) -> None:
+    x1, y1, x2, y2 = centred_windows(rbox).tolist()
+    corners = torch.tensor([[x1, y1], [x2, y1], [x2, y2], [x1, y2]], dtype=torch.float64)
+    seen = points_in_frames(rboxes_to_quads(rbox), rbox)
+    torch.testing.assert_close(seen, corners, rtol=0, atol=1e-6)

@@ -2,6 +2,7 @@
 
 They know nothing of tile borders, and compare boxes of one tile as they do boxes of two. All are
 functions of the set of boxes alone: neither the order of the boxes nor that of the tiles matters.
+All but weighted boxes fusion take oriented boxes as such.
 """
 
 # torch types some methods only in part:
@@ -10,6 +11,7 @@ functions of the set of boxes alone: neither the order of the boxes nor that of 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Literal, Protocol
 
 import torch
@@ -19,8 +21,10 @@ from smalldet.detections import Detections, TileDetections
 from smalldet.geometry.boxes import box_areas
 from smalldet.geometry.fusion import merge_wbf
 from smalldet.geometry.merge import merge_tiles
+from smalldet.geometry.oriented import rbox_areas
 from smalldet.geometry.overlaps import iou
 from smalldet.geometry.ranking import RankedBoxes, check_threshold
+from smalldet.geometry.rotated import rotated_iou, rotated_nms
 from smalldet.geometry.suppression import nms, unsuppressed
 
 
@@ -52,8 +56,14 @@ def merge_nms(
         ValueError: the threshold is out of range.
     """
     check_threshold(iou_threshold)
-    kept = nms(dets.boxes, dets.scores, dets.labels, iou_threshold, across_classes)
-    return Detections(dets.boxes, dets.scores, dets.labels, dets.class_names)[kept]
+    if dets.rboxes is None:
+        kept = nms(dets.boxes, dets.scores, dets.labels, iou_threshold, across_classes)
+    else:
+        kept = rotated_nms(dets.rboxes, dets.scores, dets.labels, iou_threshold, across_classes)
+    found = Detections(
+        dets.boxes, dets.scores, dets.labels, dets.class_names, dets.rboxes, dets.masks
+    )
+    return found[kept]
 
 
 def merge_soft_nms(
@@ -89,12 +99,13 @@ def merge_soft_nms(
         raise ValueError(f"sigma must be above 0, not {sigma}")
     found = RankedBoxes.of(dets)
     first, second = found.pairs(across_classes)
-    overlap = iou(found.boxes[first], found.boxes[second])
+    measure = iou if found.rboxes is None else rotated_iou
+    overlap = measure(found.shapes[first], found.shapes[second])
     near = overlap > iou_threshold
     decay = torch.exp(-overlap[near].square() / sigma)
     scores = _decayed(found.scores, first[near], second[near], decay)
     kept = scores >= score_floor
-    return RankedBoxes(found.boxes[kept], scores[kept], found.labels[kept]).detections(dets)
+    return replace(found, scores=scores)[kept].detections(dets)
 
 
 def _decayed(scores: Tensor, first: Tensor, second: Tensor, decay: Tensor) -> Tensor:
@@ -145,16 +156,15 @@ def merge_greedy(
     if match_metric not in _MATCH_METRICS:
         raise ValueError(f"match_metric must be one of {[*_MATCH_METRICS]}, not {match_metric!r}")
     found = RankedBoxes.of(dets)
-    boxes = found.boxes
+    measure = (_MATCH_METRICS if found.rboxes is None else _ORIENTED_METRICS)[match_metric]
     first, second = found.pairs(across_classes)
-    alike = _MATCH_METRICS[match_metric](boxes[first], boxes[second]) > iou_threshold
+    alike = measure(found.shapes[first], found.shapes[second]) > iou_threshold
     first, second = first[alike], second[alike]
     kept = unsuppressed(len(found), first, second)
     first, second = first[kept[first]], second[kept[first]]
     # The strongest of the kept boxes that match a box is the one that came by first.
     owner = torch.arange(len(found)).scatter_reduce(0, second, first, "amin")
-    grown = found.enclosing(owner)
-    return RankedBoxes(grown[kept], found.scores[kept], found.labels[kept]).detections(dets)
+    return found.grown(owner)[kept].detections(dets)
 
 
 def _intersection_over_smaller(a: Tensor, b: Tensor) -> Tensor:
@@ -165,7 +175,16 @@ def _intersection_over_smaller(a: Tensor, b: Tensor) -> Tensor:
     return box_areas(shared) / torch.minimum(box_areas(a), box_areas(b))
 
 
+def _rotated_intersection_over_smaller(a: Tensor, b: Tensor) -> Tensor:
+    """(P,) in 0..1, of oriented boxes (P, 5) and (P, 5)."""
+    area_a, area_b, overlap = rbox_areas(a), rbox_areas(b), rotated_iou(a, b)
+    shared = overlap / (1 + overlap) * (area_a + area_b)
+    smaller = torch.minimum(area_a, area_b)
+    return shared / torch.where(smaller > 0, smaller, 1)
+
+
 _MATCH_METRICS = {"iou": iou, "ios": _intersection_over_smaller}
+_ORIENTED_METRICS = {"iou": rotated_iou, "ios": _rotated_intersection_over_smaller}
 
 MERGES: dict[str, MergeFunction] = {
     "tiles": merge_tiles,

@@ -15,7 +15,7 @@ def constrained_clusters(first: Tensor, second: Tensor, strength: Tensor, tile: 
 
     Where everything that is connected comes from different tiles, the constraint never bites and
     the order of joining does not matter: such components, nearly all, are clusters as they are.
-    Only the pairs of the contested ones are gone through one by one.
+    Only the pairs of the contested ones are taken in their order.
 
     Args:
         first: (P,) int64, rows of boxes.
@@ -34,14 +34,15 @@ def constrained_clusters(first: Tensor, second: Tensor, strength: Tensor, tile: 
 
     open_pairs = contested[component[first]]
     first, second, strength = first[open_pairs], second[open_pairs], strength[open_pairs]
-    cluster = torch.where(contested[component], torch.arange(len(tile)), component)
     order = torch.argsort(second, stable=True)
     order = order[torch.argsort(first[order], stable=True)]
     order = order[torch.argsort(strength[order], descending=True, stable=True)]
-    joined = _joined_one_by_one(first[order].tolist(), second[order].tolist(), tile)
-    if joined:
-        cluster[torch.tensor(list(joined))] = torch.tensor(list(joined.values()))
-    return cluster
+    rows = torch.nonzero(contested[component]).flatten()
+    place = torch.zeros_like(component)
+    place[rows] = torch.arange(len(rows))
+    joined = _joined_in_order(place[first[order]], place[second[order]], tile[rows])
+    component[rows] = rows[joined]
+    return component
 
 
 def connected_components(num_nodes: int, first: Tensor, second: Tensor) -> Tensor:
@@ -58,20 +59,42 @@ def connected_components(num_nodes: int, first: Tensor, second: Tensor) -> Tenso
     return root
 
 
-def _joined_one_by_one(first: list[int], second: list[int], tile: Tensor) -> dict[int, int]:
-    """{row: row that names its cluster}, for the boxes of contested pairs in order of strength."""
-    rows = sorted({*first, *second})
-    name = {row: row for row in rows}
-    members = {row: [row] for row in rows}
-    tiles = {row: {seat} for row, seat in zip(rows, tile[rows].tolist(), strict=True)}
-    for a, b in zip(first, second, strict=True):
-        large, small = name[a], name[b]
-        if large == small or not tiles[large].isdisjoint(tiles[small]):
-            continue
-        if len(members[large]) < len(members[small]):
-            large, small = small, large
-        for row in members[small]:
-            name[row] = large
-        members[large] += members.pop(small)
-        tiles[large] |= tiles.pop(small)
-    return name
+def _joined_in_order(first: Tensor, second: Tensor, tile: Tensor) -> Tensor:
+    """(N,) int64, a row that names the cluster of each box, for pairs in order of strength.
+
+    A pair that is the strongest left of both its clusters has its turn before all that could bear
+    on it, so each round joins all such pairs at once. The outcome is that of one by one: a pair of
+    clusters that share a tile is dropped as soon as they do, because they will ever after.
+    """
+    cluster = torch.arange(len(tile))
+    while len(first):
+        turn = torch.arange(len(first))
+        foremost = torch.full((len(tile),), len(first))
+        foremost.scatter_reduce_(0, first, turn, "amin")
+        foremost.scatter_reduce_(0, second, turn, "amin")
+        join = (foremost[first] == turn) & (foremost[second] == turn)
+        name, grown = torch.arange(len(tile)), torch.zeros(len(tile), dtype=torch.bool)
+        name[second[join]] = first[join]
+        grown[first[join]] = True
+        cluster, first, second = name[cluster], name[first], name[second]
+
+        dropped = first == second
+        changed = torch.nonzero(~dropped & (grown[first] | grown[second])).flatten()
+        dropped[changed] = _share_a_tile(first[changed], second[changed], cluster, tile)
+        first, second = first[~dropped], second[~dropped]
+    return cluster
+
+
+def _share_a_tile(first: Tensor, second: Tensor, cluster: Tensor, tile: Tensor) -> Tensor:
+    """(P,) bool, whether both clusters of a pair have a box of one tile."""
+    num_tiles = int(tile.max()) + 1
+    seats = torch.sort(cluster * num_tiles + tile)[0]  # by cluster, and its tiles in order
+    size = torch.bincount(cluster, minlength=len(tile))
+    start = size.cumsum(0) - size
+    pair = torch.repeat_interleave(size[second])
+    nth = torch.arange(len(pair)) - (size[second].cumsum(0) - size[second])[pair]
+    wanted = first[pair] * num_tiles + seats[start[second[pair]] + nth] % num_tiles
+    place = torch.searchsorted(seats, wanted).clamp(max=len(seats) - 1)
+    shared = torch.zeros(len(first), dtype=torch.bool)
+    shared[pair[seats[place] == wanted]] = True
+    return shared

@@ -37,11 +37,15 @@ def merge_wbf(
         Detections in scene pixels, strongest first, ties by coordinates.
 
     Raises:
-        ValueError: the threshold is out of range.
+        ValueError: the threshold is out of range, or boxes are oriented.
 
     Source: Solovyev et al. 2019, arXiv 1910.13302, section 3.
     """
     check_threshold(iou_threshold)
+    if dets.rboxes is not None:
+        raise ValueError(
+            "weighted boxes fusion has no mean of oriented boxes; merge by tiles, nms or greedy"
+        )
     found = RankedBoxes.of(dets)
     group = _groups(found, iou_threshold, across_classes)
     founder, fused = _fused(found, group, iou_threshold)

@@ -7,15 +7,19 @@
 from __future__ import annotations
 
 import math
-import warnings
 
 import torch
 from torch import Tensor
 
-from smalldet.detections import Detections, TileDetections, order_by_strength
+from smalldet.detections import Detections, TileDetections, coordinates, order_by_strength
 from smalldet.geometry.clusters import constrained_clusters
+from smalldet.geometry.masks import united_masks
+from smalldet.geometry.merge_oriented import enclosing_rectangles, overlap_on_ground
+from smalldet.geometry.oriented import canonical, enclosing_boxes
 from smalldet.geometry.overlaps import iou, normalized_wasserstein
-from smalldet.geometry.pairs import intersecting_pairs
+from smalldet.geometry.pairs import alike_pairs, intersecting_pairs
+from smalldet.geometry.rotated import rotated_iou
+from smalldet.geometry.shared_ground import Views, shared_views
 from smalldet.geometry.suppression import unsuppressed
 
 
@@ -32,9 +36,13 @@ def merge_tiles(
     there alone, by the overlap of a & R with b & R: a sliver of an object is measured against the
     same sliver of the whole. Pairs over the threshold join, strongest first, into clusters that
     hold at most one box of each tile: two boxes of one tile are two objects, and close neighbours
-    survive. A cluster with members that no interior tile edge cuts gives the strongest of those;
-    one whose members are all cut gives their enclosing box, with the strongest one's score and
-    class.
+    survive. A pair's strength is its overlap times the score of its weaker box, so that a false
+    alarm that happens to lie closer does not take a partner's place.
+
+    A cluster with members that show the whole object gives the strongest of those; one whose
+    members are all cut by interior tile edges gives their enclosing box, with the strongest one's
+    score and class. Oriented boxes are cut, compared and enclosed as such: the enclosing box is
+    then the smallest oriented one.
 
     The result is a function of the set of boxes: neither their order nor that of the tiles matters.
 
@@ -45,7 +53,7 @@ def merge_tiles(
             in each tile, 0.3 leaves 0.1 % of doubles and loses none, 0.5 leaves 9 %.
         across_classes: whether boxes of different classes join too, under the strongest one's
             class; boxes of one tile then suppress each other across classes by the same threshold.
-        tiny_px: parts thinner than this are compared by Wasserstein distance, see `_overlap`.
+        tiny_px: parts thinner than this are compared by Wasserstein distance, see `_alike`.
 
     Returns:
         Detections in scene pixels, strongest first, ties by coordinates.
@@ -57,38 +65,40 @@ def merge_tiles(
         UserWarning: several tiles, and no two of them overlap: nothing can be joined.
     """
     _check(dets, iou_threshold, tiny_px)
-    tiles = dets.tiles.cpu().double()
-    core = _sole_ground(tiles)
     device = dets.boxes.device
     order = _canonical_order(dets)
-    boxes, scores, labels, tile = (
-        t[order].cpu() for t in (dets.boxes, dets.scores, dets.labels, dets.tile)
+    boxes, scores, labels, tile, cut = (
+        t[order].cpu() for t in (dets.boxes, dets.scores, dets.labels, dets.tile, dets.cut)
     )
-    whole = ~dets.cut[order].cpu().any(dim=1)
-    near = torch.arange(len(boxes)) if across_classes else _outside(boxes, core[tile])
-    first, second = (near[rows] for rows in intersecting_pairs(boxes[near]))
-
     exact = boxes.double()
+    rboxes = None if dets.rboxes is None else dets.rboxes[order].cpu().double()
     kept = torch.ones(len(boxes), dtype=torch.bool)
     if across_classes:
-        one_tile = tile[first] == tile[second]
-        stronger, weaker = first[one_tile], second[one_tile]
-        too_alike = iou(exact[stronger], exact[weaker]) > iou_threshold
-        kept = unsuppressed(len(boxes), stronger[too_alike], weaker[too_alike])
-    meet = (tile[first] != tile[second]) & kept[first] & kept[second]
-    if not across_classes:
-        meet &= labels[first] == labels[second]
-    first, second = first[meet], second[meet]
+        kept = _unsuppressed_in_tiles(exact, rboxes, tile, iou_threshold)
 
-    overlap = _overlap(exact, first, second, tile, tiles, iou_threshold, tiny_px)
-    join = overlap > iou_threshold
-    cluster = constrained_clusters(first[join], second[join], overlap[join], tile)
+    tiles = dets.tiles.cpu().double()
+    kinds = None if across_classes else labels
+    views = shared_views(exact, tile, tiles, kept)
+    first, second, overlap = _joins(views, rboxes, kinds, tile, iou_threshold, tiny_px)
+    # Rows are ranks: the second box of a pair is the weaker one.
+    cluster = constrained_clusters(first, second, overlap * scores[second], tile)
+    joined = torch.nonzero(cluster[first] == cluster[second]).flatten()
+    whole = _seen_whole(cut, exact, tiles[tile], first[joined], second[joined])
     members = torch.nonzero(kept).squeeze(1)
-    winner, merged = _stand_for(boxes[members], whole[members], cluster[members])
+    winner, has_whole, cluster = _winners(whole[members], cluster[members])
     winner = members[winner]
-    found = Detections(merged, scores[winner], labels[winner], dets.class_names)
-    by_label = torch.argsort(found.labels, stable=True)
-    return found[by_label].sorted_by_score().to(device)
+    if rboxes is None:
+        merged, merged_r = _merged(boxes, winner, has_whole, members, cluster), None
+    else:
+        merged_r = _merged_oriented(rboxes, winner, has_whole, members, cluster)
+        merged_r = canonical(merged_r.float())
+        merged = enclosing_boxes(merged_r)
+    masks = None
+    if dets.masks is not None:
+        views = dets.masks[order].cpu()
+        masks = _merged_masks(views, boxes, merged, winner, has_whole, members, cluster)
+    found = Detections(merged, scores[winner], labels[winner], dets.class_names, merged_r, masks)
+    return found[order_by_strength(found.scores, coordinates(found), found.labels)].to(device)
 
 
 def _check(dets: TileDetections, iou_threshold: float, tiny_px: float) -> None:
@@ -102,91 +112,166 @@ def _check(dets: TileDetections, iou_threshold: float, tiny_px: float) -> None:
             raise ValueError(f"detections name tiles {low}..{high} of {len(dets.tiles)} tiles")
 
 
-def _sole_ground(tiles: Tensor) -> Tensor:
-    """(T, 4) xyxy, a part of each tile that no other tile sees; may be empty."""
-    a, b = intersecting_pairs(tiles)
-    if len(tiles) > 1 and len(a) == 0:
-        warnings.warn(
-            "tiles do not overlap: objects on their borders come out in pieces; "
-            "ask for an overlap_frac above 0",
-            UserWarning,
-            stacklevel=3,
-        )
-    own, other = torch.cat((a, b)), torch.cat((b, a))
-    mine, theirs = tiles[own], tiles[other]
-    # One cut of each pair is enough: on the side where the other tile reaches out of this one.
-    reaches_out = torch.cat((theirs[:, :2] < mine[:, :2], theirs[:, 2:] > mine[:, 2:]), dim=1)[
-        :, [0, 2, 1, 3]
-    ]
-    side = reaches_out.to(torch.uint8).argmax(dim=1)  # left, right, top, bottom
-    core = tiles.clone()
-    for k, (column, edge, how) in enumerate(
-        ((0, 2, "amax"), (2, 0, "amin"), (1, 3, "amax"), (3, 1, "amin"))
-    ):
-        cut = side == k
-        core[:, column].scatter_reduce_(0, own[cut], theirs[cut, edge], how)
-    return core
-
-
-def _outside(boxes: Tensor, cores: Tensor) -> Tensor:
-    """Rows of the boxes that reach out of the part of their tile that no other tile sees."""
-    beyond = torch.cat((boxes[:, :2] < cores[:, :2], boxes[:, 2:] > cores[:, 2:]), dim=1)
-    return torch.nonzero(beyond.any(dim=1)).flatten()
-
-
 def _canonical_order(dets: TileDetections) -> Tensor:
     """Strongest first, ties by coordinates, class and tile: after it, a row number is a rank."""
     windows = dets.tiles.to(dets.tile.device)[dets.tile]
-    order = torch.arange(len(dets), device=dets.boxes.device)
-    for key in (*windows.unbind(1), dets.labels):
-        order = order[torch.argsort(key[order], stable=True)]
-    return order[order_by_strength(dets.scores[order], dets.boxes[order])]
+    return order_by_strength(dets.scores, coordinates(dets), dets.labels, *windows.unbind(1))
 
 
-def _overlap(
-    boxes: Tensor,
-    first: Tensor,
-    second: Tensor,
+def _joins(
+    views: Views,
+    rboxes: Tensor | None,
+    kinds: Tensor | None,
     tile: Tensor,
-    tiles: Tensor,
     iou_threshold: float,
     tiny_px: float,
-) -> Tensor:
-    """(P,) how alike the boxes of each pair are on the ground that both their tiles see.
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Pairs of boxes of two tiles that look alike on the ground that both tiles see.
 
-    It is the IoU of their parts there, or the normalized Wasserstein distance where that is higher.
-    One pixel of jitter ruins the IoU of parts a few pixels thin, but moves them little. The scale
-    is such that both measures cross the threshold at once for a square of `tiny_px` moved
-    sideways, so that larger parts are compared by IoU in effect and thinner ones by distance.
-    Parts that do not meet are not alike by either.
+    Args:
+        views: parts of boxes.
+        rboxes: (N, 5), the oriented boxes that are meant, or None.
+        kinds: (N,) int64, boxes of different kinds do not join; None for one kind.
+        tile: (N,) int64.
+        iou_threshold, tiny_px: as in `_alike`.
+
+    Returns:
+        first, second: (P,) int64, rows of boxes, first < second.
+        overlap: (P,), above the threshold.
     """
-    a_tile, b_tile = tiles[tile[first]], tiles[tile[second]]
-    low = torch.maximum(a_tile[:, :2], b_tile[:, :2])
-    high = torch.minimum(a_tile[:, 2:], b_tile[:, 2:])
-    a, b = _clipped(boxes[first], low, high), _clipped(boxes[second], low, high)
+    group = views.ground
+    if kinds is not None and len(kinds):
+        group = group * (int(kinds.max()) + 1) + kinds[views.row]
+    if rboxes is None:
+        a, b = alike_pairs(views.part, iou_threshold, group, tiny_px)
+    else:
+        a, b = intersecting_pairs(views.part, group)
+    first, second = views.row[a], views.row[b]
+    of_two = torch.nonzero(tile[first] != tile[second]).flatten()
+    first, second, a, b = first[of_two], second[of_two], a[of_two], b[of_two]
+    if rboxes is None:
+        overlap = _alike(views.part[a], views.part[b], iou_threshold, tiny_px)
+    else:
+        scale_px = _distance_scale_px(iou_threshold, tiny_px)
+        overlap = overlap_on_ground(rboxes[first], rboxes[second], views.window[a], scale_px)
+    join = torch.nonzero(overlap > iou_threshold).flatten()
+    return first[join], second[join], overlap[join]
+
+
+def _alike(a: Tensor, b: Tensor, iou_threshold: float, tiny_px: float) -> Tensor:
+    """(P,) how alike two parts (P, 4) and (P, 4) are.
+
+    It is their IoU, or the normalized Wasserstein distance where that is higher. One pixel of
+    jitter ruins the IoU of parts a few pixels thin, but moves them little. The scale is such that
+    both measures cross the threshold at once for a square of `tiny_px` moved sideways, so that
+    larger parts are compared by IoU in effect and thinner ones by distance. Parts that do not meet
+    are not alike by either.
+    """
     alike = iou(a, b)
     if tiny_px == 0:
         return alike
-    shift_px = tiny_px * (1 - iou_threshold) / (1 + iou_threshold)
-    scale_px = shift_px / -math.log(iou_threshold)
+    scale_px = _distance_scale_px(iou_threshold, tiny_px)
     return torch.where(alike > 0, torch.maximum(alike, normalized_wasserstein(a, b, scale_px)), 0)
 
 
-def _clipped(boxes: Tensor, low: Tensor, high: Tensor) -> Tensor:
-    return torch.cat((boxes[:, :2].clamp(low, high), boxes[:, 2:].clamp(low, high)), dim=1)
+def _distance_scale_px(iou_threshold: float, tiny_px: float) -> float:
+    shift_px = tiny_px * (1 - iou_threshold) / (1 + iou_threshold)
+    return shift_px / -math.log(iou_threshold)
 
 
-def _stand_for(boxes: Tensor, whole: Tensor, cluster: Tensor) -> tuple[Tensor, Tensor]:
-    """The row that stands for each cluster, and its box: the best whole one, else all enclosed."""
+def _unsuppressed_in_tiles(
+    boxes: Tensor, rboxes: Tensor | None, tile: Tensor, iou_threshold: float
+) -> Tensor:
+    """(N,) bool, what suppression within each tile keeps; rows are ordered by strength."""
+    if rboxes is None:
+        stronger, weaker = alike_pairs(boxes, iou_threshold, tile)
+        overlap = iou(boxes[stronger], boxes[weaker])
+    else:
+        stronger, weaker = intersecting_pairs(boxes, tile)
+        overlap = rotated_iou(rboxes[stronger], rboxes[weaker])
+    too_alike = overlap > iou_threshold
+    return unsuppressed(len(boxes), stronger[too_alike], weaker[too_alike])
+
+
+def _seen_whole(
+    cut: Tensor, boxes: Tensor, windows: Tensor, first: Tensor, second: Tensor
+) -> Tensor:
+    """(N,) bool, boxes that show all of their object.
+
+    A detector's box of a cut object often ends short of the edge that cuts it. What gives it away
+    is a partner that no edge cuts either, and that reaches out of the box's tile.
+
+    Args:
+        cut: (N, 4) bool, interior edges that each box touches.
+        boxes: (N, 4) xyxy.
+        windows: (N, 4) xyxy, the tile of each box.
+        first: (P,) int64, rows of joined boxes.
+        second: (P,) int64, their partners.
+    """
+    uncut = ~cut.any(dim=1)
+    own, partner = torch.cat((first, second)), torch.cat((second, first))
+    window, other = windows[own], boxes[partner]
+    beyond = torch.cat((other[:, :2] < window[:, :2], other[:, 2:] > window[:, 2:]), dim=1)
+    whole = uncut.clone()
+    whole[own[beyond.any(dim=1) & uncut[partner]]] = False
+    return whole
+
+
+def _winners(whole: Tensor, cluster: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Who stands for each of C clusters: the best member that no edge cuts, else the best.
+
+    Args:
+        whole: (M,) bool, whether no interior edge cuts a member; members are ordered by strength.
+        cluster: (M,) int64, a name.
+
+    Returns:
+        winner: (C,) int64, a row of the members.
+        has_whole: (C,) bool, whether no edge cuts it.
+        cluster: (M,) int64, 0..C-1.
+    """
     names, cluster = torch.unique(cluster, return_inverse=True)
-    num, rank = len(names), torch.arange(len(boxes))
-    nobody = torch.full((num,), len(boxes))
+    num, rank = len(names), torch.arange(len(whole))
+    nobody = torch.full((num,), len(whole))
     best = nobody.scatter_reduce(0, cluster, rank, "amin")
     best_whole = nobody.scatter_reduce(0, cluster[whole], rank[whole], "amin")
-    has_whole = best_whole < len(boxes)
-    winner = torch.where(has_whole, best_whole, best)
+    has_whole = best_whole < len(whole)
+    return torch.where(has_whole, best_whole, best), has_whole, cluster
+
+
+def _merged(
+    boxes: Tensor, winner: Tensor, has_whole: Tensor, members: Tensor, cluster: Tensor
+) -> Tensor:
+    """(C, 4), the box of each cluster: its winner's, or round all members where all are cut."""
     column = cluster[:, None].expand(-1, 2)
-    low = boxes[winner, :2].scatter_reduce(0, column, boxes[:, :2], "amin")
-    high = boxes[winner, 2:].scatter_reduce(0, column, boxes[:, 2:], "amax")
-    enclosing = torch.cat((low, high), dim=1)
-    return winner, torch.where(has_whole[:, None], boxes[winner], enclosing)
+    low = boxes[winner, :2].scatter_reduce(0, column, boxes[members, :2], "amin")
+    high = boxes[winner, 2:].scatter_reduce(0, column, boxes[members, 2:], "amax")
+    return torch.where(has_whole[:, None], boxes[winner], torch.cat((low, high), dim=1))
+
+
+def _merged_oriented(
+    rboxes: Tensor, winner: Tensor, has_whole: Tensor, members: Tensor, cluster: Tensor
+) -> Tensor:
+    """(C, 5), as `_merged` for oriented boxes."""
+    merged, in_pieces = rboxes[winner], ~has_whole
+    piece = in_pieces[cluster]
+    group = (in_pieces.cumsum(0) - 1)[cluster[piece]]
+    merged[in_pieces] = enclosing_rectangles(rboxes[members[piece]], group)
+    return merged
+
+
+def _merged_masks(
+    masks: Tensor,
+    boxes: Tensor,
+    merged: Tensor,
+    winner: Tensor,
+    has_whole: Tensor,
+    members: Tensor,
+    cluster: Tensor,
+) -> Tensor:
+    """(C, M, M), as `_merged` for masks: the winner's, or of all members where all are cut."""
+    chosen, in_pieces = masks[winner], ~has_whole
+    piece = in_pieces[cluster]
+    group = (in_pieces.cumsum(0) - 1)[cluster[piece]]
+    rows = members[piece]
+    chosen[in_pieces] = united_masks(masks[rows], boxes[rows], group, merged[in_pieces])
+    return chosen

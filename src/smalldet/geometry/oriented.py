@@ -80,6 +80,27 @@ def enclosing_boxes(rboxes: Tensor) -> Tensor:
     return torch.cat((rboxes[..., :2] - reach, rboxes[..., :2] + reach), dim=-1)
 
 
+def points_in_frames(points: Tensor, rboxes: Tensor) -> Tensor:
+    """Points in coordinates in which their oriented box is upright and centred on the origin.
+
+    Args:
+        points: (..., K, 2).
+        rboxes: (..., 5), one for each set of points.
+
+    Returns:
+        (..., K, 2).
+    """
+    x, y = (points - rboxes[..., None, :2]).unbind(-1)
+    cos, sin = rboxes[..., None, 4].cos(), rboxes[..., None, 4].sin()
+    return torch.stack((x * cos + y * sin, y * cos - x * sin), dim=-1)
+
+
+def centred_windows(rboxes: Tensor) -> Tensor:
+    """The oriented boxes in their own frames, (..., 5) to (..., 4) xyxy round the origin."""
+    half = rboxes[..., 2:4].clamp(min=0) / 2
+    return torch.cat((-half, half), dim=-1)
+
+
 def rbox_areas(rboxes: Tensor) -> Tensor:
     """Area of each oriented box, (..., 5) to (...); zero where a side is not positive."""
     sides = rboxes[..., 2:4].clamp(min=0)

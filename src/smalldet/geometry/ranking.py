@@ -6,12 +6,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
-from smalldet.detections import Detections, TileDetections, order_by_strength
+from smalldet.detections import Detections, TileDetections, coordinates, order_by_strength
+from smalldet.geometry.merge_oriented import enclosing_rectangles
+from smalldet.geometry.oriented import canonical, enclosing_boxes
 from smalldet.geometry.pairs import intersecting_pairs
 
 
@@ -26,22 +28,36 @@ class RankedBoxes:
         boxes: (N, 4) float64 xyxy, scene pixels, on the CPU.
         scores: (N,) float64.
         labels: (N,) int64.
+        rboxes: (N, 5) float64 oriented boxes that `boxes` enclose, or None.
     """
 
     boxes: Tensor
     scores: Tensor
     labels: Tensor
+    rboxes: Tensor | None = None
 
     @classmethod
     def of(cls, dets: TileDetections) -> RankedBoxes:
         boxes, scores, labels = dets.boxes.cpu().double(), dets.scores.cpu().double(), dets.labels
         labels = labels.cpu()
-        order = torch.argsort(labels, stable=True)
-        order = order[order_by_strength(scores[order], boxes[order])]
-        return cls(boxes[order], scores[order], labels[order])
+        order = order_by_strength(scores, coordinates(dets).cpu().double(), labels)
+        if dets.rboxes is None:
+            return cls(boxes[order], scores[order], labels[order])
+        rboxes = dets.rboxes.cpu().double()[order]
+        return cls(enclosing_boxes(rboxes), scores[order], labels[order], rboxes)
 
     def __len__(self) -> int:
         return len(self.boxes)
+
+    def __getitem__(self, index: Tensor) -> RankedBoxes:
+        """Some of the boxes, by mask or rows; they must be ranked too."""
+        rboxes = None if self.rboxes is None else self.rboxes[index]
+        return RankedBoxes(self.boxes[index], self.scores[index], self.labels[index], rboxes)
+
+    @property
+    def shapes(self) -> Tensor:
+        """(N, 4) boxes, or (N, 5) the oriented ones where there are any."""
+        return self.boxes if self.rboxes is None else self.rboxes
 
     def pairs(self, across_classes: bool) -> tuple[Tensor, Tensor]:
         """Rows (stronger, weaker) of all pairs that share an area and may be one object."""
@@ -63,10 +79,20 @@ class RankedBoxes:
             dim=1,
         )
 
+    def grown(self, owner: Tensor) -> RankedBoxes:
+        """As `enclosing`; oriented boxes grow to the smallest oriented ones."""
+        if self.rboxes is None:
+            return replace(self, boxes=self.enclosing(owner))
+        names, group = torch.unique(owner, return_inverse=True)
+        rboxes = self.rboxes.clone()
+        rboxes[names] = enclosing_rectangles(self.rboxes, group)
+        return replace(self, boxes=enclosing_boxes(rboxes), rboxes=rboxes)
+
     def detections(self, like: TileDetections) -> Detections:
         """As a result for the scene: class names and device are those of `like`."""
+        rboxes = None if self.rboxes is None else canonical(self.rboxes.float())
         found = Detections(
-            self.boxes.float(), self.scores.float(), self.labels, like.class_names
+            self.boxes.float(), self.scores.float(), self.labels, like.class_names, rboxes
         ).to(like.boxes.device)
         return found[torch.argsort(found.labels, stable=True)].sorted_by_score()
 

@@ -6,13 +6,19 @@ import torch
 from torch import Tensor
 
 from smalldet.detections import order_by_strength
-from smalldet.geometry.oriented import enclosing_boxes, rbox_areas, rboxes_to_quads
-from smalldet.geometry.pairs import intersecting_pairs
-from smalldet.geometry.polygons import in_float64, polygon_intersection_area
+from smalldet.geometry.oriented import (
+    centred_windows,
+    enclosing_boxes,
+    points_in_frames,
+    rbox_areas,
+    rboxes_to_quads,
+)
+from smalldet.geometry.pairs import alike_pairs
+from smalldet.geometry.polygons import area_in_windows, in_float64
 from smalldet.geometry.suppression import unsuppressed
 
-_PAIRS_AT_ONCE = 4096  # what a cache holds
-_OVERLAP_FLOOR = 1e-9  # of the union; less is rounding, where boxes only touch
+_PAIRS_AT_ONCE = 16_384  # bounds memory; about what a cache holds
+OVERLAP_FLOOR = 1e-9  # of the union; less is rounding, where boxes only touch
 
 
 def rotated_iou(a: Tensor, b: Tensor) -> Tensor:
@@ -44,9 +50,9 @@ def rotated_nms(
 ) -> Tensor:
     """Greedy suppression of oriented boxes, for each class by itself or across classes.
 
-    Only pairs whose enclosing boxes meet are looked at, so there is no limit to N but what lies on
-    top of each other. The answer is a function of the set of boxes: equal scores are ordered by
-    coordinates, then by label.
+    Only pairs whose enclosing boxes are near enough are looked at, so there is no limit to N but
+    what lies on top of each other. The answer is a function of the set of boxes: equal scores are
+    ordered by coordinates, then by label.
 
     Args:
         rboxes: (N, 5), pixels.
@@ -58,17 +64,16 @@ def rotated_nms(
     Returns:
         (K,) int64, rows of the kept boxes, strongest first.
     """
-    order = torch.argsort(labels, stable=True)
-    order = order[torch.argsort(rboxes[order, 4], stable=True)]
-    order = order[order_by_strength(scores[order], rboxes[order, :4])]
+    order = order_by_strength(scores, rboxes, labels)
     ranked = in_float64(rboxes[order])
-    classes = labels[order].to(ranked.device)
+    classes = None if across_classes else labels[order].cpu()
 
-    first, second = intersecting_pairs(enclosing_boxes(ranked).cpu())
-    stronger, weaker = first.to(ranked.device), second.to(ranked.device)
-    if not across_classes:
-        alike = classes[stronger] == classes[weaker]
-        stronger, weaker = stronger[alike], weaker[alike]
+    # The bound of `alike_pairs` holds for oriented boxes too: how much of one lies over each point
+    # of an axis falls alike to both sides of its centre, so that at every height the two are spans.
+    stronger, weaker = (
+        rows.to(ranked.device)
+        for rows in alike_pairs(enclosing_boxes(ranked).cpu(), iou_threshold, classes)
+    )
     suppressing = rotated_iou(ranked[stronger], ranked[weaker]) > iou_threshold
     kept = unsuppressed(len(order), stronger[suppressing], weaker[suppressing])
     return order[kept.to(order.device)]
@@ -77,8 +82,9 @@ def rotated_nms(
 def _aligned_iou(a: Tensor, b: Tensor) -> Tensor:
     a, b = in_float64(a), in_float64(b)
     origin = torch.cat((b[:, :2], torch.zeros_like(b[:, 2:])), dim=1)
-    inter = polygon_intersection_area(rboxes_to_quads(a - origin), rboxes_to_quads(b - origin))
+    a, b = a - origin, b - origin
+    inter = area_in_windows(points_in_frames(rboxes_to_quads(a), b), centred_windows(b))
     area_a, area_b = rbox_areas(a), rbox_areas(b)
     inter = torch.minimum(inter, torch.minimum(area_a, area_b))
     union = area_a + area_b - inter
-    return torch.where(inter > _OVERLAP_FLOOR * union, inter / union, 0)
+    return torch.where(inter > OVERLAP_FLOOR * union, inter / union, 0)

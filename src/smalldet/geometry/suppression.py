@@ -7,6 +7,8 @@ from torch import Tensor
 from torchvision import ops  # pyright: ignore[reportMissingTypeStubs]
 
 from smalldet.detections import order_by_strength
+from smalldet.geometry.overlaps import iou
+from smalldet.geometry.pairs import alike_pairs
 
 
 def nms(
@@ -19,9 +21,8 @@ def nms(
     """Greedy suppression, for each class by itself or across classes.
 
     The answer is a function of the set of boxes: equal scores are ordered by coordinates, then by
-    label. Classes are kept apart by moving each to ground of its own, in float64: in float32 the
-    move would round boxes of a large scene by whole pixels. Time is quadratic in N, for the few
-    thousand boxes of a tile.
+    label. On a CPU only boxes near enough to suppress each other are compared, so that time follows
+    N where a place holds a bounded number of boxes. Elsewhere all pairs are compared at once.
 
     Args:
         boxes: (N, 4) xyxy, pixels.
@@ -35,16 +36,28 @@ def nms(
     """
     if len(boxes) == 0:
         return torch.zeros(0, dtype=torch.long, device=boxes.device)
-    order = torch.argsort(labels, stable=True)
-    order = order[order_by_strength(scores[order], boxes[order])]
+    order = order_by_strength(scores, boxes, labels)
+    group = torch.zeros_like(labels) if across_classes else labels
+    if boxes.device.type == "cpu":
+        ranked = boxes[order].double()
+        stronger, weaker = alike_pairs(ranked, iou_threshold, group[order])
+        too_alike = iou(ranked[stronger], ranked[weaker]) > iou_threshold
+        return order[unsuppressed(len(order), stronger[too_alike], weaker[too_alike])]
+    return order[_all_compared(boxes[order], group[order], iou_threshold)]
+
+
+def _all_compared(boxes: Tensor, group: Tensor, iou_threshold: float) -> Tensor:
+    """Rows that are kept of boxes in order of strength, by torchvision's kernel.
+
+    Groups are kept apart by moving each to ground of its own, in float64: in float32 the move would
+    round boxes of a large scene by whole pixels.
+    """
     # MPS has no float64.
     place = torch.device("cpu") if boxes.device.type == "mps" else boxes.device
-    apart = boxes[order].to(place, torch.float64)
-    if not across_classes:
-        reach = apart.max() - apart.min() + 1
-        apart = apart + (labels[order].to(place) * reach)[:, None]
-    falling = torch.arange(len(order), 0, -1, dtype=torch.float64, device=place)
-    return order[ops.nms(apart, falling, iou_threshold).to(order.device)]
+    apart = boxes.to(place, torch.float64)
+    apart = apart + (group.to(place) * (apart.max() - apart.min() + 1))[:, None]
+    falling = torch.arange(len(boxes), 0, -1, dtype=torch.float64, device=place)
+    return ops.nms(apart, falling, iou_threshold).to(boxes.device)
 
 
 def unsuppressed(num_boxes: int, stronger: Tensor, weaker: Tensor) -> Tensor:

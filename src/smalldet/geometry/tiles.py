@@ -45,7 +45,7 @@ def interior_cuts(
     tiles: Tensor,
     width: int,
     height: int,
-    margin_px: float = 2.0,
+    margin_px: float | Tensor = 2.0,
 ) -> Tensor:
     """Which edges of its tile each box touches, where the scene goes on beyond them.
 
@@ -56,7 +56,7 @@ def interior_cuts(
         width: of the scene, pixels.
         height: of the scene, pixels.
         margin_px: how near to an edge counts as touching it; a detector's box of a cut object
-            seldom ends at the edge exactly.
+            seldom ends at the edge exactly. (N,) where tiles were seen at other resolutions.
 
     Returns:
         (N, 4) bool: left, top, right, bottom.
@@ -67,7 +67,7 @@ def interior_cuts(
     )
     # Differences first: exact in float32 far from the origin.
     inwards = torch.cat((boxes[:, :2] - windows[:, :2], windows[:, 2:] - boxes[:, 2:]), dim=1)
-    return interior & (inwards <= margin_px)
+    return interior & (inwards <= torch.as_tensor(margin_px, device=boxes.device)[..., None])
 
 
 def _starts(extent: int, tile_px: int, overlap_frac: float) -> Tensor:

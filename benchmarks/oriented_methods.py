@@ -1,0 +1,96 @@
+"""One way to suppress oriented boxes, timed in a process of its own.
+
+    python oriented_methods.py METHOD BOXES.npz OUT.npz IOU_THRESHOLD MEMORY_GB
+
+Run by `oriented.py`, also by interpreters that have the peers and not smalldet. Every method gets
+boxes in the form that its library works on, and classes by themselves.
+"""
+
+from __future__ import annotations
+
+import resource
+import sys
+import time
+from collections.abc import Callable
+
+import numpy as np
+
+Arrays = dict[str, np.ndarray]  # rboxes (N, 5), quads (N, 4, 2), scores (N,), labels (N,)
+Run = Callable[[], np.ndarray]  # to (N,) bool, the boxes kept
+
+
+def smalldet(boxes: Arrays, threshold: float) -> Run:
+    import torch
+
+    from smalldet.geometry.rotated import rotated_nms
+
+    rboxes, scores, labels = (torch.from_numpy(boxes[k]) for k in ("rboxes", "scores", "labels"))
+
+    def run() -> np.ndarray:
+        kept = np.zeros(len(rboxes), dtype=np.bool_)
+        kept[rotated_nms(rboxes, scores, labels, threshold).numpy()] = True
+        return kept
+
+    return run
+
+
+def supervision(boxes: Arrays, threshold: float) -> Run:
+    from supervision.detection.utils.iou_and_nms import oriented_box_non_max_suppression
+
+    quads, scores, labels = (boxes[k] for k in ("quads", "scores", "labels"))
+    corners = np.concatenate([quads.min(axis=1), quads.max(axis=1)], axis=1)
+    predictions = np.column_stack([corners, scores, labels])
+    return lambda: oriented_box_non_max_suppression(predictions, quads, threshold)
+
+
+def shapely_tree(boxes: Arrays, threshold: float) -> Run:
+    import shapely
+
+    def run() -> np.ndarray:
+        polygons = np.asarray(shapely.polygons(boxes["quads"].astype(np.float64)))
+        areas, tree = np.asarray(shapely.area(polygons)), shapely.STRtree(polygons)
+        labels = boxes["labels"]
+        kept = np.ones(len(polygons), dtype=np.bool_)
+        done = np.zeros(len(polygons), dtype=np.bool_)
+        for row in np.argsort(-boxes["scores"], kind="stable"):
+            done[row] = True
+            if not kept[row]:
+                continue
+            near = tree.query(polygons[row])
+            near = near[~done[near] & kept[near] & (labels[near] == labels[row])]
+            shared = shapely.area(shapely.intersection(polygons[row], polygons[near]))
+            kept[near[shared / (areas[row] + areas[near] - shared) > threshold]] = False
+        return kept
+
+    return run
+
+
+METHODS = {"smalldet": smalldet, "supervision": supervision, "shapely": shapely_tree}
+
+
+def main(method: str, source: str, out: str, threshold: float, memory_gb: float) -> None:
+    """Suppress, time it, and write what was kept and how long it took."""
+    limit = int(memory_gb * 2**30)
+    resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
+    with np.load(source) as arrays:
+        boxes = dict(arrays)
+    METHODS[method]({name: values[:200] for name, values in boxes.items()}, threshold)()  # imports
+    before_mb = _peak_mb()
+    run = METHODS[method](boxes, threshold)
+    seconds: list[float] = []
+    kept = np.zeros(0)
+    while not seconds or (sum(seconds) < 2 and len(seconds) < 5):
+        begin = time.perf_counter()
+        kept = run()
+        seconds.append(time.perf_counter() - begin)
+    np.savez(out, kept=kept, s=min(seconds), peak_mb=_peak_mb() - before_mb)
+
+
+def _peak_mb() -> float:
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (2**20 if sys.platform == "darwin" else 2**10)
+
+
+if __name__ == "__main__":
+    method, source, out, threshold, memory_gb = sys.argv[1:]
+    main(method, source, out, float(threshold), float(memory_gb))
