@@ -9,9 +9,10 @@ import pytest
 import rasterio
 from affine import Affine
 from PIL import Image
+from rasterio.env import get_gdal_config
 from rasterio.errors import NotGeoreferencedWarning
 
-from smalldet.imagery import Stretch, open_scene
+from smalldet.imagery import Stretch, open_scene, rasters
 
 TRANSFORM = Affine(0.5, 0, 500_000, 0, -0.5, 5_400_000)
 
@@ -164,6 +165,38 @@ def test_nodata_reads_as_zero(tmp_path):
             assert not scene.valid((0, 0, 130, 30))
             assert scene.valid((0, 0, 130, 31))
             assert not scene.read((0, 0, 130, 30)).any()
+
+
+def test_white_stays_white_where_white_is_nodata(tmp_path):
+    """A saturated roof in an 8 bit picture whose border is white must not turn black."""
+    values = drawn().clip(0, 200)
+    values[:, :, :50] = 255
+    values[:, 60:70, 60:70] = 255  # the roof
+    with open_scene(write_tif(tmp_path / "a.tif", values, nodata=255)) as scene:
+        assert not scene.valid((0, 0, 50, 90)) and scene.read_data((0, 0, 50, 90)) is None
+        read = scene.read_data((49, 0, 130, 90))
+        assert read is not None and np.array_equal(read, values[:, :, 49:])
+
+
+@pytest.mark.parametrize("kind", ["array", "tif"])
+def test_windows_are_scaled_smoothly(tmp_path, kind):
+    values = drawn(80, 120)
+    source = np.moveaxis(values, 0, 2) if kind == "array" else write_tif(tmp_path / "a.tif", values)
+    with open_scene(source) as scene:
+        half = scene.read((20, 10, 100, 70), (30, 40))
+        mean = values[:, 10:70, 20:100].reshape(3, 30, 2, 40, 2).mean(axis=(2, 4))
+        assert half.shape == (3, 30, 40) and np.abs(half - mean).max() <= 1
+        twice = scene.read((20, 10, 100, 70), (120, 160)).astype(int)
+        mean = twice.reshape(3, 60, 2, 80, 2).mean(axis=(2, 4))
+        near = np.abs(mean - values[:, 10:70, 20:100])[:, 1:-1, 1:-1]
+        assert near.mean() < 60  # noise, interpolated: still the same places
+        flat = np.abs(np.diff(twice, axis=2)).mean()
+        assert flat < 0.7 * np.abs(np.diff(values.astype(int), axis=2)).mean()
+
+
+def test_the_block_cache_is_bounded(tmp_path):
+    with open_scene(write_tif(tmp_path / "a.tif", drawn())):
+        assert get_gdal_config("GDAL_CACHEMAX") <= rasters.BLOCK_CACHE_BYTES
 
 
 def test_one_stretch_for_the_whole_scene(tmp_path):

@@ -1,8 +1,5 @@
 """Tiles, padding, batches and the merge lose nothing, invent nothing and move nothing."""
 
-import threading
-import time
-
 import numpy as np
 import pytest
 import torch
@@ -10,7 +7,7 @@ from PIL import Image
 
 from smalldet.detections import Detections
 from smalldet.imagery import open_scene
-from smalldet.inference import Predictor, reading
+from smalldet.inference import Predictor
 
 
 def assert_same(found: Detections, truth: Detections) -> None:
@@ -65,6 +62,38 @@ def test_whole_takes_one_tile(finder, draw_squares):
     assert_same(found, truth)
 
 
+def test_a_whole_pass_finds_what_no_tile_holds(finder):
+    class Careful(type(finder)):
+        """Reports nothing that the edge of its picture cuts."""
+
+        def _one(self, image, conf, max_detections):
+            found = super()._one(image, conf, max_detections)
+            size = torch.tensor(image.shape[:0:-1])
+            return found[(found.boxes[:, :2] > 0).all(1) & (found.boxes[:, 2:] < size).all(1)]
+
+    scene = np.zeros((256, 512, 3), np.uint8)
+    scene[100:180, 92:260] = 255  # wider than a tile
+    scene[220:232, 400:416] = 255
+    small = [[400.0, 220, 416, 232]]
+    assert Predictor(Careful(), overlap_frac=0.25).predict(scene).boxes.tolist() == small
+    found = Predictor(Careful(), overlap_frac=0.25, whole_pass=True).predict(scene)
+    assert sorted(found.boxes.tolist()) == [[92, 100, 260, 180], *small]
+
+
+def test_several_scales_give_each_object_once(finder, draw_squares):
+    scene, truth = draw_squares(500, 430, 50)
+    large = (truth.boxes[:, 2:] - truth.boxes[:, :2]).amin(dim=1) > 6
+    # the finder's class and score follow one pixel, which other scales blur
+    for scales in ((0.5, 1, 2), (1, 2), (1, 0.7)):
+        predictor = Predictor(
+            finder, overlap_frac=0.4, conf=0.1, across_classes=True, scales=scales
+        )
+        found = predictor.predict(scene)
+        apart = (truth.boxes[:, None] - found.boxes).abs().amax(dim=2)
+        assert bool((apart[large].amin(dim=1) <= 1).all())
+        assert len(found) == len(truth)
+
+
 def test_a_crowded_tile_is_not_capped(finder):
     scene = np.zeros((256, 256, 3), np.uint8)
     scene[::2, ::2] = 255  # 16,384 single pixels, 4,096 in each of the tiles that it would make
@@ -92,6 +121,8 @@ def test_options_filter(finder, draw_squares):
         ({"overlap_frac": 1.0}, "overlap_frac"),
         ({"tile_px": 0}, "tile_px"),
         ({"batch_size": 0}, "batch_size"),
+        ({"scales": (1.0, 0.0)}, "scales"),
+        ({"scales": ()}, "scales"),
     ],
 )
 def test_wrong_options_are_named(finder, options, message):
@@ -144,35 +175,6 @@ def test_bands_must_fit_the_detector(finder):
     swapped[10:20, 10:20, 3:] = 255
     found = Predictor(finder).predict(swapped, bands=(4, 1, 5))
     assert found.boxes.tolist() == [[10, 10, 20, 20]]
-
-
-def test_reading_ahead_keeps_order_and_bounds(draw_squares):
-    pixels, _ = draw_squares(640, 64, 10)
-    with open_scene(pixels) as scene:
-        started: list[int] = []
-        lock, read = threading.Lock(), scene.read
-
-        def slow_read(window):
-            with lock:
-                started.append(window[0])
-            time.sleep(0.02 if window[0] % 128 else 0)  # every second tile comes late
-            return read(window)
-
-        scene.read = slow_read
-        windows = [(x, 0, x + 64, 64) for x in range(0, 640, 64)]
-        for row, tile in enumerate(reading.tiles_ahead(scene, windows, num_ahead=3)):
-            assert tile is not None and np.array_equal(
-                tile, np.moveaxis(pixels[:, row * 64 : row * 64 + 64], 2, 0)
-            )
-            assert len(started) <= row + 1 + 3
-
-
-def test_a_failing_read_stops_the_reading(draw_squares):
-    pixels, _ = draw_squares(640, 64, 10)
-    with open_scene(pixels) as scene:
-        windows = [(600, 0, 700, 64), (0, 0, 64, 64)]
-        with pytest.raises(ValueError, match="leaves"):
-            list(reading.tiles_ahead(scene, windows, num_ahead=3))
 
 
 @pytest.mark.parametrize("merge", ["nms", "greedy", "wbf", "soft_nms"])

@@ -37,6 +37,11 @@ class Pixels(Protocol):
         """True where no pixel can be without data."""
         ...
 
+    @property
+    def empty_is_colour(self) -> bool:
+        """True where a colour that data can have too, such as 8 bit white, marks empty pixels."""
+        ...
+
     def read(
         self,
         bands: Sequence[int],
@@ -49,8 +54,9 @@ class Pixels(Protocol):
         Args:
             bands: bands counted from 1.
             window: part of the picture.
-            shape: (h, w) to scale down to; as it is without.
-            smooth: average where pixels are joined; else every n-th is taken.
+            shape: (h, w) to scale to; as it is without.
+            smooth: average where pixels are joined and interpolate where they are spread; else
+                the nearest is taken.
         """
         ...
 
@@ -66,6 +72,7 @@ class ArrayPixels:
     """
 
     alpha_band: int | None = None
+    empty_is_colour = False
 
     def __init__(self, values: Raw, mask: Mask | None = None) -> None:
         self._values = values
@@ -94,20 +101,20 @@ class ArrayPixels:
         rows = np.linspace(0, y2 - y1, shape[0], endpoint=False).astype(int)
         columns = np.linspace(0, x2 - x1, shape[1], endpoint=False).astype(int)
         grid = np.ix_(rows, columns)
-        scaled = [_averaged(layer, shape) if smooth else layer[grid] for layer in layers]
+        scaled = [_smoothed(layer, shape) if smooth else layer[grid] for layer in layers]
         return np.stack(scaled), None if mask is None else mask[grid]
 
     def close(self) -> None:
         """Nothing is open."""
 
 
-def _averaged(layer: Raw, shape: tuple[int, int]) -> Raw:
-    """(H, W) scaled down to `shape` by the mean of what falls together."""
+def _smoothed(layer: Raw, shape: tuple[int, int]) -> Raw:
+    """(H, W) scaled down to `shape` by the mean of what falls together, or up by interpolation."""
     values = layer if layer.dtype == np.uint8 else layer.astype(np.float32)
     picture = Image.fromarray(np.ascontiguousarray(values))
-    return np.asarray(picture.resize((shape[1], shape[0]), Image.Resampling.BOX)).astype(
-        layer.dtype
-    )
+    shrinks = shape[0] * shape[1] <= layer.size
+    how = Image.Resampling.BOX if shrinks else Image.Resampling.BILINEAR
+    return np.asarray(picture.resize((shape[1], shape[0]), how)).astype(layer.dtype)
 
 
 def array_pixels(array: Raw) -> ArrayPixels:

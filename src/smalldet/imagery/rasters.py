@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import warnings
 from collections.abc import Iterator, Sequence
@@ -12,11 +13,16 @@ import numpy as np
 import rasterio
 from numpy.typing import NDArray
 from rasterio.enums import ColorInterp, MaskFlags, Resampling
+from rasterio.env import get_gdal_config, set_gdal_config
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.io import DatasetReader
 from rasterio.windows import Window as RasterWindow
 
 from smalldet.imagery.pixels import Mask, Raw, Window
+
+# GDAL would keep decoded blocks in a twentieth of the machine's memory. This holds the rows of
+# 640 px tiles of a striped RGB scene 250,000 px wide.
+BLOCK_CACHE_BYTES = 512 << 20
 
 _filtering = threading.Lock()
 
@@ -36,6 +42,7 @@ def open_dataset(path: str) -> DatasetReader:
         FileNotFoundError: there is no such file.
         ValueError: it is a folder, is empty, or is no picture.
     """
+    _bound_block_cache()
     try:
         with ignoring(NotGeoreferencedWarning):  # most pictures lie on no map
             dataset = rasterio.open(path)
@@ -48,6 +55,12 @@ def open_dataset(path: str) -> DatasetReader:
     if np.dtype(dataset.dtypes[0]).kind not in "uif":
         raise ValueError(f"{path}: holds {dataset.dtypes[0]} values, which make no picture")
     return dataset
+
+
+def _bound_block_cache() -> None:
+    """Keep GDAL's cache, one for the process, within bounds that the user did not set."""
+    if "GDAL_CACHEMAX" not in os.environ and get_gdal_config("GDAL_CACHEMAX") > BLOCK_CACHE_BYTES:
+        set_gdal_config("GDAL_CACHEMAX", BLOCK_CACHE_BYTES)
 
 
 def _explained(path: str, error: Exception) -> Exception:
@@ -66,7 +79,8 @@ def _explained(path: str, error: Exception) -> Exception:
 class RasterPixels:
     """Pixels of a raster file. A palette's colours stand in for its one band.
 
-    GDAL allows one thread at a time in a handle, so each read takes one from a pool.
+    GDAL allows one thread at a time in a handle, so each read takes one from a pool. A striped
+    file has one: its strips reach over many tiles, and each handle would decode them all again.
 
     Args:
         path: what `dataset` was opened from.
@@ -77,7 +91,8 @@ class RasterPixels:
     def __init__(self, path: str, dataset: DatasetReader, max_handles: int = 16) -> None:
         self._path = path
         self._free = [dataset]
-        self._slots = threading.Semaphore(max_handles)
+        striped = all(columns >= dataset.width for _, columns in dataset.block_shapes)
+        self._slots = threading.Semaphore(1 if striped else max_handles)
         self._closed = False
         self.width, self.height = dataset.width, dataset.height
         self.num_bands = dataset.count
@@ -95,6 +110,7 @@ class RasterPixels:
         self._has_mask = MaskFlags.per_dataset in flags or MaskFlags.alpha in flags
         self.all_valid = flags == {MaskFlags.all_valid} and self._palette is None
         self.all_valid &= self.dtype.kind != "f"
+        self.empty_is_colour = self._nodata is not None and self.dtype == np.uint8
 
     @contextmanager
     def _handle(self) -> Iterator[DatasetReader]:
@@ -125,8 +141,10 @@ class RasterPixels:
         x1, y1, x2, y2 = window
         part = RasterWindow(x1, y1, x2 - x1, y2 - y1)  # pyright: ignore[reportCallIssue]
         size = shape or (y2 - y1, x2 - x1)
-        smooth = smooth and self._palette is None  # the mean of two colour numbers is no colour
-        how = Resampling.average if smooth else Resampling.nearest
+        how = Resampling.nearest
+        if smooth and self._palette is None:  # the mean of two colour numbers is no colour
+            shrinks = size[0] * size[1] <= (y2 - y1) * (x2 - x1)
+            how = Resampling.average if shrinks else Resampling.bilinear
         once = sorted(set(bands)) if self._palette is None else [1]
         mask: Mask | None = None
         with self._handle() as handle:

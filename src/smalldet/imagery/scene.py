@@ -72,14 +72,29 @@ class Scene:
                 self._stretch = measured_stretch(*self._scaled(STRETCH_SAMPLE_PX, smooth=False))
             return self._stretch
 
-    def read(self, window: Window) -> NDArray[np.uint8]:
-        """Pixels (num_bands, h, w) of a window x1, y1, x2, y2; those without data are 0.
+    def read(self, window: Window, shape: tuple[int, int] | None = None) -> NDArray[np.uint8]:
+        """Pixels (num_bands, h, w) of a window x1, y1, x2, y2.
+
+        Those without data are 0, but for 8 bit files that mark them by a colour, such as white:
+        that colour is kept, as it can be in the picture too.
+
+        Args:
+            window: part of the scene.
+            shape: (h, w) to scale to, smoothly; as it is without.
 
         Raises:
             ValueError: the window leaves the scene, or the file is damaged.
         """
         self._check(window)
-        return self._finished(*self._pixels.read(self.bands, window))
+        return self._finished(*self._pixels.read(self.bands, window, shape, smooth=True))
+
+    def read_data(
+        self, window: Window, shape: tuple[int, int] | None = None
+    ) -> NDArray[np.uint8] | None:
+        """As `read`, but None where no pixel of the window holds data."""
+        self._check(window)
+        values, mask = self._pixels.read(self.bands, window, shape, smooth=True)
+        return None if mask is not None and not mask.any() else self._finished(values, mask)
 
     def valid(self, window: Window) -> bool:
         """False where no pixel of the window holds data."""
@@ -121,7 +136,7 @@ class Scene:
     def _finished(self, values: Raw, mask: Mask | None) -> NDArray[np.uint8]:
         stretch = self.stretch
         pixels = values if stretch is None else stretch.apply(values)
-        if mask is not None:
+        if mask is not None and not (stretch is None and self._pixels.empty_is_colour):
             pixels[:, ~mask] = 0
         return pixels
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from smalldet.imagery import expand_sources, open_scene
+from smalldet.inference.journal import OtherRunError
 from smalldet.inference.predictor import Predictor
 from smalldet.inference.results import Result
 from smalldet.inference.writers.output import (
@@ -49,12 +52,17 @@ def predict_sources(
     *,
     crs: str | None = None,
     bands: Sequence[int] | None = None,
+    resume: bool = False,
     on_progress: Callable[[str, int, int], None] | None = None,
+    on_scouted: Callable[[str, int, int], None] | None = None,
     on_done: Callable[[Result], None] | None = None,
     on_failure: Callable[[str, str], None] | None = None,
     **options: Any,
 ) -> Outcome:
     """Find objects in files, folders and patterns of pictures, and write them.
+
+    What is found is noted in a hidden folder beside `out` (inside it, where it is a directory)
+    until all is written, so that a run that was stopped can go on.
 
     Args:
         detector: finds objects in tiles.
@@ -63,27 +71,44 @@ def predict_sources(
             done. None writes nothing.
         crs: coordinates of map formats.
         bands: bands to read, counted from 1.
+        resume: go on with the same run where it was stopped; the outcome is the same.
         on_progress: called with the source, its tiles done and their number.
+        on_scouted: called with the source, the tiles that the scout leaves to visit and all.
         on_done: called with each picture's result.
         on_failure: called with a source that cannot be read, and why.
         options: of `Predictor`.
 
     Raises:
         FileNotFoundError: a source does not exist.
-        ValueError: there is nothing to read, or `out`, `crs` or an option is wrong. A source that
-            turns out to be broken is no error here: see `Outcome.failures`.
+        ValueError: there is nothing to read, `out`, `crs` or an option is wrong, or what was
+            stopped was another run. A source that turns out to be broken is no error here: see
+            `Outcome.failures`.
     """
     paths = expand_sources(sources)
     if out is not None:
         check_output(out, len(paths), crs)
     predictor = Predictor(detector, **options)
     folder = Path(out) if out is not None and is_directory(out) else None
+    journals = None if out is None else _journal_folder(out)
+    if journals is not None and not resume:
+        shutil.rmtree(journals, ignore_errors=True)
     outcome = Outcome()
-    for path, stem in zip(paths, unique_stems(paths), strict=True):
+    named = list(zip(paths, unique_stems(paths), strict=True))
+    for path, stem in named:
+        journal = None if journals is None else journals / stem
         try:
-            result = _result(predictor, path, bands, on_progress)
+            with open_scene(path, bands or predictor.usual_bands) as scene:
+                found = predictor.predict(
+                    scene,
+                    on_progress=_told(on_progress, path),
+                    on_scouted=_told(on_scouted, path),
+                    journal=journal,
+                )
+                result = Result.of(scene, path, found)
             if folder is not None:
                 outcome.written += write_one(folder, stem, result, crs)
+        except OtherRunError:
+            raise
         except (OSError, ValueError) as error:
             outcome.failures[path] = str(error)
             if on_failure is not None:
@@ -95,18 +120,26 @@ def predict_sources(
     if out is not None and outcome.results:
         target = out if folder is None else folder / COMBINED
         outcome.written += write(target, outcome.results, crs)
+    if journals is not None:
+        _forget(journals, [stem for path, stem in named if path not in outcome.failures])
     return outcome
 
 
-def _result(
-    predictor: Predictor,
-    path: str,
-    bands: Sequence[int] | None,
-    on_progress: Callable[[str, int, int], None] | None,
-) -> Result:
-    def tiles_done(num_done: int, num_tiles: int) -> None:
-        if on_progress is not None:
-            on_progress(path, num_done, num_tiles)
+def _journal_folder(out: str | os.PathLike[str]) -> Path:
+    path = Path(out)
+    return path / ".partial" if is_directory(out) else path.with_name(f".{path.name}.partial")
 
-    with open_scene(path, bands or predictor.usual_bands) as scene:
-        return Result.of(scene, path, predictor.predict(scene, on_progress=tiles_done))
+
+def _forget(journals: Path, stems: Sequence[str]) -> None:
+    """Remove the journals of pictures that are written; one that failed can still go on."""
+    for stem in stems:
+        shutil.rmtree(journals / stem, ignore_errors=True)
+    if journals.is_dir() and not any(journals.iterdir()):
+        journals.rmdir()
+
+
+def _told(
+    listener: Callable[[str, int, int], None] | None, path: str
+) -> Callable[[int, int], None] | None:
+    """The listener with the source already said."""
+    return None if listener is None else partial(listener, path)

@@ -4,35 +4,34 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional
 
 from smalldet.data.index import class_key
 from smalldet.detections import Detections, TileDetections
 from smalldet.geometry.alternatives import MERGES
-from smalldet.geometry.boxes import clip_boxes
-from smalldet.geometry.tiles import interior_cuts, tile_grid
+from smalldet.geometry.scales import merge_scales
+from smalldet.geometry.streaming import StreamedMerge, joined, seen_once, united, without_far_tiles
 from smalldet.hardware import choose_device, choose_precision, keep_freed_memory
-from smalldet.imagery import Scene, Source, Window, open_scene
-from smalldet.inference.reading import tiles_ahead
+from smalldet.imagery import Scene, Source, open_scene
+from smalldet.inference.journal import Journal, fingerprint
+from smalldet.inference.scout import Scout
+from smalldet.inference.tile_detector import Step, TileDetector
+from smalldet.inference.tiling import Tiling, tile_scene
 from smalldet.models.detector import Detector
 
-MAX_DETECTIONS_PER_TILE = 3000
-BATCH_PX = {"cuda": 16_000_000, "mps": 4_000_000}
-CPU_BATCH_PX = 1_000_000
-
-Tile = tuple[int, NDArray[np.uint8]]
-"""A row of the tile grid and its pixels."""
+MAX_SCALE = 8.0
 
 
 class Predictor:
     """Cuts a scene into tiles, finds objects in each, and merges what neighbours both saw.
 
-    The detector is moved to the device and into eval mode.
+    Tiles are gone through from top to bottom, and what can grow no more is merged on the way, so
+    that memory does not follow the scene's height. The detector is moved to the device and into
+    eval mode.
 
     Args:
         detector: finds objects in tiles.
@@ -47,6 +46,11 @@ class Predictor:
         merge_iou: overlap at which two boxes are one object; what suits the merge if None.
         across_classes: boxes of different classes can be one object too.
         whole: take each scene as one tile.
+        scales: resolutions at which the scene is gone through, pixels of the detector for one of
+            the scene: 2 shows objects twice as large, 0.5 half as large.
+        whole_pass: look besides at the scene shrunk to one tile, for objects larger than a tile.
+        scout: look first at a small picture of the scene, and pass over tiles in which nothing
+            seems to be; see `Scout`.
         max_detections: the strongest of each scene are kept; all if None.
 
     Raises:
@@ -67,6 +71,9 @@ class Predictor:
         merge_iou: float | None = None,
         across_classes: bool = False,
         whole: bool = False,
+        scales: Sequence[float] = (1.0,),
+        whole_pass: bool = False,
+        scout: bool = False,
         max_detections: int | None = None,
     ) -> None:
         self.tile_px = detector.tile_px if tile_px is None else tile_px
@@ -79,18 +86,30 @@ class Predictor:
                 raise ValueError(f"{name} must be in 0..1, not {value}")
         if not 0 <= overlap_frac < 1:
             raise ValueError(f"overlap_frac must be in [0, 1), not {overlap_frac}")
-        self.device = choose_device(device)
-        self.detector = detector.eval().to(self.device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
-        self.precision = choose_precision("auto", self.device)
-        if self.device.type == "cpu":
-            keep_freed_memory()
-        self.overlap_frac, self.batch_size = overlap_frac, batch_size
         if merge not in MERGES:
             raise ValueError(f"there is no merge {merge!r}; there are {', '.join(MERGES)}")
-        self.merge, self.merge_iou = MERGES[merge], merge_iou
+        if not scales or not all(0 < scale <= MAX_SCALE for scale in scales):
+            raise ValueError(f"scales must lie above 0 and up to {MAX_SCALE}, not {list(scales)}")
+        self.device = choose_device(device)
+        self.detector = detector.eval().to(self.device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+        if self.device.type == "cpu":
+            keep_freed_memory()
+        self._tile_detector = TileDetector(
+            self.detector,
+            self.device,
+            choose_precision("auto", self.device),
+            self.tile_px,
+            None if classes is None else _wanted(classes, detector.class_names),
+            batch_size,
+        )
+        self.overlap_frac = overlap_frac
+        threshold = {} if merge_iou is None else {"iou_threshold": merge_iou}
+        self._merge = partial(MERGES[merge], across_classes=across_classes, **threshold)
         self.across_classes, self.whole = across_classes, whole
+        self.scales = tuple(sorted({float(scale) for scale in scales}, reverse=True))
+        self.whole_pass = whole_pass
+        self.scout = Scout(self._tile_detector, self.conf) if scout else None
         self.max_detections = max_detections
-        self._wanted = None if classes is None else _wanted(classes, detector.class_names)
 
     def predict(
         self,
@@ -98,6 +117,8 @@ class Predictor:
         *,
         bands: Sequence[int] | None = None,
         on_progress: Callable[[int, int], None] | None = None,
+        on_scouted: Callable[[int, int], None] | None = None,
+        journal: Path | None = None,
     ) -> Detections:
         """Objects of a scene in its pixels, strongest first.
 
@@ -106,102 +127,134 @@ class Predictor:
             bands: bands to read, counted from 1, as many as the detector takes. Ignored for a
                 Scene, which has its own.
             on_progress: called with the tiles done and their number.
+            on_scouted: called with the tiles that the scout leaves to visit and their number.
+            journal: folder in which to note what is found on the way. Where a run that was stopped
+                has left one, this one goes on with it. It is not removed.
 
         Raises:
-            FileNotFoundError, ValueError: the source cannot be read or has other bands.
+            FileNotFoundError, ValueError: the source cannot be read or has other bands, or the
+                journal is of another run.
         """
         if not isinstance(source, Scene):
             with open_scene(source, bands or self.usual_bands) as scene:
-                return self.predict(scene, on_progress=on_progress)
-        found = self.predict_tiles(source, on_progress)
-        if len(found.tiles) == 1:
-            merged = Detections(found.boxes, found.scores, found.labels, found.class_names)
+                return self.predict(
+                    scene, on_progress=on_progress, on_scouted=on_scouted, journal=journal
+                )
+        tiling = self._visited(source, self._tiling(source), on_scouted)
+        noted = None if journal is None else Journal(journal, self._run(source))
+        steps = self._steps(source, tiling, noted, on_progress)
+        if len(tiling) == 1:
+            merged = [seen_once(joined([found for found, _ in steps]))]
         else:
-            threshold = {} if self.merge_iou is None else {"iou_threshold": self.merge_iou}
-            merged = self.merge(found, across_classes=self.across_classes, **threshold)
-            # Soft-NMS leaves what it all but suppressed, with next to no score
-            merged = merged[merged.scores >= self.conf]
-        return merged.sorted_by_score(self.max_detections)
+            merged = list(self._merged(steps, tiling))
+        # Soft-NMS leaves what it all but suppressed, with next to no score
+        found = united([Detections.empty(self.detector.class_names), *merged])
+        return found[found.scores >= self.conf][: self.max_detections]
 
     def predict_tiles(
         self, scene: Scene, on_progress: Callable[[int, int], None] | None = None
     ) -> TileDetections:
         """Objects of each tile, before the merge; tiles without data are passed over."""
-        if scene.num_bands != self.detector.in_channels:
-            raise ValueError(
-                f"{scene.name}: {scene.num_bands} bands are read and the detector takes "
-                f"{self.detector.in_channels}; choose as many with bands"
-            )
-        width, height = scene.width, scene.height
-        side = max(width, height) if self.whole else self.tile_px
-        tiles = tile_grid(width, height, side, self.overlap_frac)
-        empty = Detections.empty(self.detector.class_names)
-        parts, rows = [empty], [torch.zeros(0, dtype=torch.long)]
-        for batch, num_done in self._batches(scene, tiles):
-            for (row, _), found in zip(batch, self._found(batch), strict=True):
-                parts.append(found)
-                rows.append(torch.full((len(found),), row))
-            if on_progress is not None:
-                on_progress(num_done, len(tiles))
-        tile = torch.cat(rows)
-        boxes = torch.cat([part.boxes for part in parts]) + tiles[tile][:, [0, 1, 0, 1]]
-        return TileDetections(
-            boxes,
-            torch.cat([part.scores for part in parts]),
-            torch.cat([part.labels for part in parts]),
-            tile,
-            interior_cuts(boxes, tile, tiles, width, height),
-            tiles,
-            self.detector.class_names,
-        )
-
-    def _batches(self, scene: Scene, tiles: Tensor) -> Iterator[tuple[list[Tile], int]]:
-        """Batches of tiles with data, and how many tiles are done with each."""
-        left, top, right, bottom = tiles[0].tolist()  # all tiles of a grid have one size
-        fitting = BATCH_PX.get(self.device.type, CPU_BATCH_PX) // ((right - left) * (bottom - top))
-        size = self.batch_size or max(1, fitting)
-        windows: list[Window] = [(x1, y1, x2, y2) for x1, y1, x2, y2 in tiles.tolist()]
-        batch: list[Tile] = []
-        for row, pixels in enumerate(tiles_ahead(scene, windows, num_ahead=2 * size)):
-            if pixels is not None:
-                batch.append((row, pixels))
-            if len(batch) == size:
-                yield batch, row + 1
-                batch = []
-        yield batch, len(windows)
-
-    @torch.inference_mode()
-    def _found(self, batch: list[Tile]) -> list[Detections]:
-        """What the detector finds in each tile, in its pixels, on the CPU."""
-        if not batch:
-            return []
-        images = torch.from_numpy(np.stack([pixels for _, pixels in batch]))
-        height, width = images.shape[-2:]
-        stride = self.detector.stride
-        images = images.to(self.device)
-        images = functional.pad(images, (0, -width % stride, 0, -height % stride))
-        images = images.contiguous(memory_format=torch.channels_last)
-        # A scene taken as one tile may hold as many objects as the tiles that it would make.
-        num_tiles = max(1, math.ceil(height / self.tile_px) * math.ceil(width / self.tile_px))
-        with torch.autocast(self.device.type, self.precision, self.precision != torch.float32):
-            found = self.detector.predict(images, self.conf, MAX_DETECTIONS_PER_TILE * num_tiles)
-        return [self._kept(part.to("cpu"), width, height) for part in found]
-
-    def _kept(self, found: Detections, width: int, height: int) -> Detections:
-        """Without the unwanted classes and what lies in the padding."""
-        centres = (found.boxes[:, :2] + found.boxes[:, 2:]) / 2
-        inside = (centres < torch.tensor([width, height])).all(dim=1)
-        if self._wanted is not None:
-            inside &= self._wanted[found.labels]
-        found = found[inside]
-        boxes = clip_boxes(found.boxes.float(), width, height)
-        return Detections(boxes, found.scores.float(), found.labels, found.class_names)
+        steps = self._steps(scene, self._tiling(scene), None, on_progress)
+        return joined([found for found, _ in steps])
 
     @property
     def usual_bands(self) -> Sequence[int] | None:
         """Bands to read unless told: None for colour, so that grey is repeated, else the first."""
         channels = self.detector.in_channels
         return None if channels == 3 else range(1, channels + 1)
+
+    def _tiling(self, scene: Scene) -> Tiling:
+        if scene.num_bands != self.detector.in_channels:
+            raise ValueError(
+                f"{scene.name}: {scene.num_bands} bands are read and the detector takes "
+                f"{self.detector.in_channels}; choose as many with bands"
+            )
+        longer_side = max(scene.width, scene.height)
+        side, scales = (longer_side if self.whole else self.tile_px), self.scales
+        fits_one_tile = side / longer_side
+        if self.whole_pass and fits_one_tile < min(scales):
+            scales = (*scales, fits_one_tile)
+        return tile_scene(scene.width, scene.height, side, self.overlap_frac, scales)
+
+    def _visited(
+        self, scene: Scene, tiling: Tiling, on_scouted: Callable[[int, int], None] | None
+    ) -> Tiling:
+        """The tiling with those tiles left out in which the scout sees nothing."""
+        if self.scout is None or len(tiling) == 1:
+            return tiling
+        scouted = tiling.only(self.scout.promising(scene, tiling))
+        if on_scouted is not None:
+            on_scouted(int(scouted.visited.sum()), len(tiling))
+        return scouted
+
+    def _merged(self, steps: Iterator[Step], tiling: Tiling) -> Iterator[Detections]:
+        """Merge on the way down whatever no tile to come can touch."""
+
+        def in_band(found: TileDetections) -> Detections:
+            return self._merge(without_far_tiles(found))
+
+        def at_scales(found: TileDetections) -> Detections:
+            return merge_scales(
+                found, tiling.level, tiling.scales, in_band, across_classes=self.across_classes
+            )
+
+        at_once = in_band if len(tiling.scales) == 1 else at_scales
+        merge, top_px = StreamedMerge(at_once, self.across_classes), 0.0
+        for found, num_done in steps:
+            merge.add(found)
+            next_top_px = tiling.next_top_px(num_done)
+            if next_top_px > top_px:
+                top_px = next_top_px
+                yield from _if_any(merge.completed(top_px))
+        yield from _if_any(merge.completed(math.inf))
+
+    def _steps(
+        self,
+        scene: Scene,
+        tiling: Tiling,
+        journal: Journal | None,
+        on_progress: Callable[[int, int], None] | None,
+    ) -> Iterator[Step]:
+        """All tiles in their order, those that the journal knows first."""
+        first, nothing = 0, self._tile_detector.nothing(tiling)
+        yield nothing, first
+        if journal is not None:
+            for found, first in journal.restored(nothing):
+                yield found, first
+        num_done = first
+        for found, num_done in self._tile_detector.steps(scene, tiling, self.conf, first):
+            if journal is not None:
+                journal.note(found, num_done)
+            if on_progress is not None:
+                on_progress(num_done, len(tiling))
+            yield found, num_done
+        if journal is not None:
+            journal.flush()
+        if on_progress is not None and num_done < len(tiling):
+            on_progress(len(tiling), len(tiling))
+
+    def _run(self, scene: Scene) -> dict[str, str]:
+        """All that the detections of a scene's tiles depend on, for the journal."""
+        detector = self._tile_detector
+        options = {
+            "bands": scene.bands,
+            "tile_px": self.tile_px,
+            "overlap_frac": self.overlap_frac,
+            "conf": self.conf,
+            "classes": None if detector.wanted is None else detector.wanted.tolist(),
+            "whole": self.whole,
+            "scales": self.scales,
+            "whole_pass": self.whole_pass,
+            "scout": self.scout is not None,
+            "batch_size": detector.batch_size,
+            "device": f"{self.device.type} in {detector.precision}",
+        }
+        return fingerprint(self.detector, scene) | {key: str(it) for key, it in options.items()}
+
+
+def _if_any(found: Detections | None) -> list[Detections]:
+    return [] if found is None else [found]
 
 
 def _wanted(classes: Sequence[str], class_names: tuple[str, ...]) -> Tensor:

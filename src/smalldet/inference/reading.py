@@ -9,34 +9,60 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import numpy as np
 from numpy.typing import NDArray
 
-from smalldet.imagery import Scene, Window
+from smalldet.imagery import Scene
+from smalldet.inference.tiling import Tile
 
 NUM_THREADS = 4
 
 
 def tiles_ahead(
-    scene: Scene, windows: Iterable[Window], num_ahead: int
-) -> Iterator[NDArray[np.uint8] | None]:
-    """Pixels (C, h, w) of each window in its order; None where a window holds no data.
+    scene: Scene, tiles: Iterable[Tile], num_ahead: int
+) -> Iterator[tuple[Tile, NDArray[np.uint8] | None]]:
+    """Each tile in its order with its pixels (C, h, w), or with None where it holds no data.
 
     Args:
         scene: read from several threads.
-        windows: may be many; only `num_ahead` are read before they are asked for.
+        tiles: may be many; only `num_ahead` are read before they are asked for.
         num_ahead: tiles that wait in memory at most.
     """
-    waiting: deque[Future[NDArray[np.uint8] | None]] = deque()
+    waiting: deque[tuple[Tile, Future[NDArray[np.uint8] | None]]] = deque()
     with ThreadPoolExecutor(NUM_THREADS, thread_name_prefix="tiles") as pool:
         try:
-            for window in windows:
-                waiting.append(pool.submit(_read, scene, window))
+            for tile in tiles:
+                waiting.append((tile, pool.submit(scene.read_data, tile.window, tile.shape)))
                 if len(waiting) > num_ahead:
-                    yield waiting.popleft().result()
+                    yield _next(waiting)
             while waiting:
-                yield waiting.popleft().result()
+                yield _next(waiting)
         finally:  # the detector failed or one read did: do not read the rest
-            for future in waiting:
+            for _, future in waiting:
                 future.cancel()
 
 
-def _read(scene: Scene, window: Window) -> NDArray[np.uint8] | None:
-    return scene.read(window) if scene.valid(window) else None
+def batches_ahead(
+    scene: Scene, tiles: Iterable[Tile], size: int
+) -> Iterator[list[tuple[Tile, NDArray[np.uint8]]]]:
+    """Tiles with data in batches of one shape, in their order.
+
+    Args:
+        scene: read from several threads.
+        tiles: in the order in which they are wanted.
+        size: tiles of a batch at most; a change of shape ends one early.
+    """
+    batch: list[tuple[Tile, NDArray[np.uint8]]] = []
+    for tile, pixels in tiles_ahead(scene, tiles, num_ahead=2 * size):
+        if pixels is None:
+            continue
+        if batch and (len(batch) == size or batch[-1][0].shape != tile.shape):
+            yield batch
+            batch = []
+        batch.append((tile, pixels))
+    if batch:
+        yield batch
+
+
+def _next(
+    waiting: deque[tuple[Tile, Future[NDArray[np.uint8] | None]]],
+) -> tuple[Tile, NDArray[np.uint8] | None]:
+    tile, future = waiting.popleft()
+    return tile, future.result()

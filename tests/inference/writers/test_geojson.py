@@ -11,7 +11,7 @@ from rasterio.warp import transform as reproject
 
 from smalldet.imagery import open_scene
 from smalldet.inference.writers.geojson import write_geojson
-from smalldet.inference.writers.placing import pixel_points
+from smalldet.inference.writers.placing import box_rings, pixel_points
 
 BOXES = [[10, 20, 30, 60], [1000, 500, 1003, 503], [1960, 990, 2000, 1000]]
 
@@ -81,15 +81,52 @@ def test_mirrored_and_turned_transforms_keep_the_right_hand_rule(tmp_path, make_
         assert (signed_areas(rings_of(path)) > 0).all()
 
 
-def test_boxes_on_the_date_line_stay_in_one_piece(tmp_path, make_result):
-    transform = Affine(0.5, 0, 179.5, 0, -0.5, 10)
-    result = make_result([[0, 0, 2, 2]], crs="EPSG:4326", transform=transform)
-    fiji = make_result(
-        [[0, 0, 40, 40]], crs="EPSG:3460", transform=Affine(9e3, 0, 2e6, 0, -9e3, 4e6)
-    )
-    for each in (result, fiji):
-        write_geojson(tmp_path / "a.geojson", [each])
-        assert np.ptp(rings_of(tmp_path / "a.geojson")[0, :, 0]) < 10
+DATE_LINE = {"crs": "EPSG:4326", "transform": Affine(0.5, 0, 179.5, 0, -0.5, 10)}
+FIJI = {"crs": "EPSG:3460", "transform": Affine(9e3, 0, 2e6, 0, -9e3, 4e6)}
+
+
+@pytest.mark.parametrize(
+    ("place", "box"),
+    [(DATE_LINE, [0, 0, 2, 2]), (DATE_LINE, [-3, 2, 8, 4]), (FIJI, [0, 0, 40, 40])],
+)
+def test_boxes_on_the_date_line_are_cut_there(tmp_path, make_result, place, box):
+    """RFC 7946, section 3.1.9: two parts of one feature, each on its own side."""
+    write_geojson(tmp_path / "a.geojson", [make_result([box], **place)])
+    [feature] = json.loads((tmp_path / "a.geojson").read_text())["features"]
+    assert feature["geometry"]["type"] == "MultiPolygon"
+    west, east = (np.array(part[0]) for part in feature["geometry"]["coordinates"])
+    assert 170 < west[:, 0].min() < west[:, 0].max() == 180
+    assert -180 == east[:, 0].min() < east[:, 0].max() < -170
+    for half in (west, east):
+        assert (half[0] == half[-1]).all() and signed_areas(half[None]) > 0
+    # both halves together are the box, and meet along the same stretch of the date line
+    [ring] = box_rings(make_result([box], **place), CRS.from_epsg(4326))[None]
+    halves = signed_areas(west[None]) + signed_areas(east[None])
+    assert halves == pytest.approx(signed_areas(ring), rel=1e-6)
+    seams = [np.sort(half[np.abs(half[:, 0]) == 180, 1]) for half in (west, east)]
+    assert np.unique(seams[0]).tolist() == np.unique(seams[1]).tolist()
+
+
+def test_boxes_that_touch_or_lie_beyond_the_date_line_stay_whole(tmp_path, make_result):
+    boxes = [[-1, 0, 1, 2], [1, 0, 3, 2]]  # 179 to 180, and 180 to 181 degrees
+    write_geojson(tmp_path / "a.geojson", [make_result(boxes, **DATE_LINE)])
+    rings = rings_of(tmp_path / "a.geojson")
+    assert [rings[:, :, 0].min(axis=1).tolist(), rings[:, :, 0].max(axis=1).tolist()] == [
+        [179, -180],
+        [180, -179],
+    ]
+
+
+def test_oriented_boxes_are_their_four_corners(tmp_path, make_oriented):
+    """A ship at 30 degrees, clockwise on the screen: its bow lies south of east."""
+    path, result = tmp_path / "a.geojson", make_oriented([[500, 400, 40, 10, np.pi / 6]])
+    write_geojson(path, [result], "source")
+    [ring] = rings_of(path)
+    assert (signed_areas(ring[None]) > 0).all()
+    metres = ring - [500_000 + 250, 5_400_000 - 200]  # half a metre a pixel
+    along, across = np.array([[np.sqrt(3) / 2, -0.5], [0.5, np.sqrt(3) / 2]])
+    assert np.allclose(np.abs(metres @ along), 10, atol=1e-3)
+    assert np.allclose(np.abs(metres @ across), 2.5, atol=1e-3)
 
 
 def test_several_pictures_share_a_file_only_if_they_can(tmp_path, make_result):

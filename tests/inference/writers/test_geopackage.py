@@ -3,6 +3,7 @@
 import numpy as np
 import pyogrio
 import pytest
+import shapely
 from pyogrio import raw
 
 from smalldet.inference.writers.geopackage import write_geopackage
@@ -28,6 +29,16 @@ def test_the_pictures_own_coordinates(tmp_path, make_result):
     assert fields["class"].tolist() == ["Car", "other-vehicle", "Car"]
     assert fields["source"].tolist() == ["a.tif", "a.tif", "b.tif"]
     assert np.allclose(fields["score"], [0.9, 0.5, 0.9])
+
+
+def test_oriented_boxes_are_their_four_corners(tmp_path, make_oriented):
+    write_geopackage(tmp_path / "a.gpkg", [make_oriented([[500, 400, 40, 10, 0.5]])])
+    _, _, geometry, _ = raw.read(tmp_path / "a.gpkg", layer="detections")
+    polygon = shapely.from_wkb(geometry[0])
+    assert polygon.area == pytest.approx(20 * 5, rel=1e-6)
+    assert [polygon.centroid.x, polygon.centroid.y] == pytest.approx([500_250, 5_399_800])
+    long_side = polygon.minimum_rotated_rectangle.length / 2 - 5
+    assert long_side == pytest.approx(20, rel=1e-4)
 
 
 def test_pictures_of_different_systems_meet_in_degrees(tmp_path, make_result):

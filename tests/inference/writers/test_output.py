@@ -57,8 +57,10 @@ def test_what_is_a_directory(tmp_path):
 def test_mistakes_are_found_before_the_work():
     with pytest.raises(ValueError, match=r"a\.shp: unknown extension; known are \.geojson, \.gpkg"):
         check_output("a.shp", 1)
-    with pytest.raises(ValueError, match=r"a\.png: one picture cannot show 2; name a directory"):
+    with pytest.raises(ValueError, match=r"a\.png: holds one picture and not 2; name a dir"):
         check_output("a.png", 2)
+    with pytest.raises(ValueError, match=r"a\.txt: holds one picture and not 2; name a dir"):
+        check_output("a.txt", 2)
     with pytest.raises(ValueError, match="crs 'EPSG:99' is unknown"):
         check_output("a.geojson", 1, "EPSG:99")
     with pytest.raises(ValueError, match="no results"):

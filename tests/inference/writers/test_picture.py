@@ -21,6 +21,19 @@ def test_outlines_surround_the_boxes(tmp_path, make_result):
     assert not pixels[790:810, 1490:1497].any()
 
 
+def test_outlines_surround_oriented_boxes(tmp_path, make_oriented):
+    write_picture(tmp_path / "a.png", [make_oriented([[1500, 600, 60, 12, np.pi / 4]])])
+    pixels = np.asarray(Image.open(tmp_path / "a.png"))
+    y, x = np.mgrid[:1000, :2000] + 0.5 - np.array([600, 1500])[:, None, None]
+    along, across = np.abs(x + y) / np.sqrt(2), np.abs(y - x) / np.sqrt(2)
+    drawn = np.asarray(pixels.any(axis=2))
+    drawn[:150, :300] = False  # the legend
+    assert not drawn[(along < 29) & (across < 5)].any()  # the object stays visible
+    assert not drawn[(along > 35) | (across > 11)].any()
+    assert drawn[(along < 30) & (np.abs(across - 7.5) < 0.5)].mean() > 0.7
+    assert drawn[(across < 6) & (np.abs(along - 31.5) < 0.5)].mean() > 0.7
+
+
 def test_large_pictures_are_scaled_with_their_boxes(tmp_path, make_result):
     result = make_result([[6000, 1000, 6040, 1040]], width=8000, height=1600)
     scene = np.zeros((1600, 8000, 3), np.uint8)

@@ -2,10 +2,15 @@
 
 import csv
 import json
+import math
+from dataclasses import replace
 
+import numpy as np
 import pytest
+from PIL import Image
 
-from smalldet.inference.writers.tables import write_coco, write_csv
+from smalldet.data.formats import coco
+from smalldet.inference.writers.tables import write_coco, write_csv, write_dota
 
 BOXES = [[10, 20, 30, 60], [1000.5, 500, 1003, 503]]
 
@@ -46,3 +51,51 @@ def test_csv(tmp_path, make_result):
     with (tmp_path / "a.csv").open() as file:
         row = next(csv.DictReader(file))
     assert float(row["map_x"]) == pytest.approx(15, abs=0.01) and row["crs"] == "EPSG:4326"
+
+
+SHIP = [500, 400, 40, 10, math.pi / 6]
+
+
+def test_coco_of_oriented_boxes_is_read_again(tmp_path, make_oriented):
+    """Keys and layout as in the data sets: corners as segmentation, rbbox, the box's own area."""
+    Image.new("L", (2000, 1000)).save(tmp_path / "a.png")
+    result = make_oriented([SHIP, [100, 100, 20, 20, 0]], name=str(tmp_path / "a.png"))
+    write_coco(tmp_path / "a.json", [result])
+    entry = json.loads((tmp_path / "a.json").read_text())["annotations"][0]
+    assert entry["rbbox"] == pytest.approx(SHIP, abs=1e-5) and entry["area"] == 400
+    corners = np.array(entry["segmentation"][0]).reshape(4, 2)
+    assert np.linalg.norm(np.diff(corners, axis=0), axis=1) == pytest.approx([40, 10, 40], abs=0.01)
+    x, y, w, h = entry["bbox"]
+    assert (corners.min(axis=0), corners.max(axis=0)) == (
+        pytest.approx([x, y], abs=0.01),
+        pytest.approx([x + w, y + h], abs=0.01),
+    )
+    [record] = coco.read(tmp_path / "a.json").records
+    assert record.rboxes is not None
+    assert np.abs(record.rboxes - result.detections.rboxes.numpy()).max() < 1e-3
+
+
+def test_csv_of_oriented_boxes_and_of_a_picture_without_any(tmp_path, make_oriented, make_result):
+    write_csv(tmp_path / "a.csv", [make_oriented([SHIP]), make_result(BOXES[:1], "b.tif")])
+    with (tmp_path / "a.csv").open() as file:
+        first, second = csv.DictReader(file)
+    assert [float(first[name]) for name in ("cx", "cy", "w", "h")] == SHIP[:4]
+    assert float(first["angle_rad"]) == pytest.approx(SHIP[4], abs=1e-6)
+    assert float(first["map_x"]) == 500_250 and first["crs"] == "EPSG:32633"
+    assert [second["cx"], second["angle_rad"], second["x2"]] == ["", "", "30.0"]
+
+
+def test_dota_text(tmp_path, make_oriented, make_result):
+    ship = make_oriented([[500, 400, 40, 10, 0.5]])
+    names = ("large ship", "plane")
+    ship = replace(ship, detections=replace(ship.detections, class_names=names))
+    write_dota(tmp_path / "a.txt", [ship])
+    *corners, name, score = (tmp_path / "a.txt").read_text().split()
+    assert (name, float(score)) == ("large-ship", pytest.approx(0.9))
+    assert np.array(corners, float).reshape(4, 2).mean(axis=0) == pytest.approx([500, 400])
+    write_dota(tmp_path / "a.txt", [make_result(BOXES)])
+    lines = (tmp_path / "a.txt").read_text().splitlines()
+    assert lines[0] == "10.00 20.00 30.00 20.00 30.00 60.00 10.00 60.00 Car 0.90000"
+    assert len(lines) == 2
+    with pytest.raises(ValueError, match=r"a\.txt: DOTA text holds one picture, not 2"):
+        write_dota(tmp_path / "a.txt", [ship, ship])

@@ -7,21 +7,31 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from rasterio.crs import CRS
 
 from smalldet.inference.results import Result
-from smalldet.inference.writers.placing import SOURCE, WGS84, box_rings, named_crs, shared_crs
+from smalldet.inference.writers.placing import (
+    SOURCE,
+    WGS84,
+    Points,
+    box_rings,
+    halves_at_date_line,
+    named_crs,
+    shared_crs,
+)
 
 # A tenth of a millimetre, so that the finest pictures come back to the pixel.
 DEGREE_DIGITS, METRE_DIGITS, PIXEL_DIGITS = 9, 4, 2
 
 
 def write_geojson(path: Path, results: Sequence[Result], crs: str | None = None) -> None:
-    """One feature for each detection.
+    """One feature for each detection: the polygon of its box, of its oriented box where it has one.
 
     Without `crs`, longitude and latitude as RFC 7946 asks, or pixels where the pictures have no
     georeference; then the collection has a member `"coordinates": "pixels"`. Another coordinate
-    system is named in the `crs` member of the older GeoJSON 2008, which GIS programs read.
+    system is named in the `crs` member of the older GeoJSON 2008, which GIS programs read. What
+    lies on the date line is cut there in two parts of one feature, as RFC 7946 asks (3.1.9).
 
     Args:
         path: the file.
@@ -68,13 +78,22 @@ def _features(result: Result, crs: CRS | None) -> list[dict[str, Any]]:
     if crs is not None:
         digits = DEGREE_DIGITS if crs.is_geographic else METRE_DIGITS
     found = result.detections
-    rings = box_rings(result, crs).round(digits).tolist()
+    rings = box_rings(result, crs).round(digits)
+    on_date_line = (rings[:, :, 0] > 180).any(axis=1) & (crs is not None and crs.is_geographic)
+    geometries = [{"type": "Polygon", "coordinates": [ring]} for ring in rings.tolist()]
+    for row in np.flatnonzero(on_date_line):
+        geometries[row] = _cut_geometry(rings[row], digits)
     scores = found.scores.double().numpy().round(4).tolist()
     return [
         {
             "type": "Feature",
             "properties": {"class": name, "score": score, "source": result.name},
-            "geometry": {"type": "Polygon", "coordinates": [ring]},
+            "geometry": geometry,
         }
-        for ring, score, name in zip(rings, scores, found.named(), strict=True)
+        for geometry, score, name in zip(geometries, scores, found.named(), strict=True)
     ]
+
+
+def _cut_geometry(ring: Points, digits: int) -> dict[str, Any]:
+    halves = halves_at_date_line(ring)
+    return {"type": "MultiPolygon", "coordinates": [[h.round(digits).tolist()] for h in halves]}

@@ -15,17 +15,19 @@ from smalldet.inference.writers.geopackage import write_geopackage
 from smalldet.inference.writers.picture import write_picture
 from smalldet.inference.writers.placing import SOURCE, named_crs
 from smalldet.inference.writers.replacing import replacing
-from smalldet.inference.writers.tables import write_coco, write_csv
+from smalldet.inference.writers.tables import write_coco, write_csv, write_dota
 
 WRITERS: dict[str, Callable[[Path, Sequence[Result], str | None], None]] = {
     ".geojson": write_geojson,
     ".gpkg": write_geopackage,
     ".json": write_coco,
     ".csv": write_csv,
+    ".txt": write_dota,
     ".png": write_picture,
     ".jpg": write_picture,
     ".jpeg": write_picture,
 }
+OF_ONE_PICTURE = (write_picture, write_dota)
 COMBINED = "detections.json"
 
 
@@ -49,8 +51,8 @@ def check_output(out: str | os.PathLike[str], num_sources: int, crs: str | None 
     if writer is None:
         known = ", ".join(WRITERS)
         raise ValueError(f"{out}: unknown extension; known are {known}, or name a directory")
-    if writer is write_picture and num_sources > 1:
-        raise ValueError(f"{out}: one picture cannot show {num_sources}; name a directory")
+    if writer in OF_ONE_PICTURE and num_sources > 1:
+        raise ValueError(f"{out}: holds one picture and not {num_sources}; name a directory")
 
 
 def write(
@@ -62,7 +64,8 @@ def write(
     `detections.json` for all. Every file appears whole or not at all.
 
     Args:
-        path: .geojson, .gpkg, .json (COCO), .csv, .png, .jpg, or a directory.
+        path: .geojson, .gpkg, .json (COCO), .csv, .txt (DOTA text), .png, .jpg, or a
+            directory.
         results: one or more pictures.
         crs: coordinates of map formats: None for their usual, "source", or such as EPSG:32633.
 

@@ -7,9 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
+from torch import Tensor
 
+from smalldet.geometry.oriented import rboxes_to_quads
 from smalldet.imagery import open_scene
 from smalldet.inference.results import Result
 
@@ -38,7 +41,8 @@ def write_picture(path: Path, results: Sequence[Result], crs: str | None = None)
 def drawn_boxes(pixels: NDArray[np.uint8], result: Result, scale: float) -> Image.Image:
     """Boxes and a legend over pixels (C, h, w) that are `scale` times the scene's size.
 
-    Outlines lie outside the boxes, so that they do not hide small objects.
+    Outlines lie outside the boxes, so that they do not hide small objects. Oriented boxes are drawn
+    as they lie.
     """
     shown = pixels[:3] if len(pixels) >= 3 else np.repeat(pixels[:1], 3, axis=0)
     picture = Image.fromarray(np.ascontiguousarray(np.moveaxis(shown, 0, 2)))
@@ -48,13 +52,31 @@ def drawn_boxes(pixels: NDArray[np.uint8], result: Result, scale: float) -> Imag
     colours = class_colours(len(found.class_names))
     # weakest first: where outlines cross, the strongest shows
     order = found.scores.argsort()
-    boxes = found.boxes[order].double().numpy() * scale
-    boxes = np.concatenate((np.floor(boxes[:, :2]), np.ceil(boxes[:, 2:])), axis=1)
-    boxes += np.array([-line_px, -line_px, line_px - 1, line_px - 1])
-    for box, label in zip(boxes.tolist(), found.labels[order].tolist(), strict=True):
-        draw.rectangle(box, outline=colours[label], width=line_px)
+    paint = [colours[label] for label in found.labels[order].tolist()]
+    if found.rboxes is None:
+        for box, colour in zip(_rectangles(found.boxes[order], scale, line_px), paint, strict=True):
+            draw.rectangle(box, outline=colour, width=line_px)
+    else:
+        for ring, colour in zip(_rings(found.rboxes[order], scale, line_px), paint, strict=True):
+            draw.line(ring, fill=colour, width=line_px, joint="curve")
     _draw_legend(draw, result, colours, size_px=max(12, round(max(picture.size) / 80)))
     return picture
+
+
+def _rectangles(boxes: Tensor, scale: float, line_px: int) -> list[list[float]]:
+    """Pillow's first and last pixel of lines of `line_px` that stand round the boxes."""
+    drawn = boxes.double().numpy() * scale
+    drawn = np.concatenate((np.floor(drawn[:, :2]), np.ceil(drawn[:, 2:])), axis=1)
+    return (drawn + np.array([-line_px, -line_px, line_px - 1, line_px - 1])).tolist()
+
+
+def _rings(rboxes: Tensor, scale: float, line_px: int) -> list[list[float]]:
+    """Closed middle lines, for Pillow's pixels, of lines of `line_px` round the oriented boxes."""
+    drawn = rboxes.double()
+    drawn = torch.cat((drawn[:, :4] * scale, drawn[:, 4:]), dim=1)
+    drawn[:, 2:4] += line_px + 1  # half a pixel of rounding on either side
+    corners = rboxes_to_quads(drawn) - 0.5
+    return torch.cat((corners, corners[:, :1]), dim=1).flatten(1).tolist()
 
 
 def class_colours(num: int) -> list[Colour]:

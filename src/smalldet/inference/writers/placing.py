@@ -10,6 +10,7 @@ from rasterio.crs import CRS
 from rasterio.errors import CRSError
 from rasterio.warp import transform as reproject
 
+from smalldet.geometry.oriented import rboxes_to_quads
 from smalldet.inference.results import Result
 
 WGS84 = CRS.from_epsg(4326)
@@ -67,22 +68,54 @@ def pixel_points(result: Result, xy: Points, crs: CRS) -> Points:
     return placed
 
 
+def quads(result: Result) -> NDArray[np.float64]:
+    """(N, 4, 2) corners of the boxes in pixels, of the oriented ones where there are any.
+
+    They go clockwise on the screen from the top left, that of the box turned upright.
+    """
+    found = result.detections
+    if found.rboxes is not None:
+        return rboxes_to_quads(found.rboxes.double()).numpy()
+    return found.boxes.double().numpy()[:, [[0, 1], [2, 1], [2, 3], [0, 3]]]
+
+
 def box_rings(result: Result, crs: CRS | None) -> NDArray[np.float64]:
-    """Closed rings (N, 5, 2) around the boxes, anticlockwise where y goes up.
+    """Closed rings (N, 5, 2) around the boxes or oriented boxes, anticlockwise where y goes up.
 
     Args:
         result: N detections.
         crs: coordinate system of the rings; None for pixels.
     """
-    boxes = result.detections.boxes.numpy().astype(np.float64)
-    corners = boxes[:, [[0, 3], [2, 3], [2, 1], [0, 1], [0, 3]]]
+    corners = quads(result)[:, [3, 2, 1, 0, 3]]
     if crs is None:
         return _anticlockwise(corners)
     rings = pixel_points(result, corners.reshape(-1, 2), crs).reshape(-1, 5, 2)
     if crs.is_geographic:  # a box on the date line: keep it in one piece, beyond 180 degrees
-        split = np.ptp(rings[:, :, 0], axis=1) > 180
-        rings[:, :, 0] += np.where(split[:, None] & (rings[:, :, 0] < 0), 360.0, 0.0)
+        torn = np.ptp(rings[:, :, 0], axis=1) > 180
+        rings[:, :, 0] += np.where(torn[:, None] & (rings[:, :, 0] < 0), 360.0, 0.0)
+        turns = np.floor((rings[:, :, 0].min(axis=1) + 180) / 360)
+        rings[:, :, 0] -= 360 * turns[:, None]
     return _anticlockwise(rings)
+
+
+def halves_at_date_line(ring: Points) -> tuple[Points, Points]:
+    """The west and the east part of a ring that reaches beyond 180 degrees, as RFC 7946 asks.
+
+    Args:
+        ring: (K, 2) longitude and latitude, closed.
+
+    Returns:
+        Two closed rings that go the same way round; the east one begins at -180 degrees.
+    """
+    start, step = ring[:-1], np.diff(ring, axis=0)
+    beyond = start[:, 0] > 180
+    crosses = beyond != (ring[1:, 0] > 180)
+    share = (180 - start[:, 0]) / np.where(crosses, step[:, 0], 1)
+    at_line = np.stack((np.full(len(start), 180.0), start[:, 1] + share * step[:, 1]), axis=1)
+    points = np.stack((start, at_line), axis=1).reshape(-1, 2)
+    west = points[np.stack((~beyond, crosses), axis=1).reshape(-1)]
+    east = points[np.stack((beyond, crosses), axis=1).reshape(-1)] - [360.0, 0.0]
+    return np.concatenate((west, west[:1])), np.concatenate((east, east[:1]))
 
 
 def _anticlockwise(rings: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -93,6 +126,5 @@ def _anticlockwise(rings: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def centres(result: Result) -> Points:
-    """(N, 2) box centres in pixels."""
-    boxes = result.detections.boxes.numpy().astype(np.float64)
-    return (boxes[:, :2] + boxes[:, 2:]) / 2
+    """(N, 2) centres of the boxes or oriented boxes, in pixels."""
+    return quads(result).mean(axis=1)

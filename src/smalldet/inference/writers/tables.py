@@ -1,4 +1,4 @@
-"""COCO and CSV: detections in pixels."""
+"""COCO, CSV and DOTA text: detections in pixels."""
 
 from __future__ import annotations
 
@@ -12,11 +12,14 @@ from typing import Any
 import numpy as np
 
 from smalldet.geometry.boxes import box_areas, xyxy_to_xywh
+from smalldet.geometry.masks import run_lengths
+from smalldet.geometry.oriented import rbox_areas
 from smalldet.imagery.sources import is_remote
 from smalldet.inference.results import Result
-from smalldet.inference.writers.placing import SOURCE, centres, named_crs, pixel_points
+from smalldet.inference.writers.placing import SOURCE, centres, named_crs, pixel_points, quads
 
 COLUMNS = ("source", "class", "score", "x1", "y1", "x2", "y2")
+ORIENTED_COLUMNS = ("cx", "cy", "w", "h", "angle_rad")
 MAP_COLUMNS = ("map_x", "map_y", "crs")
 
 
@@ -24,7 +27,10 @@ def write_coco(path: Path, results: Sequence[Result], crs: str | None = None) ->
     """One COCO file for all pictures; `crs` has no meaning in it.
 
     Categories and all other ids count from 1, boxes are x, y, w, h in pixels, and each annotation
-    has a score. File names are relative to the folder that the pictures share.
+    has a score. File names are relative to the folder that the pictures share. An oriented box is
+    the `segmentation` by its corners and `rbbox` = [cx, cy, w, h, angle], the angle in radians,
+    clockwise on the screen; `bbox` encloses it, and `area` is its own. A mask is the
+    `segmentation` as run-length code, and `area` its pixels.
     """
     names = [result.name for result in results]
     if not any(is_remote(name) for name in names):
@@ -45,42 +51,80 @@ def write_coco(path: Path, results: Sequence[Result], crs: str | None = None) ->
 
 def _annotations(result: Result, image_id: int) -> Iterator[dict[str, Any]]:
     found = result.detections
-    boxes = xyxy_to_xywh(found.boxes.double())
-    columns = (
-        boxes.numpy().round(3).tolist(),
-        box_areas(found.boxes.double()).numpy().round(3).tolist(),
-        (found.labels + 1).tolist(),
-        found.scores.double().numpy().round(5).tolist(),
-    )
-    for box, area, category, score in zip(*columns, strict=True):
-        yield {
-            "image_id": image_id,
-            "category_id": category,
-            "bbox": box,
-            "area": area,
-            "iscrowd": 0,
-            "score": score,
-        }
+    boxes = found.boxes.double()
+    areas = box_areas(boxes) if found.rboxes is None else rbox_areas(found.rboxes.double())
+    columns: dict[str, list[Any]] = {
+        "category_id": (found.labels + 1).tolist(),
+        "bbox": _rounded(xyxy_to_xywh(boxes).numpy(), 3).tolist(),
+        "area": _rounded(areas.numpy(), 3).tolist(),
+        "score": _rounded(found.scores.numpy(), 5).tolist(),
+    }
+    if found.rboxes is not None:
+        corners = _rounded(quads(result).reshape(-1, 8), 3).tolist()
+        columns["segmentation"] = [[ring] for ring in corners]
+        columns["rbbox"] = _rounded(found.rboxes.numpy(), 6).tolist()
+    if found.masks is not None:
+        size = (result.width, result.height)
+        runs = [run_lengths(m, b, *size) for m, b in zip(found.masks, boxes, strict=True)]
+        columns["segmentation"] = [{"size": list(size[::-1]), "counts": code} for code in runs]
+        columns["area"] = [sum(code[1::2]) for code in runs]
+    for values in zip(*columns.values(), strict=True):
+        yield {"image_id": image_id, "iscrowd": 0} | dict(zip(columns, values, strict=True))
 
 
 def write_csv(path: Path, results: Sequence[Result], crs: str | None = None) -> None:
     """A row for each detection: source, class, score, x1, y1, x2, y2 in pixels.
 
-    Where a picture is georeferenced also map_x, map_y of the centre and the crs they are in: the
-    picture's own, or `crs`.
+    With oriented boxes also cx, cy, w, h in pixels and angle_rad, clockwise on the screen. Where a
+    picture is georeferenced also map_x, map_y of the centre and the crs they are in: the picture's
+    own, or `crs`.
     """
     placed = any(result.georeferenced for result in results)
+    oriented = any(result.detections.rboxes is not None for result in results)
+    header = COLUMNS + ORIENTED_COLUMNS * oriented + MAP_COLUMNS * placed
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        writer.writerow(COLUMNS + MAP_COLUMNS if placed else COLUMNS)
+        writer.writerow(header)
         for result in results:
             found = result.detections
             num = len(found)
             columns = [[result.name] * num, found.named(), _rounded(found.scores.numpy(), 5)]
             columns += _rounded(found.boxes.numpy(), 3).T.tolist()
+            if oriented:
+                columns += _oriented_columns(result)
             if result.georeferenced:
                 columns += _map_columns(result, crs)
             writer.writerows(zip(*columns, strict=True))
+
+
+def write_dota(path: Path, results: Sequence[Result], crs: str | None = None) -> None:
+    """DOTA text of one picture: x1 y1 x2 y2 x3 y3 x4 y4 class score, in pixels; `crs` is ignored.
+
+    Corners are those of the oriented box, or of the box where there is none. As columns end at
+    blanks, a blank in a class name becomes a hyphen, as DOTA writes `small-vehicle`.
+
+    Raises:
+        ValueError: there are several pictures.
+    """
+    if len(results) != 1:
+        raise ValueError(
+            f"{path}: DOTA text holds one picture, not {len(results)}; name a directory"
+        )
+    found = results[0].detections
+    corners = quads(results[0]).reshape(-1, 8).tolist()
+    lines = [
+        " ".join(f"{value:.2f}" for value in row) + f" {'-'.join(name.split())} {score:.5f}\n"
+        for row, name, score in zip(corners, found.named(), found.scores.tolist(), strict=True)
+    ]
+    path.write_text("".join(lines), encoding="utf-8")
+
+
+def _oriented_columns(result: Result) -> list[list[Any]]:
+    rboxes = result.detections.rboxes
+    if rboxes is None:
+        return [[""] * len(result.detections)] * len(ORIENTED_COLUMNS)
+    places = _rounded(rboxes[:, :4].numpy(), 3).T.tolist()
+    return [*places, _rounded(rboxes[:, 4].numpy(), 6).tolist()]
 
 
 def _map_columns(result: Result, crs: str | None) -> list[list[Any]]:
