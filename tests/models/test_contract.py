@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
+
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
@@ -9,18 +12,42 @@ from safetensors.torch import load_file, save_file
 from smalldet.detections import Detections
 from smalldet.models.checkpoints.native import load_detector, save_detector, transfer
 from smalldet.models.detector import Detector
-from smalldet.models.families import FAMILIES
+from smalldet.models.families import FAMILIES, ModelConfig
+from smalldet.models.graph import known_text
 from smalldet.targets import Target
 
-SMALLEST = {"speck": {"size": "n", "backbone": "mobilenetv3_small_050", "width": 32}}
+TINY_PYRAMID = {"backbone": "mobilenetv3_small_050", "strides": (4, 8, 16), "width": 32}
+
+
+def thin(network: str, width: float = 0.125) -> str:
+    """The text of a known network with few filters."""
+    return re.sub(r"^width:.*", f"width: {width}", known_text(network), flags=re.MULTILINE)
+
+
+SMALLEST = {
+    "faster_rcnn": {**TINY_PYRAMID, "hidden_width": 32, "num_proposals": 300},
+    "mask_rcnn": {**TINY_PYRAMID, "hidden_width": 32, "num_proposals": 300},
+    "retinanet": TINY_PYRAMID,
+    "speck": {"size": "n", "backbone": "mobilenetv3_small_050", "width": 32},
+    **{
+        name: {"network": name, "text": thin(name)}
+        for name in ("yolov3-tiny", "yolov4-tiny", "yolov5n")
+    },
+}
+WIDER = {"text": thin("yolov5n", 0.25)}
 CLASSES = ("car", "ship", "plane")
 SIDE = 128
 
 
-@pytest.fixture(params=sorted(FAMILIES))
-def detector(request: pytest.FixtureRequest) -> Detector:
+@pytest.fixture(params=sorted(SMALLEST))
+def config(request: pytest.FixtureRequest) -> ModelConfig:
+    family = "yolo" if "text" in SMALLEST[request.param] else request.param
+    return FAMILIES[family](**SMALLEST[request.param])
+
+
+@pytest.fixture
+def detector(config: ModelConfig) -> Detector:
     torch.manual_seed(0)
-    config = FAMILIES[request.param](**SMALLEST[request.param])
     return config.build(CLASSES, SIDE)
 
 
@@ -34,7 +61,8 @@ def objects_of_all_sizes() -> Target:
     sides = torch.tensor([3.0, 6, 12, 24, 48, 96])
     centres = torch.tensor([[10.0, 10], [40, 12], [90, 20], [30, 60], [80, 80], [64, 64]])
     boxes = torch.cat([centres - sides[:, None] / 2, centres + sides[:, None] / 2], 1)
-    return Target.of(boxes.clamp(0, SIDE), torch.arange(6) % 3, len(CLASSES))
+    masks = torch.eye(8, dtype=torch.int8).expand(6, -1, -1)
+    return replace(Target.of(boxes.clamp(0, SIDE), torch.arange(6) % 3, len(CLASSES)), masks=masks)
 
 
 def test_loss_is_finite_and_reaches_every_parameter(detector: Detector) -> None:
@@ -94,8 +122,9 @@ def test_bytes_and_floats_are_the_same_picture(detector: Detector) -> None:
     torch.testing.assert_close(as_bytes.boxes, as_floats.boxes)
 
 
-def test_a_saved_detector_comes_back_the_same(detector: Detector, tmp_path) -> None:
-    config = FAMILIES["speck"](**SMALLEST["speck"])
+def test_a_saved_detector_comes_back_the_same(
+    detector: Detector, config: ModelConfig, tmp_path
+) -> None:
     save_detector(tmp_path / "m.safetensors", detector, config)
     loaded = load_detector(tmp_path / "m.safetensors")
     assert not loaded.training
@@ -107,19 +136,22 @@ def test_a_saved_detector_comes_back_the_same(detector: Detector, tmp_path) -> N
     torch.testing.assert_close(before.scores, after.scores)
 
 
-def test_transfer_keeps_the_rows_of_shared_classes(detector: Detector, tmp_path) -> None:
+def test_transfer_keeps_the_rows_of_shared_classes(
+    detector: Detector, config: ModelConfig, tmp_path
+) -> None:
     """Fine-tuning with other classes must not throw away what both know."""
-    config = FAMILIES["speck"](**SMALLEST["speck"])
     save_detector(tmp_path / "m.safetensors", detector, config)
     other = config.build(("drone", "Ship"), SIDE)
     fresh = transfer(tmp_path / "m.safetensors", other)
     ours, theirs = other.state_dict(), detector.state_dict()
     for key in ours:
-        if "class_outputs" in key:
+        rows, their_rows = other.class_rows(key, 2), detector.class_rows(key, 3)
+        if rows is not None and their_rows is not None:
             assert key in fresh
-            torch.testing.assert_close(ours[key][1], theirs[key][1])
+            torch.testing.assert_close(ours[key][rows[1]], theirs[key][their_rows[1]])
         else:
             torch.testing.assert_close(ours[key], theirs[key])
+    assert 0 < len(fresh) < 8
 
 
 def test_a_file_that_is_no_checkpoint_is_refused_by_name(detector: Detector, tmp_path) -> None:
@@ -135,10 +167,12 @@ def test_a_file_that_is_no_checkpoint_is_refused_by_name(detector: Detector, tmp
         load_detector(tmp_path / "absent.safetensors")
 
 
-def test_weights_that_do_not_fit_are_refused(detector: Detector, tmp_path) -> None:
-    config = FAMILIES["speck"](**SMALLEST["speck"])
+def test_weights_that_do_not_fit_are_refused(
+    detector: Detector, config: ModelConfig, tmp_path
+) -> None:
     path = tmp_path / "m.safetensors"
-    save_detector(path, detector, config.model_copy(update={"width": 48}))
+    wider = WIDER if config.family == "yolo" else {"width": 48}
+    save_detector(path, detector, config.model_copy(update=wider))
     assert load_file(path)
     with pytest.raises(ValueError, match="do not fit"):
         load_detector(path)

@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 
-from smalldet.models.losses import box_loss, quality_focal_loss, small_overlap
+from smalldet.models.losses import (
+    BoxLoss,
+    EqualizedFocalLoss,
+    box_loss,
+    mute_mask,
+    mute_masks,
+    quality_focal_loss,
+    small_overlap,
+)
+from smalldet.targets import Target
 
 
 @pytest.mark.parametrize("side", [3.0, 4, 8, 20, 64])
@@ -40,3 +51,63 @@ def test_quality_focal_loss_is_least_at_its_target() -> None:
     at = quality_focal_loss(torch.logit(target), target)
     for shift in (-1.0, 1.0):
         assert (quality_focal_loss(torch.logit(target) + shift, target) > at).all()
+
+
+@pytest.mark.parametrize("kind", ["ciou", "giou", "diou", "nwd", "nwd_ciou"])
+def test_every_box_loss_is_nothing_at_the_truth_and_grows_from_it(kind: BoxLoss) -> None:
+    truth = torch.tensor([[20.0, 20, 26, 28], [5, 5, 65, 45]])
+    costs = torch.stack([box_loss(truth + shift, truth, kind) for shift in (0.0, 1, 3, 100)])
+    torch.testing.assert_close(costs[0], torch.zeros(2), atol=1e-3, rtol=0)
+    assert (costs.diff(dim=0) > 0).all()
+
+
+def test_box_losses_are_one_less_the_published_overlaps() -> None:
+    """Worked by hand: two squares of 10 px, 5 px apart, in an enclosing box of 15 x 10 px."""
+    truth = torch.tensor([[0.0, 0, 10, 10]])
+    moved = torch.tensor([[5.0, 0, 15, 10]])
+    assert float(box_loss(moved, truth, "giou")) == pytest.approx(1 - 1 / 3)
+    assert float(box_loss(moved, truth, "diou")) == pytest.approx(1 - 1 / 3 + 25 / 325)
+    assert float(box_loss(moved, truth, "ciou")) == pytest.approx(1 - 1 / 3 + 25 / 325)
+    assert float(box_loss(moved, truth, "nwd")) == pytest.approx(1 - math.exp(-0.5))
+
+
+def test_equalized_focal_loss_begins_as_quality_focal_loss() -> None:
+    logits, quality = torch.randn(5, 7, 3), torch.rand(5, 7, 3)
+    expected = quality_focal_loss(logits, quality)
+    torch.testing.assert_close(EqualizedFocalLoss(3)(logits, quality), expected)
+
+
+def test_equalized_focal_loss_spares_a_class_that_others_push_down() -> None:
+    """Class 0 fills half the places, class 1 one of 400; only the second gets a high focus."""
+    loss = EqualizedFocalLoss(2)
+    quality = torch.zeros(400, 2)
+    quality[:200, 0] = 0.9
+    quality[0, 1] = 0.9
+    for _ in range(3):
+        logits = torch.full((400, 2), -1.0, requires_grad=True)
+        loss(logits, quality).sum().backward()
+    common, rare = loss.gamma().tolist()
+    assert common == pytest.approx(2, abs=0.1)
+    assert 8 < rare <= 10
+    logits = torch.tensor([[-3.0, -3.0]])
+    negative, positive = loss(logits, torch.zeros(1, 2))[0], loss(logits, torch.ones(1, 2))[0]
+    assert negative[1] < negative[0], "easy negatives of the rare class count less"
+    assert positive[1] > positive[0], "its missed objects count more"
+
+
+def test_mute_mask_mutes_its_classes_inside_its_region_alone() -> None:
+    centres = torch.tensor([[2.0, 2], [6, 2], [2, 6], [4, 4]])
+    nothing = torch.zeros(0, 4)
+    target = Target(
+        nothing,
+        torch.zeros(0, dtype=torch.long),
+        torch.tensor([[0.0, 0, 4, 4], [5, 0, 9, 9]]),
+        torch.tensor([[True, False], [True, True]]),
+    )
+    expected = [[True, False], [True, True], [False, False], [False, False]]
+    assert mute_mask(centres, target).tolist() == expected
+    labelled = Target.of(nothing, torch.zeros(0, dtype=torch.long), 2)
+    together = mute_masks(centres, [labelled, target])
+    assert together is not None
+    assert together.tolist() == [[[False, False]] * 4, expected]
+    assert mute_masks(centres, [labelled]) is None

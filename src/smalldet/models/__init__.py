@@ -2,15 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
-from smalldet.models.checkpoints.native import load_detector
+from smalldet.models.checkpoints.imported import Imported, Said, read_class_names
+from smalldet.models.checkpoints.native import transfer_from
+from smalldet.models.checkpoints.reading import read_model, write_model
 from smalldet.models.detector import Detector
 
 EMBEDDED = Path(__file__).parents[1] / "weights"
 DEFAULT_MODEL = "speck-n-aerial"
 
-__all__ = ["DEFAULT_MODEL", "Detector", "embedded_models", "load_model", "model_path"]
+ClassNames = Sequence[str] | str | Path
+"""Names, a file of names, or `a,b,c`."""
+
+__all__ = [
+    "DEFAULT_MODEL",
+    "ClassNames",
+    "Detector",
+    "convert_model",
+    "embedded_models",
+    "import_model",
+    "load_model",
+    "model_path",
+    "start_from",
+]
 
 
 def embedded_models() -> list[str]:
@@ -35,6 +51,70 @@ def model_path(name_or_path: str | Path = DEFAULT_MODEL) -> Path:
     )
 
 
-def load_model(name_or_path: str | Path = DEFAULT_MODEL) -> Detector:
-    """A trained detector in eval mode: an embedded one by name, or a checkpoint by path."""
-    return load_detector(model_path(name_or_path))
+def load_model(
+    name_or_path: str | Path = DEFAULT_MODEL,
+    *,
+    class_names: ClassNames | None = None,
+    network: str | None = None,
+) -> Detector:
+    """A trained detector in eval mode: an embedded one by name, or a file of weights by path.
+
+    Args:
+        name_or_path: `.safetensors` of smalldet, or a file that another detector was saved in.
+        class_names: names, a file of names, or `a,b,c`, where the file has none.
+        network: name of the architecture or a text that describes it, where the file does not.
+    """
+    return import_model(name_or_path, class_names=class_names, network=network).detector
+
+
+def import_model(
+    name_or_path: str | Path,
+    *,
+    class_names: ClassNames | None = None,
+    network: str | None = None,
+) -> Imported:
+    """As `load_model`, together with the schema that builds the detector again."""
+    said = Said(class_names=_names(class_names), network=network)
+    return read_model(model_path(name_or_path), said)
+
+
+def start_from(
+    name_or_path: str | Path,
+    detector: Detector,
+    class_names: ClassNames | None = None,
+    network: str | None = None,
+) -> list[str]:
+    """Copy trained weights into a detector that may have other classes; see `native.transfer`."""
+    path = model_path(name_or_path)
+    given = import_model(path, class_names=class_names, network=network).detector
+    return transfer_from(given, detector, str(path))
+
+
+def convert_model(
+    source: str | Path,
+    target: str | Path,
+    *,
+    class_names: ClassNames | None = None,
+    network: str | None = None,
+) -> list[Path]:
+    """Write a model in the format that the suffix of `target` names; returns the files.
+
+    Raises:
+        FileExistsError: `target` exists.
+    """
+    path = Path(target)
+    if path.exists():
+        raise FileExistsError(f"{path}: exists already")
+    model = import_model(source, class_names=class_names, network=network)
+    return write_model(path, model, {"converted_from": Path(source).name})
+
+
+def _names(said: ClassNames | None) -> tuple[str, ...] | None:
+    """Class names from a list, a file of them, or `a,b,c`."""
+    if said is None:
+        return None
+    if isinstance(said, str | Path):
+        if isinstance(said, Path) or Path(said).is_file() or "," not in said:
+            return read_class_names(Path(said))
+        said = said.split(",")
+    return tuple(name.strip() for name in said)

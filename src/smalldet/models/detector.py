@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -40,6 +41,29 @@ class Detector(nn.Module, ABC):
         self, images: Tensor, conf: float = 0.05, max_detections: int = 3000
     ) -> list[Detections]:
         """Detections of each picture in its pixels, strongest first."""
+
+    def load_imagenet(self, weights: Path | None = None) -> None:
+        """Start the backbone from ImageNet, where there are such weights for it.
+
+        Raises:
+            ValueError: there are none.
+        """
+        raise ValueError(
+            f"{type(self).__name__} has no ImageNet weights to start from: set training.start to "
+            "scratch, or to a file of trained weights"
+        )
+
+    def class_rows(self, key: str, num_classes: int) -> Tensor | None:
+        """Which rows of a parameter speak of which class, so that a class can take its own along.
+
+        Args:
+            key: of the parameter.
+            num_classes: of the detector, of this architecture, that the parameter belongs to.
+
+        Returns:
+            (num_classes, R) int64; None where no row speaks of one class alone.
+        """
+        return None
 
 
 def as_float(images: Tensor) -> Tensor:

@@ -15,16 +15,26 @@ from smalldet.models.necks import conv_norm
 MAX_LOG_SIDE = 6.0
 
 
+class Level(NamedTuple):
+    """A grid of cells: `height` x `width` of them, `stride` pixels apart."""
+
+    height: int
+    width: int
+    stride: int
+
+
 class Locations(NamedTuple):
     """Where the L outputs of a head stand.
 
     Args:
         centres: (L, 2) x, y in pixels.
         strides: (L,) pixels.
+        levels: whose cells they are, row by row, one level after another.
     """
 
     centres: Tensor
     strides: Tensor
+    levels: tuple[Level, ...]
 
 
 class DecoupledHead(nn.Module):
@@ -71,7 +81,13 @@ def decode(raw: Tensor, locations: Locations) -> Tensor:
 def grid_locations(
     sizes: Sequence[tuple[int, int]], strides: Sequence[int], device: torch.device
 ) -> Locations:
-    """Centres of the cells of every level, in the order in which levels are flattened."""
+    """Centres of the cells of every level, in the order in which levels are flattened.
+
+    Args:
+        sizes: (height, width) of each level in cells.
+        strides: of each level, pixels.
+        device: of the locations.
+    """
     centres, all_strides = [], []
     for (height, width), stride in zip(sizes, strides, strict=True):
         y = (torch.arange(height, device=device, dtype=torch.float32) + 0.5) * stride
@@ -79,7 +95,8 @@ def grid_locations(
         grid_y, grid_x = torch.meshgrid(y, x, indexing="ij")
         centres.append(torch.stack([grid_x.reshape(-1), grid_y.reshape(-1)], 1))
         all_strides.append(torch.full((height * width,), float(stride), device=device))
-    return Locations(torch.cat(centres), torch.cat(all_strides))
+    levels = tuple(Level(*size, stride) for size, stride in zip(sizes, strides, strict=True))
+    return Locations(torch.cat(centres), torch.cat(all_strides), levels)
 
 
 def _branch(width: int) -> nn.Sequential:

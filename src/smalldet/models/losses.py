@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Literal
+
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from smalldet.geometry.boxes import box_sides
-from smalldet.geometry.overlaps import ciou, iou, normalized_wasserstein
+from smalldet.geometry.overlaps import ciou, diou, giou, iou, normalized_wasserstein
+from smalldet.targets import Target
 
 TINY_PX = 8.0
 SMALL_PX = 32.0
@@ -35,18 +39,42 @@ def small_overlap(predicted: Tensor, truth: Tensor, nwd_share: float = 0.5) -> T
     return (1 - share) * iou(predicted, truth) + share * wasserstein
 
 
-def box_loss(predicted: Tensor, truth: Tensor, nwd_share: float = 0.5) -> Tensor:
-    """(P,) 1 - CIoU, mixed with 1 - NWD for small objects, where IoU has no slope.
+BoxLoss = Literal["ciou", "giou", "diou", "nwd", "nwd_ciou"]
+_OVERLAPS = {"ciou": ciou, "giou": giou, "diou": diou}
 
-    Source: CIoU of Zheng et al. 2020, arXiv 1911.08287; NWD of Wang et al. 2021, arXiv 2110.13389.
+
+def box_loss(
+    predicted: Tensor, truth: Tensor, kind: BoxLoss = "nwd_ciou", nwd_share: float = 0.5
+) -> Tensor:
+    """What a predicted box costs, 0 where it is the truth.
+
+    Args:
+        predicted: (P, 4) xyxy pixels.
+        truth: (P, 4) xyxy pixels.
+        kind: one less an overlap. `nwd_ciou` is CIoU, mixed with NWD for small objects, where IoU
+            has no slope; NWD is in units of each object's own side.
+        nwd_share: of `nwd_ciou`, NWD's share for objects up to 8 px.
+
+    Returns:
+        (P,).
+
+    Source: GIoU of Rezatofighi et al. 2019, arXiv 1902.09630; DIoU and CIoU of Zheng et al. 2020,
+        arXiv 1911.08287; NWD of Wang et al. 2021, arXiv 2110.13389.
     """
+    if kind in _OVERLAPS:
+        return 1 - _OVERLAPS[kind](predicted, truth)
     sides = box_sides(truth)
-    share = tiny_weight(sides, nwd_share)
     wasserstein = normalized_wasserstein(predicted, truth, sides.clamp(min=3.0))
+    if kind == "nwd":
+        return 1 - wasserstein
+    share = tiny_weight(sides, nwd_share)
     return (1 - share) * (1 - ciou(predicted, truth)) + share * (1 - wasserstein)
 
 
-def quality_focal_loss(logits: Tensor, quality: Tensor, beta: float = 2.0) -> Tensor:
+ClassLoss = Literal["quality_focal", "focal", "equalized_focal"]
+
+
+def quality_focal_loss(logits: Tensor, quality: Tensor, beta: float | Tensor = 2.0) -> Tensor:
     """Cross entropy against a soft target, weighted by |target - score|^beta; same shape as given.
 
     Source: Li et al. 2020, arXiv 2006.04388, eq. 4.
@@ -55,6 +83,69 @@ def quality_focal_loss(logits: Tensor, quality: Tensor, beta: float = 2.0) -> Te
     with torch.no_grad():
         weight = (quality - logits.sigmoid()).abs() ** beta
     return entropy * weight
+
+
+class EqualizedFocalLoss(nn.Module):
+    """Quality focal loss that spares the classes that are rarely seen.
+
+    A rare class is pushed down by the negatives of all others far more than its own few objects
+    push it up. The ratio g of the two gradients so far, 0..1, gives each class its own focus
+    gamma = 2 + 8 (1 - g): the easy negatives of a rare class count less, and its loss is weighted
+    by gamma / 2, so that its hard objects count more. All classes begin balanced, at g = 1.
+
+    Args:
+        num_classes: C.
+        focus: gamma of a balanced class.
+        scale: what the rarest class adds to it.
+
+    Source: Li et al. 2022, arXiv 2201.02593, in the form for quality focal loss.
+    """
+
+    pushed_up: Tensor
+    pushed_down: Tensor
+
+    def __init__(self, num_classes: int, focus: float = 2.0, scale: float = 8.0) -> None:
+        super().__init__()
+        self.focus = focus
+        self.scale = scale
+        self.register_buffer("pushed_up", torch.zeros(num_classes))
+        self.register_buffer("pushed_down", torch.zeros(num_classes))
+
+    def forward(self, logits: Tensor, quality: Tensor) -> Tensor:
+        """(..., C) and (..., C) to (..., C); notes the gradients on the way back."""
+        gamma = self.gamma()
+        if logits.requires_grad:
+            logits.register_hook(lambda slope: self._note(slope, quality > 0))
+        return quality_focal_loss(logits, quality, gamma) * (gamma / self.focus)
+
+    def gamma(self) -> Tensor:
+        """(C,) focus of each class."""
+        seen = self.pushed_down > 0
+        ratio = self.pushed_up / torch.where(seen, self.pushed_down, 1.0)
+        balance = torch.where(seen, ratio.clamp(max=1.0), 1.0)
+        return self.focus + self.scale * (1 - balance)
+
+    @torch.no_grad()
+    def _note(self, slope: Tensor, positive: Tensor) -> None:
+        slope = slope.abs().flatten(0, -2)
+        positive = positive.flatten(0, -2)
+        self.pushed_up += torch.where(positive, slope, 0.0).sum(0)
+        self.pushed_down += torch.where(positive, 0.0, slope).sum(0)
+
+
+def mute_mask(centres: Tensor, target: Target) -> Tensor:
+    """(L, C) bool: places, by their centres (L, 2), where a class may occur without a label."""
+    x, y = centres[:, 0, None], centres[:, 1, None]
+    x1, y1, x2, y2 = target.mute_boxes.to(centres.device).unbind(1)
+    inside = (x >= x1) & (x < x2) & (y >= y1) & (y < y2)
+    return (inside.float() @ target.mute_classes.to(centres.device).float()) > 0
+
+
+def mute_masks(centres: Tensor, targets: Sequence[Target]) -> Tensor | None:
+    """(B, L, C) bool, the `mute_mask` of every picture; None where no picture mutes anything."""
+    if not any(len(target.mute_boxes) for target in targets):
+        return None
+    return torch.stack([mute_mask(centres, target) for target in targets])
 
 
 def mean_over_processes(value: Tensor) -> Tensor:

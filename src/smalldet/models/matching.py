@@ -1,79 +1,113 @@
-"""One location for every object, wherever a one-to-one assignment exists."""
+"""Places to objects: the best claim wins, and nobody starves who could be fed."""
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor
 
 
-def feed_starved(
-    owner: Tensor, objects: Tensor, places: Tensor, alignment: Tensor, num_objects: int
+def claim(
+    objects: Tensor, places: Tensor, alignment: Tensor, num_objects: int, num_places: int
 ) -> Tensor:
-    """Give every object without a location one of its candidates.
-
-    A starved object takes its best candidate that is free or whose owner has another; where
-    there is none, owners move over along an augmenting path. Few objects starve, so this runs on
-    plain lists and touches nothing else.
+    """Each place to the best aligned of the objects that claim it.
 
     Args:
-        owner: (L,) int64 object that holds each location, or -1.
-        objects: (P,) object of each candidate pair.
-        places: (P,) location of each candidate pair.
-        alignment: (P,) how well a pair suits.
+        objects: (P,) object of each pair.
+        places: (P,) place of each pair.
+        alignment: (P,) how well the pair suits; below 0 it is no claim.
         num_objects: N.
+        num_places: M.
 
     Returns:
-        (L,) owners; every object holds a location if the candidates allow it.
+        (M,) int64 object that holds each place, the first of equals; -1 for nobody.
+    """
+    best = alignment.new_zeros(num_places).scatter_reduce(0, places, alignment, "amax")
+    winners = torch.where(alignment == best[places], objects, num_objects)
+    nobody = torch.full_like(best, num_objects, dtype=torch.long)
+    owner = nobody.scatter_reduce(0, places, winners, "amin")
+    return torch.where(owner == num_objects, -1, owner)
+
+
+def feed_starved(owner: Tensor, places: Tensor, counts: Tensor) -> Tensor:
+    """Give every object without a place one of its candidates.
+
+    A starved object takes its best candidate that is free or whose owner has another; where
+    there is none, owners move over along an augmenting path. Few objects starve, so paths are
+    walked on the CPU, and nothing is copied to it where nobody does.
+
+    Args:
+        owner: (places,) int64 object that holds each place, or -1.
+        places: (P,) place of each candidate pair: object by object, the best of each first.
+        counts: (N,) candidate pairs of each object.
+
+    Returns:
+        (places,) owners; every object holds a place if the candidates allow it.
 
     Source: augmenting paths, Kuhn 1955.
     """
-    held = torch.bincount(owner[owner >= 0], minlength=num_objects)
-    starved = (held == 0).nonzero()[:, 0].tolist()
-    if not starved:
+    # row 0 counts the places that nobody holds
+    held = torch.zeros(len(counts) + 1, dtype=torch.long, device=owner.device)
+    held = held.scatter_add(0, owner + 1, torch.ones_like(owner))[1:]
+    if bool((held > 0).all()):
         return owner
-    order = torch.argsort(alignment, descending=True, stable=True)
-    order = order[torch.argsort(objects[order], stable=True)]
-    bounds = torch.bincount(objects, minlength=num_objects).cumsum(0).tolist()
-    wanted = places[order].tolist()
-    wants = [wanted[start:end] for start, end in zip([0, *bounds[:-1]], bounds, strict=True)]
-    owners, counts = owner.tolist(), held.tolist()
-    for needy in starved:
-        _augment(needy, wants, owners, counts)
-    return torch.tensor(owners, dtype=torch.long, device=owner.device)
+    packed = torch.cat([held, counts, places, owner[places]]).cpu().numpy()
+    ends = np.cumsum([len(held), len(counts), len(places)])
+    table = _Table(*np.split(packed, ends))
+    for needy in table.starved():
+        table.feed(needy)
+    moved = torch.tensor([*table.moved.items()], dtype=torch.long).to(owner.device)
+    return owner.index_put((moved[:, 0],), moved[:, 1]) if len(moved) else owner
 
 
-def _augment(needy: int, wants: list[list[int]], owners: list[int], counts: list[int]) -> bool:
-    """Shift locations along a shortest path that ends at a free or a spare one."""
-    came_from: dict[int, int] = {}  # location: the object that would take it
-    queue = [needy]
-    seen = {needy}
-    for taker in queue:
-        for place in wants[taker]:
-            if place in came_from:
-                continue
-            came_from[place] = taker
-            holder = owners[place]
-            if holder == -1 or counts[holder] > 1:
-                _shift(place, needy, came_from, owners, counts)
-                return True
-            if holder not in seen:
-                seen.add(holder)
-                queue.append(holder)
-    return False
+class _Table:
+    """Who wants which places and who sits there; rows are read only where a path passes."""
 
+    def __init__(
+        self, held: np.ndarray, counts: np.ndarray, places: np.ndarray, owners: np.ndarray
+    ) -> None:
+        self.held: list[int] = held.tolist()
+        self.counts, self.ends = counts, counts.cumsum()
+        self.places, self.owners = places, owners
+        self.moved: dict[int, int] = {}
 
-def _shift(
-    place: int, needy: int, came_from: dict[int, int], owners: list[int], counts: list[int]
-) -> None:
-    """Every object of the path takes the location it asked for and frees the one that it held."""
-    if owners[place] != -1:
-        counts[owners[place]] -= 1
-    while True:
-        taker = came_from[place]
-        left = next((p for p, t in came_from.items() if owners[p] == taker), None)
-        owners[place] = taker
-        if taker == needy:
-            counts[needy] += 1
-            return
-        assert left is not None  # only an object that holds a location is asked to move
-        place = left
+    def starved(self) -> list[int]:
+        """Objects that hold no place."""
+        return [taker for taker, num_places in enumerate(self.held) if num_places == 0]
+
+    def wishes(self, taker: int) -> list[tuple[int, int]]:
+        """Places that an object wants, best first, and who holds each now."""
+        end = self.ends[taker]
+        rows = slice(end - self.counts[taker], end)
+        places: list[int] = self.places[rows].tolist()
+        owners: list[int] = self.owners[rows].tolist()
+        return [(p, self.moved.get(p, holder)) for p, holder in zip(places, owners, strict=True)]
+
+    def feed(self, needy: int) -> None:
+        """Shift places along a shortest path that ends at a free or a spare one."""
+        asked: dict[int, int] = {}  # place: the object that would take it
+        left: dict[int, int] = {}  # object: the place that it would leave
+        queue = [needy]
+        for taker in queue:
+            for place, holder in self.wishes(taker):
+                if place in asked:
+                    continue
+                asked[place] = taker
+                if holder == -1 or self.held[holder] > 1:
+                    self.shift(place, holder, needy, asked, left)
+                    return
+                if holder not in left:
+                    left[holder] = place
+                    queue.append(holder)
+
+    def shift(
+        self, place: int, holder: int, needy: int, asked: dict[int, int], left: dict[int, int]
+    ) -> None:
+        """Every object of the path takes the place it asked for and frees the one it held."""
+        if holder != -1:
+            self.held[holder] -= 1
+        while (taker := asked[place]) != needy:
+            self.moved[place] = taker
+            place = left[taker]
+        self.moved[place] = needy
+        self.held[needy] += 1

@@ -48,7 +48,7 @@ class PathAggregation(nn.Module):
     Source: the paths are those of PANet (Liu et al. 2018, arXiv 1803.01534).
     """
 
-    def __init__(self, channels: Sequence[int], width: int, num_context: int = 4) -> None:
+    def __init__(self, channels: Sequence[int], width: int, num_context: int = 7) -> None:
         super().__init__()
         self.lateral = nn.ModuleList(conv_norm(c, width, 1) for c in channels)
         self.context = nn.Sequential(*(Separable(width, 7, 4) for _ in range(num_context)))

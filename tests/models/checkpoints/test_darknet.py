@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import struct
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -13,13 +13,13 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from smalldet.geometry.overlaps import iou, pairwise
 from smalldet.models.checkpoints.darknet import (
     WeightsHeader,
-    load_darknet,
+    load,
     read_weights,
     write_weights,
 )
+from smalldet.models.checkpoints.imported import Said, read_class_names
 from smalldet.models.graph.darknet import lower_cfg
 from smalldet.models.graph.net import GraphNet
 
@@ -108,35 +108,37 @@ def test_a_huge_network_with_a_small_file_takes_no_memory(tmp_path: Path) -> Non
     )
     weights.write_bytes(content())
     with pytest.raises(ValueError, match=r"n\.weights: .*needs 900\d{6} floats.*has 42"):
-        load_darknet(cfg, weights, ["car"])
+        load(weights, Said(class_names=("car",)))
 
 
 def test_names_must_fit_the_cfg(tmp_path: Path) -> None:
     cfg, weights = tmp_path / "n.cfg", tmp_path / "n.weights"
     cfg.write_text(CFG, encoding="utf-8")
     weights.write_bytes(content())
-    assert not load_darknet(cfg, weights, ["car"]).training
-    with pytest.raises(ValueError, match=r"n\.cfg: .*1 classes, but 2 class names"):
-        load_darknet(cfg, weights, ["car", "ship"])
+    assert not load(weights, Said(class_names=("car",))).detector.training
+    with pytest.raises(ValueError, match=r"n\.weights: .*1 classes, but 2 class names"):
+        load(weights, Said(class_names=("car", "ship")))
 
 
 REAL = ["mobilenetv2-yolov3-nano", "yolo-fastest-1.1", "yolov4-tiny"]
 
 
 @pytest.mark.parametrize("name", REAL)
-def test_real_networks_answer_as_in_opencv(shared_dir: Path, name: str) -> None:
+def test_real_networks_answer_as_in_opencv(
+    shared_dir: Path, name: str, compare: Callable[..., None], stretch: Callable[..., Tensor]
+) -> None:
     """The same classes, boxes within half a pixel, scores within 1e-3 of OpenCV's own reader."""
     folder = shared_dir / "weights" / f"{name}-coco-darknet"
     if not folder.is_dir():
         pytest.skip(f"no real weights: {folder}")
-    (cfg,), (weights,) = folder.glob("*.cfg"), folder.glob("*.weights")
-    names = (folder / "coco.names").read_text(encoding="utf-8").strip().split("\n")
-    detector = load_darknet(cfg, weights, names)
+    (weights,) = folder.glob("*.weights")
+    names = read_class_names(folder / "coco.names")
+    detector = load(weights, Said(class_names=names)).detector
     for run in json.loads((folder / "reference.json").read_text(encoding="utf-8"))["runs"]:
         with Image.open(shared_dir / "weights" / "images" / run["image"]) as image:
             pixels = np.asarray(image.convert("RGB"))
         (width, height), (net_width, net_height) = run["image_size_wh"], run["net_size_wh"]
-        resized = stretched(pixels, net_width, net_height)
+        resized = stretch(pixels, net_width, net_height)
         (found,) = detector.predict(resized.permute(2, 0, 1)[None], conf=0.25)
         boxes = found.boxes * torch.tensor([width / net_width, height / net_height] * 2)
         compare(boxes, found.scores, found.named(), run["detections"])
@@ -152,43 +154,3 @@ def test_real_weights_come_back_exactly(shared_dir: Path, tmp_path: Path, name: 
     again = tmp_path / "again.weights"
     write_weights(again, net, read_weights(weights, net))
     assert again.read_bytes() == weights.read_bytes()
-
-
-def compare(
-    boxes: Tensor, scores: Tensor, named: list[str], expected: list[dict[str, Any]]
-) -> None:
-    truth = torch.tensor([row["box"] for row in expected])
-    apart = (boxes[:, None] - truth).abs().amax(2)
-    same = torch.tensor([[name == row["class"] for row in expected] for name in named])
-    nearest = apart.masked_fill(~same, float("inf")).min(0)
-    assert nearest.values.max() < 0.5
-    assert nearest.indices.unique().numel() == len(expected)
-    truth_scores = torch.tensor([row["score"] for row in expected])
-    assert (scores[nearest.indices] - truth_scores).abs().max() < 1e-3
-    # The reference keeps the best class of a place; Darknet and smalldet keep every class that is
-    # sure enough: what is over must be a weaker second class of a box that the reference has.
-    for extra in set(range(len(boxes))) - set(nearest.indices.tolist()):
-        over = pairwise(iou, boxes[extra : extra + 1], truth)[0]
-        assert over.max() > 0.8
-        assert scores[extra] < truth_scores[over.argmax()]
-        assert named[extra] != expected[int(over.argmax())]["class"]
-
-
-def stretched(pixels: np.ndarray[Any, Any], width: int, height: int) -> Tensor:
-    """(H, W, 3) uint8 stretched as OpenCV does it: bilinear, in fixed point of 11 bits."""
-    values = pixels.astype(np.int64)
-    first, second, low, high = taps(pixels.shape[1], width)
-    rows = values[:, first] * low[:, None] + values[:, second] * high[:, None]
-    first, second, low, high = taps(pixels.shape[0], height)
-    above, below = (
-        (rows[i] >> 4) * f[:, None, None] >> 16 for i, f in ((first, low), (second, high))
-    )
-    return torch.from_numpy(((above + below + 2) >> 2).clip(0, 255).astype(np.uint8))
-
-
-def taps(side: int, new_side: int) -> tuple[np.ndarray[Any, Any], ...]:
-    """Both source pixels of each new pixel and their weights of 2048."""
-    at = (((np.arange(new_side) + 0.5) * side / new_side) - 0.5).clip(0, side - 1)
-    first = np.floor(at).astype(np.int64)
-    high = np.rint((at - first) * 2048).astype(np.int64)
-    return first, np.minimum(first + 1, side - 1), 2048 - high, high

@@ -58,7 +58,14 @@ def test_an_output_keeps_all_anchors_and_its_own() -> None:
     )
     (output,) = graph.outputs
     assert output == Yolo(
-        (0,), ((1, 2), (3, 4), (5, 6.5)), (1, 2), 2, 1.1, False, 0.7, 0.213, "ciou"
+        (0,),
+        ((1, 2), (3, 4), (5, 6.5)),
+        (1, 2),
+        2,
+        scale_xy=1.1,
+        ignore_iou=0.7,
+        assign_iou=0.213,
+        box_loss="ciou",
     )
     assert output.own_anchors == ((3, 4), (5, 6.5))
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from smalldet.models.graph.darknet import lower_cfg
-from smalldet.models.graph.detector import DarknetYolo
+from smalldet.models.graph.detector import YoloDetector
 from smalldet.targets import Target
 
 CLASSES = ("car", "ship")
@@ -46,9 +46,9 @@ def small_cfg(more: str = "iou_loss=ciou\niou_thresh=0.213\n", activation: str =
 
 
 @pytest.fixture
-def detector() -> DarknetYolo:
+def detector() -> YoloDetector:
     torch.manual_seed(0)
-    return DarknetYolo(lower_cfg(small_cfg()), CLASSES)
+    return YoloDetector(lower_cfg(small_cfg()), CLASSES)
 
 
 def pictures(count: int, side: int = 96) -> torch.Tensor:
@@ -63,7 +63,7 @@ def objects() -> Target:
     return Target.of(boxes.clamp(0, 96), torch.arange(5) % 2, 2)
 
 
-def test_what_it_says_of_itself(detector: DarknetYolo) -> None:
+def test_what_it_says_of_itself(detector: YoloDetector) -> None:
     assert (detector.stride, detector.tile_px, detector.in_channels) == (8, 96, 3)
     assert detector.class_names == CLASSES
     assert [tuple(raw.shape) for raw in detector.raw(pictures(1))] == [
@@ -74,9 +74,9 @@ def test_what_it_says_of_itself(detector: DarknetYolo) -> None:
 
 def test_names_must_be_as_many_as_classes() -> None:
     with pytest.raises(ValueError, match="2 classes, but 3 class names"):
-        DarknetYolo(lower_cfg(small_cfg()), ("a", "b", "c"))
+        YoloDetector(lower_cfg(small_cfg()), ("a", "b", "c"))
     with pytest.raises(ValueError, match=r"no \[yolo\] layer"):
-        DarknetYolo(lower_cfg("[net]\n" + conv(4)), ("a",))
+        YoloDetector(lower_cfg("[net]\n" + conv(4)), ("a",))
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ def test_names_must_be_as_many_as_classes() -> None:
 )
 def test_loss_is_finite_and_reaches_every_parameter(more: str, activation: str) -> None:
     torch.manual_seed(0)
-    detector = DarknetYolo(lower_cfg(small_cfg(more, activation)), CLASSES).train()
+    detector = YoloDetector(lower_cfg(small_cfg(more, activation)), CLASSES).train()
     terms = detector.loss(pictures(2), [objects()] * 2)
     assert set(terms) == {"box", "objectness", "class"}
     torch.stack(list(terms.values())).sum().backward()
@@ -100,7 +100,7 @@ def test_loss_is_finite_and_reaches_every_parameter(more: str, activation: str) 
         assert parameter.grad.abs().sum() > 0, f"{name} learns nothing"
 
 
-def test_loss_without_objects_and_where_all_is_muted(detector: DarknetYolo) -> None:
+def test_loss_without_objects_and_where_all_is_muted(detector: YoloDetector) -> None:
     detector.eval()
     nothing = Target.of(torch.zeros(0, 4), torch.zeros(0, dtype=torch.long), 2)
     open_ground = detector.loss(pictures(1), [nothing])
@@ -119,7 +119,7 @@ def test_it_learns_a_picture(more: str) -> None:
     """What loss and decoding call a box must be the same thing."""
     torch.manual_seed(0)
     cfg = small_cfg(more).replace("probability=.1", "probability=0")
-    detector = DarknetYolo(lower_cfg(cfg), CLASSES).train()
+    detector = YoloDetector(lower_cfg(cfg), CLASSES).train()
     # noise tells places apart; one object for each output, centres inside their cells
     picture = torch.rand(1, 3, 96, 96)
     boxes = torch.tensor([[42.0, 23, 49, 30], [9, 65, 31, 87]])
@@ -135,7 +135,7 @@ def test_it_learns_a_picture(more: str) -> None:
     torch.testing.assert_close(found.boxes[found.labels.argsort()], boxes, atol=1.5, rtol=0)
 
 
-def test_a_batch_is_predicted_like_single_pictures(detector: DarknetYolo) -> None:
+def test_a_batch_is_predicted_like_single_pictures(detector: YoloDetector) -> None:
     """Place by place: in a sorted list, places of nearly one score change their order."""
     detector.eval()
     together = detector.places(pictures(2))
@@ -147,7 +147,7 @@ def test_a_batch_is_predicted_like_single_pictures(detector: DarknetYolo) -> Non
             torch.testing.assert_close(one.classes[0], both.classes[i], rtol=1e-3, atol=1e-4)
 
 
-def test_predictions_are_detections_in_any_mode_and_size(detector: DarknetYolo) -> None:
+def test_predictions_are_detections_in_any_mode_and_size(detector: YoloDetector) -> None:
     for training, side in ((True, 96), (False, 128)):
         (found,) = detector.train(training).predict(pictures(1, side), conf=0.0, max_detections=7)
         assert 0 < len(found) <= 7
@@ -158,7 +158,7 @@ def test_predictions_are_detections_in_any_mode_and_size(detector: DarknetYolo) 
         assert found.boxes.max() <= side
 
 
-def test_bytes_and_floats_are_the_same_picture(detector: DarknetYolo) -> None:
+def test_bytes_and_floats_are_the_same_picture(detector: YoloDetector) -> None:
     detector.eval()
     as_bytes = detector.predict(pictures(1), conf=0.0, max_detections=5)[0]
     as_floats = detector.predict(pictures(1).float() / 255, conf=0.0, max_detections=5)[0]

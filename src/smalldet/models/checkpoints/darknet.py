@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import os
 import struct
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -18,11 +18,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from smalldet.models.graph.darknet import read_cfg
-from smalldet.models.graph.detector import DarknetYolo
+from smalldet.models.checkpoints.imported import Imported, Said, read_class_names
+from smalldet.models.families.yolo import YoloConfig
+from smalldet.models.graph.cfg_writer import cfg_text
+from smalldet.models.graph.darknet import lower_cfg, read_text
+from smalldet.models.graph.detector import YoloDetector
 from smalldet.models.graph.layers import ConvolutionLayer
 from smalldet.models.graph.net import GraphNet
-from smalldet.models.graph.shapes import num_parameters
+from smalldet.models.graph.specs import DARKNET_EPSILON
 
 _FLOAT = np.dtype("<f4")
 
@@ -43,28 +46,71 @@ class WeightsHeader:
         return "<3iQ" if wide else "<3iI"
 
 
-def load_darknet(cfg: Path, weights: Path, class_names: Sequence[str]) -> DarknetYolo:
-    """The detector of a Darknet pair of files, in eval mode, on the CPU.
+def load(path: Path, said: Said) -> Imported:
+    """The detector of a `.weights` file and the `.cfg` that it was trained with.
 
     Args:
-        cfg: description of the network.
-        weights: trained values.
-        class_names: in the order of the training's `.names` file.
+        path: `.weights`.
+        said: `config` names the cfg; default: the file of the same stem beside the weights, or
+            the text of a known `network`. `class_names`, in the order of the training's `.names`
+            file; default: the `.names` file of the same stem beside the weights.
 
     Raises:
-        FileNotFoundError: either file is absent.
+        FileNotFoundError: the weights, or a cfg for them, are absent.
         ValueError: either file is not understood, or they or the names do not fit each other.
     """
-    graph = read_cfg(cfg)
-    expected = sum(num_parameters(layer, graph.channels_into(layer)) for layer in graph.layers)
-    with _open(weights) as file:
-        _read_header(file, weights, expected)  # before the network takes memory
+    config = _config(path, said)
+    graph = config.graph()
+    with _open(path) as file:
+        _read_header(file, path, graph.num_parameters)  # before the network takes memory
+    names = said.class_names or _names_beside(path)
     try:
-        detector = DarknetYolo(graph, class_names)
+        detector = YoloDetector(graph, names, tile_px=said.tile_px, nms_iou=config.nms_iou)
     except ValueError as error:
-        raise ValueError(f"{cfg}: {error}") from None
-    read_weights(weights, detector.net)
-    return detector.eval()
+        raise ValueError(f"{path}: {error}") from None
+    read_weights(path, detector.net)
+    return Imported(detector.eval(), config)
+
+
+def save(path: Path, detector: YoloDetector) -> list[Path]:
+    """Write `.weights`, and beside them the `.cfg` and `.names` of the same stem.
+
+    Returns:
+        The files.
+
+    Raises:
+        ValueError: the network has a layer that Darknet does not have.
+    """
+    cfg, names = path.with_suffix(".cfg"), path.with_suffix(".names")
+    graph = replace(detector.net.graph, width_px=detector.tile_px, height_px=detector.tile_px)
+    cfg.write_text(cfg_text(graph), encoding="utf-8")
+    names.write_text("".join(f"{name}\n" for name in detector.class_names), encoding="utf-8")
+    write_weights(path, detector.net)
+    return [path, cfg, names]
+
+
+def _config(path: Path, said: Said) -> YoloConfig:
+    if said.config is None and said.network is not None:
+        return YoloConfig(network=said.network)
+    cfg = said.config or path.with_suffix(".cfg")
+    if not cfg.is_file():
+        raise FileNotFoundError(
+            f"{cfg}: no such file; a .weights file needs the .cfg that it was trained with, "
+            "beside it under the same stem, or said"
+        )
+    text = read_text(cfg)
+    lower_cfg(text, str(cfg))
+    return YoloConfig(network=cfg.stem, text=text)
+
+
+def _names_beside(path: Path) -> tuple[str, ...]:
+    names = path.with_suffix(".names")
+    if not names.is_file():
+        raise ValueError(
+            f"{path}: a .weights file holds no class names; say them "
+            f"(a file of names or a,b,c), or put them beside it as {names.name}"
+        )
+    return read_class_names(names)
 
 
 def read_weights(path: Path, net: GraphNet) -> WeightsHeader:
@@ -78,26 +124,30 @@ def read_weights(path: Path, net: GraphNet) -> WeightsHeader:
         ValueError: the file has more or fewer values than the network, or values that are no
             numbers. The network is unchanged in the first case.
     """
-    expected = sum(values.numel() for values in _stored(net))
+    expected = net.graph.num_parameters
     with _open(path) as file:
         header = _read_header(file, path, expected)
-        for values in _stored(net):
+        for values, shift in _stored(net):
             read = np.fromfile(file, _FLOAT, values.numel()).astype(np.float32, copy=False)
             if not np.isfinite(read).all():
                 raise ValueError(f"{path}: holds values that are not finite; the file is damaged")
-            values.copy_(torch.from_numpy(read).view(values.shape))
+            values.copy_(torch.from_numpy(read).view(values.shape) - shift)
     return header
 
 
 def write_weights(path: Path, net: GraphNet, header: WeightsHeader | None = None) -> None:
-    """Write a network's values as a `.weights` file, atomically."""
+    """Write a network's values as a `.weights` file, atomically.
+
+    Darknet adds its own epsilon to a variance: the difference to the layer's goes into the value.
+    """
     header = header or WeightsHeader()
     part = path.with_name(path.name + ".part")
     with part.open("wb") as file:
         fields = (header.major, header.minor, header.revision, header.seen)
         file.write(struct.pack(header.layout, *fields))
-        for values in _stored(net):
-            file.write(values.cpu().float().contiguous().numpy().astype(_FLOAT).tobytes())
+        for values, shift in _stored(net):
+            shifted = values.cpu().float().contiguous() + shift
+            file.write(shifted.numpy().astype(_FLOAT).tobytes())
     part.replace(path)
 
 
@@ -126,17 +176,20 @@ def _read_header(file: BinaryIO, path: Path, expected: int) -> WeightsHeader:
     return WeightsHeader(version.major, version.minor, version.revision, count)
 
 
-def _stored(net: GraphNet) -> Iterator[Tensor]:
-    """Tensors of a network in the order of the file; writing to them writes to the network."""
-    for layer in net.layers:
+def _stored(net: GraphNet) -> Iterator[tuple[Tensor, float]]:
+    """Tensors of a network in the order of the file, and what the file's values have more.
+
+    Writing to a tensor writes to the network. Variances differ where an epsilon is not Darknet's.
+    """
+    for layer in net.layers.values():
         if not isinstance(layer, ConvolutionLayer):
             continue
         if layer.norm is not None:
-            yield layer.norm.bias.data
-            yield layer.norm.weight.data
-            for running in (layer.norm.running_mean, layer.norm.running_var):
-                assert running is not None
-                yield running
+            assert layer.norm.running_mean is not None and layer.norm.running_var is not None
+            yield layer.norm.bias.data, 0.0
+            yield layer.norm.weight.data, 0.0
+            yield layer.norm.running_mean, 0.0
+            yield layer.norm.running_var, layer.norm.eps - DARKNET_EPSILON
         elif layer.conv.bias is not None:
-            yield layer.conv.bias.data
-        yield layer.conv.weight.data
+            yield layer.conv.bias.data, 0.0
+        yield layer.conv.weight.data, 0.0

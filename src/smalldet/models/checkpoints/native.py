@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -96,9 +97,20 @@ def model_config(content: dict[str, Any], where: str) -> ModelConfig:
 
 
 def transfer(path: Path, detector: Detector) -> list[str]:
-    """Copy the weights of a checkpoint into a detector that may have other classes.
+    """Copy the weights of a smalldet checkpoint into a detector; see `transfer_from`."""
+    metadata = read_metadata(path)
+    return _transfer(read_state(path), metadata["class_names"], detector, str(path))
+
+
+def transfer_from(given: Detector, detector: Detector, where: str) -> list[str]:
+    """Copy a detector's weights into one of the same architecture that may have other classes.
 
     Class outputs meet by class name: a class that both have keeps its row, a new one starts fresh.
+
+    Args:
+        given: what to copy.
+        detector: what to copy into.
+        where: what `given` is called in messages.
 
     Returns:
         Names of parameters that start fresh, wholly or in part.
@@ -106,24 +118,56 @@ def transfer(path: Path, detector: Detector) -> list[str]:
     Raises:
         ValueError: so little fits that this is another architecture.
     """
-    metadata, state = read_metadata(path), read_state(path)
-    theirs = {name.casefold(): i for i, name in enumerate(metadata["class_names"])}
+    return _transfer(given.state_dict(), given.class_names, detector, where)
+
+
+def _transfer(
+    state: Mapping[str, Tensor], class_names: Sequence[str], detector: Detector, where: str
+) -> list[str]:
+    theirs = {name.casefold(): i for i, name in enumerate(class_names)}
     rows = [theirs.get(name.casefold(), -1) for name in detector.class_names]
     own = detector.state_dict()
     fresh: list[str] = []
     for key, value in own.items():
         given = state.get(key)
-        if given is not None and "class_outputs" in key and len(given) == len(theirs):
-            ours = [i for i, row in enumerate(rows) if row >= 0]
-            value[ours] = given[[rows[i] for i in ours]].to(value.dtype)
-            if len(ours) < len(rows):
+        our_rows = detector.class_rows(key, len(rows))
+        their_rows = detector.class_rows(key, len(class_names))
+        if given is None:
+            fresh.append(key)
+        elif our_rows is not None and their_rows is not None:
+            if not _copied_by_class(value, given, our_rows, their_rows, rows):
                 fresh.append(key)
-        elif given is not None and given.shape == value.shape:
+        elif given.shape == value.shape:
             value.copy_(given)
         else:
             fresh.append(key)
     if len(fresh) > len(own) / 2:
-        raise ValueError(f"{path}: another architecture; {len(fresh)} of {len(own)} tensors differ")
+        raise ValueError(
+            f"{where}: another architecture; {len(fresh)} of {len(own)} tensors differ"
+        )
     with torch.no_grad():
         detector.load_state_dict(own)
     return fresh
+
+
+def _copied_by_class(
+    value: Tensor, given: Tensor, our_rows: Tensor, their_rows: Tensor, rows: list[int]
+) -> bool:
+    """Copy to each class of ours the rows of theirs (`rows`, -1 for none); whether all got any.
+
+    Rows that speak of no class, such as background's, are copied as they stand.
+    """
+    ours, theirs = _others(value, our_rows), _others(given, their_rows)
+    if given.shape[1:] != value.shape[1:] or len(ours) != len(theirs):
+        return False
+    value[ours] = given[theirs].to(value.dtype)
+    known = [i for i, row in enumerate(rows) if row >= 0]
+    value[our_rows[known]] = given[their_rows[[rows[i] for i in known]]].to(value.dtype)
+    return len(known) == len(rows)
+
+
+def _others(value: Tensor, class_rows: Tensor) -> Tensor:
+    """Rows of a parameter that no class has."""
+    free = torch.ones(max(len(value), int(class_rows.max()) + 1), dtype=torch.bool)
+    free[class_rows.flatten()] = False
+    return free.nonzero()[:, 0]

@@ -10,16 +10,26 @@ from typing import Literal, NamedTuple
 import torch
 from pydantic import Field, field_validator
 from torch import Tensor, nn
+from torchvision.ops import sigmoid_focal_loss
 
 from smalldet.config.base import Frozen
 from smalldet.detections import Detections
 from smalldet.geometry.boxes import clip_boxes
 from smalldet.geometry.suppression import nms
-from smalldet.models.assigners import Assignment, SmallObjectAssigner
+from smalldet.models.assigners import Assignment, SmallObjectAssigner, Truth
+from smalldet.models.attention import AttentionName, AttentionPlace, LevelAttention
 from smalldet.models.backbones import Backbone
 from smalldet.models.detector import Detector, as_float
 from smalldet.models.heads import DecoupledHead, Locations
-from smalldet.models.losses import box_loss, mean_over_processes, quality_focal_loss
+from smalldet.models.losses import (
+    BoxLoss,
+    ClassLoss,
+    EqualizedFocalLoss,
+    box_loss,
+    mean_over_processes,
+    mute_masks,
+    quality_focal_loss,
+)
 from smalldet.models.necks import PathAggregation
 from smalldet.targets import Target
 
@@ -46,11 +56,17 @@ class SpeckConfig(Frozen):
     backbone: str | None = Field(default=None, description="timm name instead of the size's own")
     width: int | None = Field(default=None, ge=16, description="channels of neck and head")
     strides: tuple[int, ...] = (4, 8, 16)
+    num_context: int = Field(default=7, ge=0, description="blocks of the neck's coarsest level")
     num_frozen_stages: int = Field(default=0, ge=0, description="backbone stages that do not learn")
+    freeze_norms: bool = Field(default=False, description="backbone norms stay as they start")
+    attention: AttentionName = "none"
+    attention_at: tuple[AttentionPlace, ...] = ("neck",)
     num_locations: int = Field(default=9, ge=1, description="most locations that learn one object")
     nwd_share: float = Field(
         default=0.5, ge=0, le=1, description="NWD's share for objects up to 8 px"
     )
+    class_loss: ClassLoss = "quality_focal"
+    box_loss: BoxLoss = "nwd_ciou"
     box_weight: float = Field(default=2.0, gt=0)
     nms_iou: float = Field(default=0.6, gt=0, le=1)
 
@@ -63,6 +79,11 @@ class SpeckConfig(Frozen):
             raise ValueError("strides lie between 2 and 32")
         return strides
 
+    @property
+    def max_stride(self) -> int:
+        """Sides of pictures are multiples of it."""
+        return max(self.strides)
+
     def build(self, class_names: Sequence[str], tile_px: int) -> Speck:
         """An untrained Speck."""
         size = SIZES[self.size]
@@ -72,9 +93,15 @@ class SpeckConfig(Frozen):
             backbone=self.backbone or size.backbone,
             width=self.width or size.width,
             strides=self.strides,
+            num_context=self.num_context,
             num_frozen_stages=self.num_frozen_stages,
+            freeze_norms=self.freeze_norms,
+            attention=self.attention,
+            attention_at=self.attention_at,
             num_locations=self.num_locations,
             nwd_share=self.nwd_share,
+            class_loss=self.class_loss,
+            box_loss=self.box_loss,
             box_weight=self.box_weight,
             nms_iou=self.nms_iou,
         )
@@ -89,9 +116,16 @@ class Speck(Detector):
         backbone: timm name.
         width: channels of neck and head.
         strides: of the levels, doubling.
+        num_context: blocks of the neck's coarsest level.
         num_frozen_stages: of the backbone.
+        freeze_norms: of the backbone.
+        attention: blocks at `attention_at`, see `models/attention.py`.
+        attention_at: `backbone`, on what it gives the neck; `neck`, on what that gives the head.
         num_locations: most locations that learn one object.
         nwd_share: share of NWD in overlap and box loss for objects up to 8 px.
+        class_loss: `quality_focal`; `focal`, which asks every location that learns an object for a
+            score of 1; `equalized_focal` for classes of very unlike frequency.
+        box_loss: see `losses.box_loss`.
         box_weight: of the box loss against the class loss.
         nms_iou: two boxes of a class and tile above it are one object.
     """
@@ -108,9 +142,15 @@ class Speck(Detector):
         backbone: str = "tf_efficientnet_lite0",
         width: int = 96,
         strides: Sequence[int] = (4, 8, 16),
+        num_context: int = 7,
         num_frozen_stages: int = 0,
+        freeze_norms: bool = False,
+        attention: AttentionName = "none",
+        attention_at: Sequence[AttentionPlace] = ("neck",),
         num_locations: int = 9,
         nwd_share: float = 0.5,
+        class_loss: ClassLoss = "quality_focal",
+        box_loss: BoxLoss = "nwd_ciou",
         box_weight: float = 2.0,
         nms_iou: float = 0.6,
     ) -> None:
@@ -119,11 +159,21 @@ class Speck(Detector):
         self.tile_px = tile_px
         self.stride = max(strides)
         self.nwd_share = nwd_share
+        self.class_loss = class_loss
+        self.box_loss: BoxLoss = box_loss
         self.box_weight = box_weight
         self.nms_iou = nms_iou
-        self.backbone = Backbone(backbone, strides, num_frozen_stages)
-        self.neck = PathAggregation(self.backbone.channels, width)
+        self.backbone = Backbone(backbone, strides, num_frozen_stages, freeze_norms)
+        self.backbone_attention = LevelAttention(
+            attention if "backbone" in attention_at else "none", self.backbone.channels
+        )
+        self.neck = PathAggregation(self.backbone.channels, width, num_context)
+        self.neck_attention = LevelAttention(
+            attention if "neck" in attention_at else "none", [width] * len(strides)
+        )
         self.head = DecoupledHead(width, len(self.class_names), strides)
+        if class_loss == "equalized_focal":
+            self.equalized_focal = EqualizedFocalLoss(len(self.class_names))
         self.assigner = SmallObjectAssigner(num_locations)
         self.register_buffer("mean", torch.tensor(self.backbone.mean).view(1, 3, 1, 1))
         self.register_buffer("std", torch.tensor(self.backbone.std).view(1, 3, 1, 1))
@@ -135,38 +185,47 @@ class Speck(Detector):
         """Start the backbone from ImageNet (see `Backbone.load_imagenet`)."""
         self.backbone.load_imagenet(weights)
 
+    def class_rows(self, key: str, num_classes: int) -> Tensor | None:
+        of_classes = "class_outputs" in key or key.startswith("equalized_focal.")
+        return torch.arange(num_classes)[:, None] if of_classes else None
+
     def raw(self, images: Tensor) -> tuple[Tensor, Tensor, Locations]:
         """Class logits (B, L, C), boxes xyxy (B, L, 4) in pixels, and the L locations."""
         x = (as_float(images) - self.mean) / self.std
-        return self.head(self.neck(self.backbone(x)))
-
-    def assign(
-        self, logits: Tensor, boxes: Tensor, locations: Locations, target: Target
-    ) -> Assignment:
-        """What the locations of one picture learn: logits (L, C), boxes (L, 4)."""
-        scores = logits.detach().float().sigmoid()
-        return self.assigner(scores, boxes.detach(), locations, target.boxes, target.labels)
+        features = self.backbone_attention(self.backbone(x))
+        return self.head(self.neck_attention(self.neck(features)))
 
     def loss(self, images: Tensor, targets: list[Target]) -> dict[str, Tensor]:
         """`class` and `box`, sums over the batch divided by `positives`, all on one scale.
 
-        The divisor is the batch's sum of target qualities, averaged over processes, so that
-        several processes step as one would.
+        The divisor is the batch's sum of target qualities (their number for the class loss
+        `focal`), averaged over processes, so that several processes step as one would.
         """
         logits, boxes, locations = self.raw(images)
-        class_sum = logits.new_zeros((), dtype=torch.float32)
-        box_sum = boxes.new_zeros(())
-        quality_sum = boxes.new_zeros(())
-        for picture, target in enumerate(targets):
-            found = self.assign(logits[picture], boxes[picture], locations, target)
-            class_sum = class_sum + _class_sum(logits[picture].float(), found, locations, target)
-            held = found.objects >= 0
-            truth = target.boxes[found.objects[held]]
-            errors = box_loss(boxes[picture][held], truth, self.nwd_share)
-            box_sum = box_sum + (errors * found.quality[held]).sum()
-            quality_sum = quality_sum + found.quality.sum()
-        norm = mean_over_processes(quality_sum).clamp(min=1.0)
-        return {"class": class_sum / norm, "box": self.box_weight * box_sum / norm}
+        muted = mute_masks(locations.centres, targets)
+        truth = Truth.of(targets, boxes.device)
+        found = self.assigner(logits, boxes, locations, truth)
+        held = found.objects >= 0
+        wanted = _wanted_scores(found, truth, logits.shape)
+        losses = self._class_losses(logits.float(), wanted)
+        if muted is not None:
+            losses = losses.masked_fill(muted & ~held[..., None], 0.0)
+        where = held.nonzero(as_tuple=True)
+        errors = box_loss(
+            boxes[where], truth.boxes[found.objects[where]], self.box_loss, self.nwd_share
+        )
+        box_sum = (errors * found.quality[where]).sum()
+        norm = mean_over_processes(found.quality.sum()).clamp(min=1.0)
+        num_held = mean_over_processes(held.sum().float()).clamp(min=1.0)
+        class_norm = num_held if self.class_loss == "focal" else norm
+        return {"class": losses.sum() / class_norm, "box": self.box_weight * box_sum / norm}
+
+    def _class_losses(self, logits: Tensor, wanted: Tensor) -> Tensor:
+        if self.class_loss == "focal":
+            return sigmoid_focal_loss(logits, (wanted > 0).float())
+        if self.class_loss == "equalized_focal":
+            return self.equalized_focal(logits, wanted)
+        return quality_focal_loss(logits, wanted)
 
     @torch.no_grad()
     def predict(
@@ -197,20 +256,10 @@ class Speck(Detector):
         return Detections(boxes[kept], scores[kept], labels[kept], self.class_names)
 
 
-def _class_sum(logits: Tensor, found: Assignment, locations: Locations, target: Target) -> Tensor:
-    """Quality focal loss over all locations (L, C) of a picture, without its mute places."""
-    held = found.objects >= 0
-    quality = torch.zeros_like(logits)
-    quality[held, target.labels[found.objects[held]]] = found.quality[held]
-    losses = quality_focal_loss(logits, quality)
-    if len(target.mute_boxes):
-        losses = losses.masked_fill(mute_mask(locations, target) & ~held[:, None], 0.0)
-    return losses.sum()
-
-
-def mute_mask(locations: Locations, target: Target) -> Tensor:
-    """(L, C) bool: places where a class may occur without a label."""
-    x, y = locations.centres[:, 0, None], locations.centres[:, 1, None]
-    x1, y1, x2, y2 = target.mute_boxes.unbind(1)
-    inside = (x >= x1) & (x < x2) & (y >= y1) & (y < y2)
-    return (inside.float() @ target.mute_classes.float()) > 0
+def _wanted_scores(found: Assignment, truth: Truth, shape: torch.Size) -> Tensor:
+    """(B, L, C) the score that each location should give to each class."""
+    wanted = found.quality.new_zeros(shape)
+    if len(truth.boxes) == 0:
+        return wanted
+    labels = truth.labels[found.objects.clamp(min=0)]
+    return wanted.scatter_(2, labels[..., None], found.quality[..., None])

@@ -10,17 +10,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import get_args
 
+from smalldet.models.graph.builder import GraphBuilder
 from smalldet.models.graph.sections import Section, read_sections
-from smalldet.models.graph.shapes import (
-    MAX_LAYERS,
-    MAX_PARAMETERS,
-    Graph,
-    Shape,
-    num_parameters,
-    shape_of,
-)
+from smalldet.models.graph.shapes import MAX_LAYERS, MAX_PARAMETERS, Graph
 from smalldet.models.graph.specs import (
-    PICTURE,
     Activation,
     AveragePool,
     Convolution,
@@ -40,13 +33,23 @@ MAX_CFG_BYTES = 4 << 20
 
 def read_cfg(path: Path) -> Graph:
     """The network of a `.cfg` file (see `lower_cfg`)."""
+    return lower_cfg(read_text(path), str(path))
+
+
+def read_text(path: Path) -> str:
+    """The text of a cfg.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: far too large for one.
+    """
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such cfg")
     if path.stat().st_size > MAX_CFG_BYTES:
         raise ValueError(
             f"{path}: {path.stat().st_size} bytes are no cfg ({MAX_CFG_BYTES} at most)"
         )
-    return lower_cfg(path.read_text(encoding="utf-8", errors="replace"), str(path))
+    return path.read_text(encoding="utf-8", errors="replace")
 
 
 def lower_cfg(text: str, file: str = "cfg") -> Graph:
@@ -64,30 +67,16 @@ def lower_cfg(text: str, file: str = "cfg") -> Graph:
     if not sections or sections[0].name not in ("net", "network"):
         raise ValueError(f"{file}: a cfg begins with [net]")
     net, *rest = sections
-    picture = Shape(net.whole("channels", 3, 1), 1)
-    layers: list[Layer] = []
-    shapes: list[Shape] = []
-    total = 0
+    builder = GraphBuilder(net.whole("channels", 3, 1))
     for number, section in enumerate(rest):
         if section.name not in LOWERINGS:
             raise section.error(f"unknown section; known: {', '.join(sorted(LOWERINGS))}")
         layer = LOWERINGS[section.name](section, number)
-        sources = [picture if source == PICTURE else shapes[source] for source in layer.sources]
         try:
-            shapes.append(shape_of(layer, sources))
+            builder.add(layer)
         except ValueError as error:
             raise section.error(str(error)) from None
-        layers.append(layer)
-        total += num_parameters(layer, sources[0].channels)
-        if total > MAX_PARAMETERS:
-            raise section.error(f"{total} parameters up to here are more than {MAX_PARAMETERS}")
-    return Graph(
-        picture.channels,
-        net.whole("width", 416, 1),
-        net.whole("height", 416, 1),
-        tuple(layers),
-        tuple(shapes),
-    )
+    return builder.graph(net.whole("width", 416, 1), net.whole("height", 416, 1))
 
 
 def _convolution(section: Section, number: int) -> Convolution:
@@ -178,7 +167,8 @@ def _yolo(section: Section, number: int) -> Yolo:
         mask,
         num_classes=section.whole("classes", 20, 1),
         scale_xy=section.number("scale_x_y", 1.0, 1.0, 4.0),
-        new_coords=section.whole("new_coords", 0) > 0,
+        squared_sides=section.whole("new_coords", 0) > 0,
+        activated=section.whole("new_coords", 0) > 0,
         ignore_iou=section.number("ignore_thresh", 0.5, 0.0, 1.0),
         assign_iou=section.number("iou_thresh", 1.0, 0.0, 1.0),
         box_loss=box_loss,

@@ -1,4 +1,4 @@
-"""DarknetYolo: a YOLOv3 or YOLOv4 that a Darknet cfg describes."""
+"""YoloDetector: a YOLO of any generation with anchors, as its graph describes it."""
 
 from __future__ import annotations
 
@@ -12,25 +12,24 @@ from smalldet.detections import Detections
 from smalldet.geometry.boxes import clip_boxes
 from smalldet.geometry.suppression import nms
 from smalldet.models.detector import Detector, as_float
+from smalldet.models.graph import ratio_loss, yolo_loss
 from smalldet.models.graph.layers import ConvolutionLayer
 from smalldet.models.graph.net import GraphNet
 from smalldet.models.graph.shapes import Graph
 from smalldet.models.graph.yolo_head import Grid, Places, decode, grid_of
-from smalldet.models.graph.yolo_loss import output_loss
-from smalldet.models.losses import mean_over_processes
 from smalldet.targets import Target
 
 # How often a place holds an object, to start objectness with (arXiv 1708.02002, section 4.1).
 OBJECT_PRIOR = 0.01
 
 
-class DarknetYolo(Detector):
+class YoloDetector(Detector):
     """A graph with `Yolo` outputs.
 
     Args:
-        graph: of a cfg (`read_cfg`, `lower_cfg`).
+        graph: of a cfg (`read_cfg`), of our own texts (`lower_text`).
         class_names: as many as the outputs have classes, in the order of the weights.
-        tile_px: side of training tiles; default: the longer side that the cfg states.
+        tile_px: side of training tiles; default: the longer side that the graph states.
         nms_iou: two boxes of a class and tile above it are one object.
 
     Raises:
@@ -56,7 +55,7 @@ class DarknetYolo(Detector):
                 )
         self.class_names = tuple(class_names)
         self.in_channels = graph.in_channels
-        self.stride = max(shape.stride for shape in graph.shapes)
+        self.stride = graph.max_stride
         self.tile_px = tile_px or max(graph.width_px, graph.height_px)
         self.nms_iou = nms_iou
         self.outputs = graph.outputs
@@ -64,7 +63,7 @@ class DarknetYolo(Detector):
         self._start_rare()
 
     def raw(self, images: Tensor) -> list[Tensor]:
-        """What each output gives, (B, A * (5 + C), H, W), in the order of the cfg."""
+        """What each output gives, (B, A * (5 + C), H, W), in the order of the graph."""
         return self.net(as_float(images))
 
     def places(self, images: Tensor) -> list[tuple[Grid, Places]]:
@@ -77,21 +76,12 @@ class DarknetYolo(Detector):
         return found
 
     def loss(self, images: Tensor, targets: list[Target]) -> dict[str, Tensor]:
-        """`box`, `objectness` and `class`, sums over the batch divided by its positives.
-
-        The divisor is averaged over processes, so that several processes step as one would.
-        """
-        outputs = zip(self.outputs, self.places(images), strict=True)
-        sums = [
-            output_loss(layer, grid, places, picture, target)
-            for layer, (grid, places) in outputs
-            for picture, target in enumerate(targets)
-        ]
-        box, objectness, classes, positives = (
-            torch.stack(terms).sum() for terms in zip(*sums, strict=True)
-        )
-        norm = mean_over_processes(positives).clamp(min=1.0)
-        return {"box": box / norm, "objectness": objectness / norm, "class": classes / norm}
+        """`box`, `objectness` and `class`, as the generation of the network has them."""
+        found = zip(self.outputs, self.places(images), strict=True)
+        outputs = [(layer, grid, places) for layer, (grid, places) in found]
+        if self.outputs[0].assignment == "side_ratio":
+            return ratio_loss.batch_loss(outputs, targets, max(images.shape[-2:]))
+        return yolo_loss.batch_loss(outputs, targets)
 
     @torch.no_grad()
     def predict(
@@ -106,6 +96,13 @@ class DarknetYolo(Detector):
             self._pick(clip_boxes(b, width, height), o, c, conf, max_detections)
             for b, o, c in zip(boxes, objectness, classes, strict=True)
         ]
+
+    def class_rows(self, key: str, num_classes: int) -> Tensor | None:
+        for layer in self.outputs:
+            if key.startswith(f"net.layers.{self.net.names[layer.sources[0]]}.conv."):
+                first = torch.arange(len(layer.mask)) * (5 + num_classes) + 5
+                return first + torch.arange(num_classes)[:, None]
+        return None
 
     def _pick(
         self, boxes: Tensor, objectness: Tensor, classes: Tensor, conf: float, max_detections: int
@@ -129,7 +126,7 @@ class DarknetYolo(Detector):
     def _start_rare(self) -> None:
         """Objectness starts low: nearly all places hold nothing."""
         for layer in self.outputs:
-            module = self.net.layers[layer.sources[0]]
+            module = self.net.layers[self.net.names[layer.sources[0]]]
             if isinstance(module, ConvolutionLayer) and module.conv.bias is not None:
                 biases = module.conv.bias.data.view(len(layer.mask), -1)
                 biases[:, 4] = math.log(OBJECT_PRIOR / (1 - OBJECT_PRIOR))

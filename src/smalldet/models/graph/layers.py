@@ -13,15 +13,13 @@ from smalldet.models.graph.specs import (
     Dropout,
     Layer,
     MaxPool,
+    Pad,
     Product,
     Reorg,
     Route,
     Shortcut,
     Upsample,
 )
-
-# As OpenCV's reader of Darknet files takes it; 1e-5 moves scores of a depthwise network by 1e-3.
-NORM_EPSILON = 1e-6
 
 
 def build_layer(layer: Layer, in_channels: int) -> nn.Module:
@@ -31,6 +29,8 @@ def build_layer(layer: Layer, in_channels: int) -> nn.Module:
             return ConvolutionLayer(layer, in_channels)
         case MaxPool():
             return MaxPoolLayer(layer)
+        case Pad():
+            return nn.ZeroPad2d((layer.before_px, layer.after_px, layer.before_px, layer.after_px))
         case Route():
             return RouteLayer(layer)
         case Shortcut():
@@ -83,7 +83,7 @@ class ConvolutionLayer(nn.Module):
             bias=not layer.normalised,
         )
         self.norm = (
-            nn.BatchNorm2d(layer.filters, eps=NORM_EPSILON, momentum=0.03)
+            nn.BatchNorm2d(layer.filters, eps=layer.norm_epsilon, momentum=0.03)
             if layer.normalised
             else None
         )

@@ -6,11 +6,14 @@ from torch import Tensor, nn
 
 from smalldet.models.graph.layers import build_layer
 from smalldet.models.graph.shapes import Graph
-from smalldet.models.graph.specs import PICTURE, Yolo
+from smalldet.models.graph.specs import PICTURE, Convolution, Yolo
 
 
 class GraphNet(nn.Module):
     """The layers of a graph, run in order; a tensor is let go after its last reader.
+
+    A convolution is named by its rank among the convolutions, not by its layer's number, so that
+    weights fit however a text words the same network.
 
     Args:
         graph: a network that was checked when it was lowered.
@@ -19,8 +22,19 @@ class GraphNet(nn.Module):
     def __init__(self, graph: Graph) -> None:
         super().__init__()
         self.graph = graph
-        self.layers = nn.ModuleList(
-            build_layer(layer, graph.channels_into(layer)) for layer in graph.layers
+        num_convolutions = 0
+        self.names: list[str] = []
+        for number, layer in enumerate(graph.layers):
+            if isinstance(layer, Convolution):
+                self.names.append(f"conv{num_convolutions}")
+                num_convolutions += 1
+            else:
+                self.names.append(f"layer{number}")
+        self.layers = nn.ModuleDict(
+            {
+                name: build_layer(layer, graph.channels_into(layer))
+                for name, layer in zip(self.names, graph.layers, strict=True)
+            }
         )
         last_reader = {
             s: number for number, layer in enumerate(graph.layers) for s in layer.sources
@@ -36,7 +50,9 @@ class GraphNet(nn.Module):
         """
         held: dict[int, Tensor] = {PICTURE: images}
         outputs: list[Tensor] = []
-        for number, (spec, layer) in enumerate(zip(self.graph.layers, self.layers, strict=True)):
+        for number, (spec, layer) in enumerate(
+            zip(self.graph.layers, self.layers.values(), strict=True)
+        ):
             held[number] = layer(*(held[source] for source in spec.sources))
             if isinstance(spec, Yolo):
                 outputs.append(held[number])

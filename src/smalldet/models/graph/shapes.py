@@ -55,6 +55,16 @@ class Graph:
     def outputs(self) -> tuple[Yolo, ...]:
         return tuple(layer for layer in self.layers if isinstance(layer, Yolo))
 
+    @property
+    def max_stride(self) -> int:
+        """Sides of pictures must be multiples of it."""
+        return max(shape.stride for shape in self.shapes)
+
+    @property
+    def num_parameters(self) -> int:
+        """Stored values of all layers."""
+        return sum(num_parameters(layer, self.channels_into(layer)) for layer in self.layers)
+
     def channels_into(self, layer: Layer) -> int:
         """Channels of a layer's first source."""
         (first, *_) = layer.sources

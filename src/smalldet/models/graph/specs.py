@@ -11,6 +11,9 @@ from typing import Literal
 
 PICTURE = -1
 
+# As OpenCV's reader of Darknet files takes it; 1e-5 moves scores of a depthwise network by 1e-3.
+DARKNET_EPSILON = 1e-6
+
 Activation = Literal["leaky", "linear", "logistic", "mish", "relu", "relu6", "swish"]
 
 
@@ -30,6 +33,16 @@ class Convolution:
     groups: int
     normalised: bool
     activation: Activation
+    norm_epsilon: float = DARKNET_EPSILON
+
+
+@dataclass(frozen=True)
+class Pad:
+    """Zeros around the picture: `before_px` left and above, `after_px` right and below."""
+
+    sources: tuple[int, ...]
+    before_px: int
+    after_px: int
 
 
 @dataclass(frozen=True)
@@ -106,7 +119,11 @@ class Yolo:
         mask: which of `anchors` belong to this output.
         num_classes: of each anchor.
         scale_xy: how far past its cell a centre may reach; 1 is not at all.
-        new_coords: raw values are activated already, and sides are squares, not exponentials.
+        squared_sides: sides are (2 sigmoid)^2 anchors, not exp anchors.
+        activated: the layer before is logistic: raw values are sigmoids already.
+        assignment: an object is learnt by the anchor of the "best_shape" in the cell of its centre
+            (YOLOv3, YOLOv4), or by every anchor within a "side_ratio" of 4 in up to three cells
+            (YOLOv5); the loss is that of the same generation.
         ignore_iou: a prediction nearer than this to an object is no negative in training.
         assign_iou: anchors of this shape IoU or better learn an object beside the best; 1 is none.
         box_loss: "mse" is the loss of YOLOv3 on offsets, the others are 1 - overlap.
@@ -120,7 +137,9 @@ class Yolo:
     mask: tuple[int, ...]
     num_classes: int
     scale_xy: float = 1.0
-    new_coords: bool = False
+    squared_sides: bool = False
+    activated: bool = False
+    assignment: Literal["best_shape", "side_ratio"] = "best_shape"
     ignore_iou: float = 0.5
     assign_iou: float = 1.0
     box_loss: Literal["mse", "iou", "giou", "diou", "ciou"] = "mse"
@@ -136,6 +155,7 @@ class Yolo:
 
 Layer = (
     Convolution
+    | Pad
     | MaxPool
     | Route
     | Shortcut

@@ -2,7 +2,8 @@
 
 Sources: Redmon and Farhadi 2018 (YOLOv3), arXiv 1804.02767, section 2.1; the factor that lets
 centres reach past their cell is from Bochkovskiy et al. 2020 (YOLOv4), arXiv 2004.10934, section
-3.4; squared sides are those of Darknet's `new_coords` (Scaled-YOLOv4, arXiv 2011.08036).
+3.4; squared sides are those of YOLOv5 and of Darknet's `new_coords` (Scaled-YOLOv4, arXiv
+2011.08036).
 """
 
 from __future__ import annotations
@@ -66,11 +67,13 @@ def decode(layer: Yolo, raw: Tensor, grid: Grid) -> Places:
     values = values.transpose(2, 3).flatten(1, 2)
     offsets, objectness, classes = values[..., :4], values[..., 4], values[..., 5:]
     xy, wh = offsets[..., :2], offsets[..., 2:]
-    if layer.new_coords:  # the convolution before is logistic: these are probabilities already
+    if layer.activated:
         objectness, classes = objectness.logit(eps=1e-6), classes.logit(eps=1e-6)
-        sides = 4 * wh.square() * grid.anchors
     else:
         xy = xy.sigmoid()
+    if layer.squared_sides:
+        sides = 4 * (wh if layer.activated else wh.sigmoid()).square() * grid.anchors
+    else:
         # e^10 anchors are wider than any picture; beyond, early training would overflow
         sides = wh.clamp(max=10.0).exp() * grid.anchors
     centres = (xy * layer.scale_xy - (layer.scale_xy - 1) / 2 + grid.cells) * grid.cell_px

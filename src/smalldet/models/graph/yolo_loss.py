@@ -14,8 +14,10 @@ from torch.nn import functional as F
 
 from smalldet.geometry import overlaps
 from smalldet.geometry.boxes import xyxy_to_cxcywh
+from smalldet.models.graph.anchors import shape_iou
 from smalldet.models.graph.specs import Yolo
 from smalldet.models.graph.yolo_head import Grid, Places
+from smalldet.models.losses import mean_over_processes, mute_mask
 from smalldet.targets import Target
 
 _OVERLAPS = {
@@ -54,7 +56,7 @@ def assign(layer: Yolo, grid: Grid, boxes: Tensor) -> Pairs:
     shape best, and by every other anchor whose shape IoU is above `assign_iou`.
     """
     cx, cy, w, h = xyxy_to_cxcywh(boxes).unbind(1)
-    alike = _shape_iou(torch.stack((w, h), 1), boxes.new_tensor(layer.anchors))
+    alike = shape_iou(torch.stack((w, h), 1), boxes.new_tensor(layer.anchors))
     mask = torch.tensor(layer.mask, device=boxes.device)
     wanted = alike.argmax(1)[:, None] == mask
     wanted |= alike[:, mask] > layer.assign_iou
@@ -65,13 +67,35 @@ def assign(layer: Yolo, grid: Grid, boxes: Tensor) -> Pairs:
     return Pairs((anchors * height + y) * width + x, objects)
 
 
+def batch_loss(
+    outputs: list[tuple[Yolo, Grid, Places]], targets: list[Target]
+) -> dict[str, Tensor]:
+    """`box`, `objectness` and `class`, sums over the batch divided by its positives.
+
+    The divisor is averaged over processes, so that several processes step as one would.
+    """
+    sums = [
+        output_loss(layer, grid, places, picture, target)
+        for layer, grid, places in outputs
+        for picture, target in enumerate(targets)
+    ]
+    box, objectness, classes, positives = (
+        torch.stack(terms).sum() for terms in zip(*sums, strict=True)
+    )
+    norm = mean_over_processes(positives).clamp(min=1.0)
+    return {"box": box / norm, "objectness": objectness / norm, "class": classes / norm}
+
+
 def output_loss(layer: Yolo, grid: Grid, places: Places, picture: int, target: Target) -> Sums:
     """Losses of one output for one picture of the batch, weighted as the cfg says."""
     boxes, objectness = places.boxes[picture], places.objectness[picture]
     found = assign(layer, grid, target.boxes)
     held = torch.zeros_like(objectness, dtype=torch.bool)
     held[found.rows] = True
-    counted = held | ~(_near_object(layer, boxes.detach(), target) | _muted(grid, target))
+    idle = _near_object(layer, boxes.detach(), target)
+    if len(target.mute_boxes):
+        idle |= mute_mask((grid.cells + 0.5) * grid.cell_px, target).any(1)
+    counted = held | ~idle
     entropy = F.binary_cross_entropy_with_logits(objectness, held.float(), reduction="none")
     if layer.box_loss == "mse":
         box_errors = _offset_errors(layer, grid, places.offsets[picture], found, target)
@@ -102,13 +126,17 @@ def _offset_errors(
     in_cell = ((in_cell + (layer.scale_xy - 1) / 2) / layer.scale_xy).clamp(0, 1)
     ratio = truth[:, 2:].clamp(min=1e-3) / grid.anchors[found.rows]
     xy, wh = offsets[found.rows].split(2, 1)
-    if layer.new_coords:
-        errors = (xy - in_cell).square() / 2 + (wh - ratio.sqrt() / 2).square() / 2
+    if layer.activated:
+        place_errors = (xy - in_cell).square() / 2
     else:
-        entropy = F.binary_cross_entropy_with_logits(xy, in_cell, reduction="none")
-        errors = entropy + (wh - ratio.log()).square() / 2
+        place_errors = F.binary_cross_entropy_with_logits(xy, in_cell, reduction="none")
+    if layer.squared_sides:
+        wh = wh if layer.activated else wh.sigmoid()
+        side_errors = (wh - ratio.sqrt() / 2).square() / 2
+    else:
+        side_errors = (wh - ratio.log()).square() / 2
     picture_area = (grid.cell_px * (grid.cells[-1] + 1)).prod()
-    return (2 - truth[:, 2:].prod(1) / picture_area) * errors.sum(1)
+    return (2 - truth[:, 2:].prod(1) / picture_area) * (place_errors + side_errors).sum(1)
 
 
 def _near_object(layer: Yolo, boxes: Tensor, target: Target) -> Tensor:
@@ -117,16 +145,3 @@ def _near_object(layer: Yolo, boxes: Tensor, target: Target) -> Tensor:
         return torch.zeros(len(boxes), dtype=torch.bool, device=boxes.device)
     overlap = overlaps.pairwise(overlaps.iou, boxes, target.boxes)
     return overlap.amax(1) > layer.ignore_iou
-
-
-def _muted(grid: Grid, target: Target) -> Tensor:
-    """(L,) bool: places where an object of some class may be unlabelled."""
-    x, y = ((grid.cells + 0.5) * grid.cell_px)[:, None].unbind(-1)
-    x1, y1, x2, y2 = target.mute_boxes[target.mute_classes.any(1)].unbind(1)
-    return ((x >= x1) & (x < x2) & (y >= y1) & (y < y2)).any(1)
-
-
-def _shape_iou(a: Tensor, b: Tensor) -> Tensor:
-    """IoU of sides (N, 2) and (M, 2) laid corner on corner, (N, M)."""
-    inter = torch.minimum(a[:, None], b).prod(-1)
-    return inter / (a.prod(1)[:, None] + b.prod(1) - inter)

@@ -1,0 +1,233 @@
+"""Files of `torch.save`, zipped or of the time before: their content as records, their tensors.
+
+Source: the layouts that torch.serialization writes. A zip holds `data.pkl` and a file for each
+storage; the older form is a row of pickles, then each storage as its length and its values.
+"""
+
+from __future__ import annotations
+
+import math
+import mmap
+import zipfile
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from io import BytesIO
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any, cast
+
+import torch
+from torch import Tensor
+
+from smalldet.models.checkpoints.inert_pickle import PERSISTENT, Record, load_pickle
+
+# what torch.save itself names, and modules of torch
+TORCH_NAMES = ("torch.",)
+MAGIC = 0x1950A86A20F9469CFC6C
+PROTOCOL = 1001
+LENGTH_BYTES = 8  # before each storage of the old format
+STORAGES = {
+    "torch.FloatStorage": torch.float32,
+    "torch.HalfStorage": torch.float16,
+    "torch.BFloat16Storage": torch.bfloat16,
+    "torch.DoubleStorage": torch.float64,
+    "torch.LongStorage": torch.int64,
+    "torch.IntStorage": torch.int32,
+    "torch.ShortStorage": torch.int16,
+    "torch.CharStorage": torch.int8,
+    "torch.ByteStorage": torch.uint8,
+    "torch.BoolStorage": torch.bool,
+}
+REBUILDERS = ("torch._utils._rebuild_tensor", "torch._utils._rebuild_tensor_v2")
+PARAMETERS = ("torch._utils._rebuild_parameter", "torch._utils._rebuild_parameter_with_state")
+
+
+class TorchFile:
+    """An open file of `torch.save`; use it in a `with`.
+
+    Attributes:
+        content: what was saved, with `Record`s in the place of objects and tensors.
+
+    Args:
+        path: `.pt`, `.pth`, ...
+        known: prefixes of names that may occur beside torch's own.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: no such format, damaged, or it names what is not known.
+    """
+
+    def __init__(self, path: Path, known: Sequence[str] = ()) -> None:
+        if not path.is_file():
+            raise FileNotFoundError(f"{path}: no such file")
+        self.path = path
+        self.size = path.stat().st_size
+        self._left = self.size
+        self._open = ExitStack()
+        names = (*TORCH_NAMES, *known)
+        with ExitStack() as stack:
+            if zipfile.is_zipfile(path):
+                self._storages, self.content = _open_zip(stack, path, names)
+            else:
+                self._storages, self.content = _open_old(stack, path, names)
+            self._open = stack.pop_all()
+
+    def __enter__(self) -> TorchFile:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._open.close()
+
+    def tensor(self, record: Any) -> Tensor:
+        """The tensor that a record stands for, as stored.
+
+        All tensors taken from a file together are no larger than the file: sizes are checked
+        before memory is taken.
+
+        Raises:
+            ValueError: it is no tensor, or its file has too little for it.
+        """
+        while isinstance(record, Record) and record.name in PARAMETERS and record.args:
+            record = record.args[0]
+        if not isinstance(record, Record) or record.name not in REBUILDERS:
+            found = record.name if isinstance(record, Record) else type(record).__name__
+            raise ValueError(f"{self.path}: expected a tensor, found {found}")
+        try:
+            storage, offset, size, stride = record.args[:4]
+            kind, dtype_name, key, _location, num_elements = storage.args[:5]
+            dtype = STORAGES[dtype_name.name]
+            key = str(key)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise ValueError(f"{self.path}: a tensor of an unknown kind: {error}") from error
+        if storage.name != PERSISTENT or kind != "storage":
+            raise ValueError(f"{self.path}: a tensor without storage")
+        numbers = (offset, num_elements, *size, *stride)
+        if any(not isinstance(number, int) or number < 0 for number in numbers):
+            raise ValueError(f"{self.path}: tensor {key} has sizes that are no numbers")
+        count = math.prod(size)
+        last = offset + sum((n - 1) * s for n, s in zip(size, stride, strict=True)) if count else 0
+        if count > num_elements or last >= max(num_elements, 1):
+            raise ValueError(f"{self.path}: tensor {key} of {count} values exceeds its storage")
+        self._left -= count * dtype.itemsize
+        if self._left < 0:
+            raise ValueError(f"{self.path}: its tensors are larger than the file")
+        values = self._storages.read(key, num_elements, dtype)
+        return torch.as_strided(values, size, stride, offset).clone()
+
+
+def read_state(path: Path, known: Sequence[str] = ()) -> dict[str, Tensor]:
+    """The tensors of a saved state dict, by name; of `{"model": {...}}` likewise.
+
+    Raises:
+        ValueError: the file holds something else.
+    """
+    with TorchFile(path, known) as file:
+        content = file.content
+        for key in ("model", "state_dict"):
+            if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
+                content = cast("Mapping[Any, Any]", content[key])
+        if not isinstance(content, Mapping):
+            raise ValueError(f"{path}: holds no dict of tensors")
+        return {
+            str(name): file.tensor(value)
+            for name, value in content.items()
+            if isinstance(value, Record)
+        }
+
+
+class _ZippedStorages:
+    def __init__(self, path: Path, archive: zipfile.ZipFile, folder: str) -> None:
+        self.path, self.archive, self.folder = path, archive, folder
+
+    def read(self, key: str, count: int, dtype: torch.dtype) -> Tensor:
+        content = _member(self.path, self.archive, f"{self.folder}data/{key}")
+        return _values(self.path, key, content, count, dtype)
+
+
+class _StoragesInARow:
+    def __init__(self, path: Path, content: mmap.mmap, places: Mapping[str, int]) -> None:
+        self.path, self.content, self.places = path, content, places
+
+    def read(self, key: str, count: int, dtype: torch.dtype) -> Tensor:
+        if key not in self.places:
+            raise ValueError(f"{self.path}: storage {key} is missing; the file is cut")
+        start = self.places[key]
+        content = self.content[start : start + count * dtype.itemsize]
+        return _values(self.path, key, content, count, dtype)
+
+
+def _values(path: Path, key: str, content: bytes, count: int, dtype: torch.dtype) -> Tensor:
+    if len(content) < count * dtype.itemsize:
+        raise ValueError(
+            f"{path}: storage {key} should hold {count} values and has {len(content)} bytes"
+        )
+    if count == 0:
+        return torch.empty(0, dtype=dtype)
+    return torch.frombuffer(bytearray(content[: count * dtype.itemsize]), dtype=dtype)
+
+
+def _open_zip(stack: ExitStack, path: Path, known: Sequence[str]) -> tuple[_ZippedStorages, Any]:
+    try:
+        archive = stack.enter_context(zipfile.ZipFile(path))
+    except (zipfile.BadZipFile, ValueError) as error:
+        raise ValueError(f"{path}: damaged zip: {error}") from error
+    pickles = [name for name in archive.namelist() if name.split("/")[-1] == "data.pkl"]
+    if len(pickles) != 1:
+        raise ValueError(f"{path}: a zip, but not one that torch.save writes (no data.pkl)")
+    folder = pickles[0].removesuffix("data.pkl")
+    if f"{folder}byteorder" in archive.namelist():
+        order = _member(path, archive, f"{folder}byteorder")
+        if order.strip() != b"little":
+            raise ValueError(f"{path}: written on a machine of another byte order")
+    content = load_pickle(BytesIO(_member(path, archive, pickles[0])), str(path), known)
+    return _ZippedStorages(path, archive, folder), content
+
+
+def _member(path: Path, archive: zipfile.ZipFile, name: str) -> bytes:
+    """A file of the zip. torch does not compress: one that is compressed may be a bomb."""
+    try:
+        info = archive.getinfo(name)
+        size = path.stat().st_size
+        if info.compress_type != zipfile.ZIP_STORED or info.file_size > size:
+            raise ValueError(f"{path}: {name} says to hold {info.file_size} bytes, compressed")
+        return archive.read(info)
+    except KeyError:
+        raise ValueError(f"{path}: {name} is missing; the file is damaged") from None
+    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, OSError) as error:
+        raise ValueError(f"{path}: {name} cannot be read: {error}") from error
+
+
+def _open_old(stack: ExitStack, path: Path, known: Sequence[str]) -> tuple[_StoragesInARow, Any]:
+    """Five pickles: magic, protocol, the machine, what was saved, keys of the storages to come."""
+    file = stack.enter_context(path.open("rb"))
+    if path.stat().st_size == 0:
+        raise ValueError(f"{path}: the file is empty")
+    content = stack.enter_context(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+    stream = cast("IO[bytes]", content)
+    sizes: dict[str, int] = {}
+
+    def note(outside: Record) -> Any:
+        if outside.args[0] == "module":  # a class, with its source code
+            return outside.args[1]
+        _, dtype, key, _, count = outside.args[:5]
+        sizes[str(key)] = STORAGES[dtype.name].itemsize * count
+        return outside
+
+    if content[:1] != b"\x80" or load_pickle(stream, str(path), known) != MAGIC:
+        raise ValueError(f"{path}: not a file of torch.save, or it was cut on its way")
+    if load_pickle(stream, str(path), known) != PROTOCOL:
+        raise ValueError(f"{path}: an unknown version of torch's old format")
+    load_pickle(stream, str(path), known)
+    saved = load_pickle(stream, str(path), known, note)
+    keys = load_pickle(stream, str(path), known)
+    places: dict[str, int] = {}
+    place = stream.tell()
+    for key in keys if isinstance(keys, list) else ():
+        places[str(key)] = place + LENGTH_BYTES
+        place += LENGTH_BYTES + sizes.get(str(key), 0)
+    return _StoragesInARow(path, content, places), saved

@@ -1,0 +1,174 @@
+"""Checkpoints of torchvision's detectors: the state dicts of its `.pth` files, both ways.
+
+The modules of our families bear torchvision's names, so that nothing is renamed. Source of the
+conventions: torchvision/models/detection/{faster_rcnn,mask_rcnn,retinanet}.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torchvision.models.detection import FasterRCNN_ResNet50_FPN_Weights
+
+from smalldet.models.checkpoints.imported import Imported, Said
+from smalldet.models.checkpoints.torch_file import read_state
+from smalldet.models.detector import Detector
+from smalldet.models.families import AnyConfig
+from smalldet.models.families.faster_rcnn import FasterRcnnConfig
+from smalldet.models.families.mask_rcnn import MaskRcnnConfig
+from smalldet.models.families.retinanet import RetinaNetConfig
+
+TorchvisionConfig = FasterRcnnConfig | MaskRcnnConfig | RetinaNetConfig
+
+TRAINED_PX = 800  # the shorter side of its training pictures
+RETINANET_CLASSES = "head.classification_head.cls_logits.bias"
+RETINANET_BOXES = "head.regression_head.bbox_reg.bias"
+RCNN_CLASSES = "roi_heads.box_predictor.cls_score.bias"
+
+
+def is_torchvision(keys: Sequence[str]) -> bool:
+    """Whether these are names of a detector of torchvision."""
+    body = "backbone.body.conv1.weight" in keys or "backbone.body.0.0.weight" in keys
+    return body and (RETINANET_CLASSES in keys or RCNN_CLASSES in keys)
+
+
+def load(path: Path, said: Said) -> Imported:
+    """The detector of a `.pth` file of torchvision, or of its training script.
+
+    Class names are those of COCO where the file has its 91 outputs. Others have to be said: for
+    Faster and Mask R-CNN without the background, which is output 0. A RetinaNet may count it
+    too; its first output, which is never trained, is then left away, as are COCO's unused numbers.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: not such a file, other anchors than torchvision's, or names that do not fit it.
+    """
+    state = read_state(path)
+    if not is_torchvision(list(state)):
+        raise ValueError(f"{path}: no detector of torchvision; its names begin {list(state)[:3]}")
+    config = _config(state, said.network, path)
+    if isinstance(config, RetinaNetConfig):
+        names = _retinanet_names(state, said.class_names, path)
+    else:
+        names = _rcnn_names(len(state[RCNN_CLASSES]), said.class_names, path)
+    detector = config.build(names, said.tile_px or TRAINED_PX)
+    try:
+        detector.load_state_dict(state)
+    except RuntimeError as error:
+        raise ValueError(f"{path}: does not fit torchvision's {config.network}: {error}") from error
+    return Imported(detector.eval(), config)
+
+
+def save(path: Path, detector: Detector, config: AnyConfig) -> None:
+    """Write the state dict that torchvision's network of the same name loads.
+
+    Outputs are our classes, after background for Faster and Mask R-CNN.
+
+    Raises:
+        ValueError: torchvision has no such network.
+    """
+    network = getattr(config, "network", None)
+    if not isinstance(config, TorchvisionConfig) or network is None:
+        raise ValueError(
+            f"{path}: torchvision knows its own networks only (model.network=...), and this is a "
+            f"{config.family} over {getattr(config, 'backbone', 'layers of its own')}"
+        )
+    foreign = [
+        key
+        for key in ("stride_in_1x1", "tensorflow_padding", "pixel_mean", "anchors", "pool_aligned")
+        if getattr(config, key, None)
+    ]
+    if getattr(config, "attention", "none") != "none":
+        foreign.append("attention")
+    if foreign:
+        raise ValueError(f"{path}: torchvision's {network} has no other {', '.join(foreign)}")
+    part = path.with_name(path.name + ".part")
+    torch.save({k: v.detach().cpu().contiguous() for k, v in detector.state_dict().items()}, part)
+    part.replace(path)
+
+
+def _config(state: dict[str, Tensor], said: str | None, path: Path) -> TorchvisionConfig:
+    """The schema of the network whose names these are."""
+    family, network = _network(state)
+    if said is not None and said != network:
+        raise ValueError(f"{path}: has the names of {network}, not of {said}")
+    norms = [v for k, v in state.items() if k.startswith("backbone.body.") and "running_var" in k]
+    frozen = not any("num_batches_tracked" in key for key in state)
+    # Frozen norms of the published networks, and of those trained on from them, have no eps
+    norm_eps = 0.0 if frozen and all(bool((v > 0).all()) for v in norms) else 1e-5
+    common = {"network": network, "freeze_norms": frozen, "norm_eps": norm_eps}
+    if family == "retinanet":
+        _check_anchors(len(state[RETINANET_BOXES]) // 4, 9, path)
+        box_loss = "giou" if network.endswith("_v2") else "l1"
+        return RetinaNetConfig.model_validate({**common, "box_loss": box_loss})
+    wanted = 15 if "mobilenet" in network else 3
+    _check_anchors(len(state["rpn.head.cls_logits.bias"]), wanted, path)
+    if family == "mask_rcnn":
+        return MaskRcnnConfig.model_validate(common)
+    return FasterRcnnConfig.model_validate(common)
+
+
+def _network(state: dict[str, Tensor]) -> tuple[str, str]:
+    """Family and torchvision's name, told by the names of the weights."""
+    if RETINANET_CLASSES in state:
+        normed = "head.classification_head.conv.0.1.weight" in state
+        return "retinanet", "retinanet_resnet50_fpn" + ("_v2" if normed else "")
+    if "backbone.body.conv1.weight" not in state:
+        return "faster_rcnn", "fasterrcnn_mobilenet_v3_large_fpn"
+    end = "_v2" if "roi_heads.box_head.0.0.weight" in state else ""
+    if any(key.startswith("roi_heads.mask_predictor.") for key in state):
+        return "mask_rcnn", "maskrcnn_resnet50_fpn" + end
+    return "faster_rcnn", "fasterrcnn_resnet50_fpn" + end
+
+
+def _check_anchors(found: int, wanted: int, path: Path) -> None:
+    if found != wanted:
+        raise ValueError(
+            f"{path}: has {found} anchors a place, torchvision's network {wanted}; their sizes do "
+            "not stand in the file. Write a recipe with model.anchors and train from scratch"
+        )
+
+
+def _coco() -> list[str]:
+    """The 91 names of COCO as torchvision counts them: background, 80 classes, 10 unused."""
+    names = FasterRCNN_ResNet50_FPN_Weights.COCO_V1.meta["categories"]
+    return [f"unused {i}" if name == "N/A" else name for i, name in enumerate(names)]
+
+
+def _rcnn_names(num_outputs: int, said: tuple[str, ...] | None, path: Path) -> tuple[str, ...]:
+    coco = _coco()
+    if said is None and num_outputs == len(coco):
+        # the unused ones stay: they have a share in the softmax, if hardly any
+        return tuple(coco[1:])
+    return _fitting(said, num_outputs - 1, path)
+
+
+def _retinanet_names(
+    state: dict[str, Tensor], said: tuple[str, ...] | None, path: Path
+) -> tuple[str, ...]:
+    """The names of the outputs; those that no class has are taken out of `state`."""
+    num_anchors = len(state[RETINANET_BOXES]) // 4
+    num_outputs = len(state[RETINANET_CLASSES]) // num_anchors
+    coco = _coco()
+    kept = list(range(num_outputs))
+    if said is None and num_outputs == len(coco):
+        kept = [i for i, name in enumerate(coco) if i and not name.startswith("unused")]
+        said = tuple(coco[i] for i in kept)
+    elif said is not None and num_outputs == len(said) + 1:
+        kept = kept[1:]
+    names = _fitting(said, len(kept), path)
+    for key in (RETINANET_CLASSES, RETINANET_CLASSES.replace("bias", "weight")):
+        value = state[key]
+        state[key] = value.unflatten(0, (num_anchors, num_outputs))[:, kept].flatten(0, 1)
+    return names
+
+
+def _fitting(said: tuple[str, ...] | None, num_classes: int, path: Path) -> tuple[str, ...]:
+    if said is None:
+        raise ValueError(f"{path}: has {num_classes} classes, not COCO's; say their names")
+    if len(said) != num_classes:
+        raise ValueError(f"{path}: has {num_classes} classes, and {len(said)} names were said")
+    return said

@@ -1,0 +1,69 @@
+"""What of a picture learns, and what of its detections stays."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from smalldet.geometry.suppression import nms
+
+BACKGROUND = 0
+IGNORED = -1
+CANDIDATES_PER_DETECTION = 10
+MIN_SIDE_PX = 1e-2  # as torchvision has it: thinner boxes are none
+
+
+def centres_of(boxes: Tensor) -> Tensor:
+    """(N, 2) of boxes (N, 4) xyxy."""
+    return (boxes[:, :2] + boxes[:, 2:]) / 2
+
+
+def picture_generators(images: Tensor) -> list[torch.Generator]:
+    """A generator for each picture, seeded by its pixels.
+
+    What learns is drawn from them: a function of the pictures alone, so that a run that was stopped
+    goes on as if it had not been, and several processes draw as one does.
+    """
+    sums = images.flatten(1).sum(1, dtype=torch.float64)
+    return [torch.Generator().manual_seed(int(s * 256) % 2**31) for s in sums.tolist()]
+
+
+def sampled(
+    labels: Tensor, num_wanted: int, positive_frac: float, generator: torch.Generator
+) -> Tensor:
+    """Rows drawn from those with an object (label > 0) and those without (0); -1 is never drawn.
+
+    Args:
+        labels: (A,) int64.
+        num_wanted: rows, fewer where there are not as many.
+        positive_frac: most of them with an object.
+        generator: on the CPU.
+    """
+    positive, negative = ((labels > 0).nonzero()[:, 0], (labels == 0).nonzero()[:, 0])
+    num_positive = min(len(positive), int(num_wanted * positive_frac))
+    num_negative = min(len(negative), num_wanted - num_positive)
+    chosen = [
+        rows[torch.randperm(len(rows), generator=generator)[:num].to(rows.device)]
+        for rows, num in ((positive, num_positive), (negative, num_negative))
+    ]
+    return torch.cat(chosen)
+
+
+def strongest(
+    boxes: Tensor, scores: Tensor, labels: Tensor, nms_iou: float, max_detections: int
+) -> Tensor:
+    """Rows of the detections of a picture that stay, strongest first.
+
+    Args:
+        boxes: (N, 4) xyxy; empty ones and those that are no numbers go.
+        scores: (N,).
+        labels: (N,).
+        nms_iou: two boxes of a class above it are one object.
+        max_detections: most that stay.
+    """
+    sound = torch.isfinite(boxes).all(1) & (boxes[:, 2:] - boxes[:, :2] >= MIN_SIDE_PX).all(1)
+    rows = sound.nonzero()[:, 0]
+    # bounds time and memory of NMS at very low scores
+    if len(rows) > CANDIDATES_PER_DETECTION * max_detections:
+        rows = rows[scores[rows].topk(CANDIDATES_PER_DETECTION * max_detections).indices]
+    return rows[nms(boxes[rows], scores[rows], labels[rows], nms_iou)[:max_detections]]

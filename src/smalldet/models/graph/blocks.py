@@ -1,0 +1,356 @@
+"""Blocks of our own network texts, and the layers that each stands for.
+
+Sources: Redmon and Farhadi 2018 (YOLOv3), arXiv 1804.02767, table 1 for `residual`; Wang et al.
+2019 (CSPNet), arXiv 1911.11929, for `csp`; Bochkovskiy et al. 2020 (YOLOv4), arXiv 2004.10934, for
+`spp` and the tiny CSP stage; the public network texts of YOLOv5 for `c3` and `sppf`.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, replace
+from typing import Any
+
+from pydantic import Field
+
+from smalldet.config.base import Frozen
+from smalldet.models.graph.builder import GraphBuilder
+from smalldet.models.graph.specs import (
+    DARKNET_EPSILON,
+    Activation,
+    Convolution,
+    MaxPool,
+    Pad,
+    Route,
+    Shortcut,
+    Upsample,
+    Yolo,
+)
+
+Filters = Field(ge=1, le=65_536)
+Repeat = Field(default=1, ge=1, le=100)
+
+
+@dataclass(frozen=True)
+class Style:
+    """What holds for a whole network.
+
+    Args:
+        width: filters are multiplied by it, and rounded up to a multiple of 8.
+        depth: repeats are multiplied by it.
+        activation: of convolutions unless they say otherwise.
+        norm_epsilon: of batch normalisation.
+        anchors: (width, height) in pixels, of all outputs.
+        num_classes: of the outputs.
+        output: what all outputs share, as fields of `Yolo`.
+    """
+
+    width: float = 1.0
+    depth: float = 1.0
+    activation: Activation = "leaky"
+    norm_epsilon: float = DARKNET_EPSILON
+    anchors: tuple[tuple[float, float], ...] = ()
+    num_classes: int = 80
+    output: dict[str, Any] | None = None
+
+    def filters(self, count: int) -> int:
+        return count if self.width == 1 else math.ceil(count * self.width / 8) * 8
+
+    def repeats(self, count: int) -> int:
+        return max(round(count * self.depth), 1)
+
+
+class Pen:
+    """Adds layers that read the layer before unless told."""
+
+    def __init__(self, builder: GraphBuilder, style: Style) -> None:
+        self.builder, self.style = builder, style
+
+    def conv(
+        self,
+        source: int,
+        filters: int,
+        size: int = 1,
+        stride: int = 1,
+        *,
+        activation: Activation | None = None,
+        normalised: bool = True,
+        padding_px: int | None = None,
+        groups: int = 1,
+    ) -> int:
+        """A convolution of exactly so many filters, padded to keep its sides."""
+        padding = size // 2 if padding_px is None else padding_px
+        activation = activation or self.style.activation
+        epsilon = self.style.norm_epsilon
+        return self.builder.add(
+            Convolution(
+                (source,),
+                filters,
+                size,
+                stride,
+                padding,
+                1,
+                groups,
+                normalised,
+                activation,
+                epsilon,
+            )
+        )
+
+    def pool(self, source: int, size: int, stride: int = 1, padding_px: int | None = None) -> int:
+        return self.builder.add(
+            MaxPool((source,), size, stride, size - 1 if padding_px is None else padding_px)
+        )
+
+    def concat(self, *sources: int, groups: int = 1, group_id: int = 0) -> int:
+        return self.builder.add(Route(sources, groups, group_id))
+
+    def add(self, *sources: int) -> int:
+        return self.builder.add(Shortcut(sources, "linear"))
+
+    def channels(self, number: int) -> int:
+        return self.builder.shape(number).channels
+
+    def bottleneck(self, x: int, inner: int, filters: int, shortcut: bool = True) -> int:
+        """1 x 1, then 3 x 3, then the sum with what came in where shapes allow it."""
+        y = self.conv(self.conv(x, inner), filters, 3)
+        return self.add(y, x) if shortcut and self.channels(x) == filters else y
+
+
+class Block(Frozen, ABC):
+    """One line of a network text: a key of `BLOCKS` with its options.
+
+    Args:
+        name: by which later lines can read it.
+        source: `from` in the text: whose output it reads; default: the line before.
+    """
+
+    name: str | None = None
+    source: str | None = Field(default=None, alias="from")
+
+    @property
+    def reads(self) -> tuple[str | None, ...]:
+        """Names of the lines that it reads; None is the line before."""
+        return (self.source,)
+
+    @abstractmethod
+    def lower(self, pen: Pen, source: int, *others: int) -> int:
+        """Add the block's layers; returns the number of the one that holds its result."""
+
+
+class ConvBlock(Block):
+    """`conv: filters`: convolution, normalisation, activation."""
+
+    conv: int = Filters
+    size: int = Field(default=1, ge=1, le=64)
+    stride: int = Field(default=1, ge=1, le=64)
+    padding: int | None = Field(default=None, ge=0, le=64)
+    groups: int = Field(default=1, ge=1)
+    activation: Activation | None = None
+    normalised: bool = True
+    exact: bool = Field(default=False, description="filters are not multiplied by the width")
+
+    def lower(self, pen: Pen, source: int, *others: int) -> int:
+        return pen.conv(
+            source,
+            self.conv if self.exact else pen.style.filters(self.conv),
+            self.size,
+            self.stride,
+            activation=self.activation,
+            normalised=self.normalised,
+            padding_px=self.padding,
+            groups=self.groups,
+        )
+
+
+class ResidualBlock(Block):
+    """`residual: filters`: bottlenecks in a row."""
+
+    residual: int = Filters
+    repeat: int = Repeat
+    shortcut: bool = True
+
+    def lower(self, pen: Pen, source: int, *others: int) -> int:
+        filters = pen.style.filters(self.residual)
+        for _ in range(pen.style.repeats(self.repeat)):
+            source = pen.bottleneck(source, filters // 2, filters, self.shortcut)
+        return source
+
+
+class CspBlock(Block):
+    """`csp: filters`: a stage of YOLOv4's backbone; half of the channels pass the bottlenecks by.
+
+    With `whole` both ways have all channels, as in the first stage.
+    """
+
+    csp: int = Filters
+    repeat: int = Repeat
+    whole: bool = False
+    activation: Activation | None = None
+
+    def lower(self, pen: Pen, source: int, *others: int) -> int:
+        if self.activation is not None:
+            pen = Pen(pen.builder, replace(pen.style, activation=self.activation))
+        filters = pen.style.filters(self.csp)
+        inner = filters if self.whole else filters // 2
+        beside = pen.conv(source, inner)
+        x = pen.conv(source, inner)
+        for _ in range(pen.style.repeats(self.repeat)):
+            x = pen.bottleneck(x, filters // 2, inner)
+        x = pen.conv(x, inner)
+        return pen.conv(pen.concat(x, beside), filters)
+
+
+class TinyCspBlock(Block):
+    """`tiny_csp: filters`: a stage of YOLOv4-tiny, up to what is laid beside its input."""
+
+    tiny_csp: int = Filters
+
+    def lower(self, pen: Pen, source: int, *others: int) -> int:
+        filters = pen.style.filters(self.tiny_csp)
+        half = pen.concat(source, groups=2, group_id=1)
+        first = pen.conv(half, filters // 2, 3)
+        second = pen.conv(first, filters // 2, 3)
+        return pen.conv(pen.concat(second, first), filters)
+
+
+class C3Block(Block):
+    """`c3: filters`: YOLOv5's stage: bottlenecks of half width beside a plain way."""
+
+    c3: int = Filters
+    repeat: int = Repeat
+    shortcut: bool = True
+
+    def lower(self, pen: Pen, source: int, *others: int) -> int:
+        filters = pen.style.filters(self.c3)
+        inner = filters // 2
+        x = pen.conv(source, inner)
+        for _ in range(pen.style.repeats(self.repeat)):
+            x = pen.bottleneck(x, inner, inner, self.shortcut)
+        beside = pen.conv(source, inner)
+        return pen.conv(pen.concat(x, beside), filters)
+
+
+class SppBlock(Block):
+    """`spp: [13, 9, 5]`: poolings of these sizes beside each other, the input behind them."""
+
+    spp: tuple[int, ...] = Field(min_length=1)
+
+    def lower(self, pen: Pen, source: int, *others: int) -> int:
+        return pen.concat(*(pen.pool(source, size) for size in self.spp), source)
+
+
+class SppfBlock(Block):
+    """`sppf: filters`: poolings of one size after each other, between two 1 x 1 convolutions.
+
+    With several sizes, the poolings are beside each other (YOLOv5 up to release 5).
+    """
+
+    sppf: int = Filters
+    sizes: tuple[int, ...] = (5,)
+
+    def lower(self, pen: Pen, source: int, *others: int) -> int:
+        filters = pen.style.filters(self.sppf)
+        x = pen.conv(source, pen.channels(source) // 2)
+        if len(self.sizes) > 1:
+            pooled = [x, *(pen.pool(x, size) for size in self.sizes)]
+        else:
+            pooled = [x]
+            for _ in range(3):
+                pooled.append(pen.pool(pooled[-1], *self.sizes))
+        return pen.conv(pen.concat(*pooled), filters)
+
+
+class PoolBlock(Block):
+    """`pool: size`: largest of each window; `padding` is the sum of both sides."""
+
+    pool: int = Field(ge=1, le=64)
+    stride: int = Field(default=1, ge=1, le=64)
+    padding: int | None = Field(default=None, ge=0, le=64)
+
+    def lower(self, pen: Pen, source: int, *others: int) -> int:
+        return pen.pool(source, self.pool, self.stride, self.padding)
+
+
+class PadBlock(Block):
+    """`pad: [before, after]`: zeros around the picture."""
+
+    pad: tuple[int, int]
+
+    def lower(self, pen: Pen, source: int, *others: int) -> int:
+        if not all(0 <= side <= 64 for side in self.pad):
+            raise ValueError(f"pad {list(self.pad)} must lie in 0..64")
+        return pen.builder.add(Pad((source,), *self.pad))
+
+
+class UpsampleBlock(Block):
+    """`upsample: stride`: every pixel repeated."""
+
+    upsample: int = Field(ge=1, le=64)
+
+    def lower(self, pen: Pen, source: int, *others: int) -> int:
+        return pen.builder.add(Upsample((source,), self.upsample))
+
+
+class OutputBlock(Block):
+    """`yolo: [0, 1, 2]`: an output for these anchors, and the 1 x 1 convolution before it."""
+
+    yolo: tuple[int, ...] = Field(min_length=1)
+    scale_xy: float | None = Field(default=None, ge=1, le=4)
+
+    def lower(self, pen: Pen, source: int, *others: int) -> int:
+        style = pen.style
+        if not all(0 <= i < len(style.anchors) for i in self.yolo):
+            raise ValueError(f"yolo must point into {len(style.anchors)} anchors")
+        filters = len(self.yolo) * (5 + style.num_classes)
+        raw = pen.conv(source, filters, activation="linear", normalised=False)
+        shared = dict(style.output or {})
+        if self.scale_xy is not None:
+            shared["scale_xy"] = self.scale_xy
+        return pen.builder.add(
+            Yolo((raw,), style.anchors, self.yolo, num_classes=style.num_classes, **shared)
+        )
+
+
+class ConcatBlock(Block):
+    """`concat: [a, b]`: named lines side by side."""
+
+    concat: tuple[str, ...] = Field(min_length=1)
+
+    @property
+    def reads(self) -> tuple[str | None, ...]:
+        return self.concat
+
+    def lower(self, pen: Pen, source: int, *others: int) -> int:
+        return pen.concat(source, *others)
+
+
+class SumBlock(Block):
+    """`sum: [a, b]`: named lines added."""
+
+    sum: tuple[str, ...] = Field(min_length=2)
+
+    @property
+    def reads(self) -> tuple[str | None, ...]:
+        return self.sum
+
+    def lower(self, pen: Pen, source: int, *others: int) -> int:
+        return pen.add(source, *others)
+
+
+BLOCKS: dict[str, type[Block]] = {
+    "c3": C3Block,
+    "concat": ConcatBlock,
+    "conv": ConvBlock,
+    "csp": CspBlock,
+    "pad": PadBlock,
+    "pool": PoolBlock,
+    "residual": ResidualBlock,
+    "spp": SppBlock,
+    "sppf": SppfBlock,
+    "sum": SumBlock,
+    "tiny_csp": TinyCspBlock,
+    "upsample": UpsampleBlock,
+    "yolo": OutputBlock,
+}

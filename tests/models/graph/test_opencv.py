@@ -1,0 +1,119 @@
+"""Our networks give what OpenCV's reader of Darknet files gives for the same two files."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from smalldet.models.checkpoints.darknet import load, save
+from smalldet.models.checkpoints.imported import Said
+from smalldet.models.families.yolo import YoloConfig
+from smalldet.models.graph import YoloDetector
+from smalldet.models.graph.cfg_writer import cfg_text
+
+pytestmark = pytest.mark.parity
+
+SIDE_PX = 128
+NAMES = tuple(f"class {i}" for i in range(80))
+REAL = ("mobilenetv2-yolov3-nano", "yolo-fastest-1.1", "yolov4-tiny")
+
+
+@pytest.fixture
+def cv2() -> Any:
+    module = pytest.importorskip("cv2")
+    if not hasattr(module.dnn, "readNetFromDarknet"):
+        pytest.skip("OpenCV 5 reads no Darknet files")
+    return module
+
+
+@torch.no_grad()
+def at_random(name: str) -> YoloDetector:
+    """A known network with random weights; norms hold the statistics of random pictures.
+
+    So values neither die nor overflow on their way through a hundred layers.
+    """
+    torch.manual_seed(0)
+    detector = YoloConfig(network=name).build(NAMES, SIDE_PX).train()
+    for module in detector.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.momentum = 1.0
+            module.weight.uniform_(0.5, 1.5)
+            module.bias.normal_(0, 0.1)
+        elif isinstance(module, nn.Conv2d):
+            module.weight.normal_(0, module.weight[0].numel() ** -0.5)
+            if module.bias is not None:  # an output, whose sides are exponentials
+                module.weight.mul_(0.25)
+                module.bias.normal_(0, 1)
+    detector.raw(torch.rand(4, 3, SIDE_PX, SIDE_PX))
+    return detector.eval()
+
+
+def answers(cv2: Any, cfg: Path, weights: Path, picture: Tensor) -> np.ndarray[Any, Any]:
+    """Rows of OpenCV: centre and sides as shares of the picture, objectness, scores of classes."""
+    # its own option: by default it makes scores under 0.2 nought
+    text = cfg.read_text(encoding="utf-8").replace("[yolo]\n", "[yolo]\nthresh=0\n")
+    cfg.write_text(text, encoding="utf-8")
+    net = cv2.dnn.readNetFromDarknet(str(cfg), str(weights))
+    net.enableWinograd(False)  # its short cut costs two digits
+    net.setInput(picture.numpy())
+    return np.concatenate(net.forward(net.getUnconnectedOutLayersNames()))
+
+
+@torch.no_grad()
+def rows(detector: YoloDetector, picture: Tensor) -> np.ndarray[Any, Any]:
+    """The same of ours; OpenCV numbers places by cell, then by anchor."""
+    found = []
+    for layer, (_, places) in zip(detector.outputs, detector.places(picture), strict=True):
+        boxes = places.boxes[0] / SIDE_PX
+        objectness = places.objectness[0].sigmoid()[:, None]
+        centre, sides = (boxes[:, :2] + boxes[:, 2:]) / 2, boxes[:, 2:] - boxes[:, :2]
+        row = torch.cat([centre, sides, objectness, places.classes[0].sigmoid()], 1)
+        row[:, 5:] *= objectness
+        found.append(row.view(len(layer.mask), -1, row.shape[1]).transpose(0, 1).flatten(0, 1))
+    return torch.cat(found).numpy()
+
+
+def check(ours: np.ndarray[Any, Any], theirs: np.ndarray[Any, Any]) -> None:
+    """Centres within 1e-4, scores within 2e-4, sides (exponentials or squares) within 1e-3."""
+    assert ours.shape == theirs.shape
+    np.testing.assert_allclose(ours[:, :2], theirs[:, :2], rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(ours[:, 2:4], theirs[:, 2:4], rtol=1e-3, atol=1e-5)
+    # its Mish is an approximation, worth 1e-4 behind seventy of them
+    np.testing.assert_allclose(ours[:, 4:], theirs[:, 4:], rtol=0, atol=2e-4)
+    assert theirs[:, 5:].max() > 0.01
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["yolov3", "yolov3-spp", "yolov3-tiny", "yolov4", "yolov4-tiny", "yolov5n"],
+)
+def test_random_weights(cv2: Any, tmp_path: Path, name: str) -> None:
+    """Our text, our graph, our cfg and our weights file against OpenCV's reading of the latter."""
+    detector = at_random(name)
+    weights, cfg, _ = save(tmp_path / "n.weights", detector)
+    picture = torch.rand(1, 3, SIDE_PX, SIDE_PX, generator=torch.Generator().manual_seed(1))
+    check(rows(detector, picture), answers(cv2, cfg, weights, picture))
+
+
+@pytest.mark.parametrize("name", REAL)
+def test_real_weights(cv2: Any, shared_dir: Path, tmp_path: Path, name: str) -> None:
+    folder = shared_dir / "weights" / f"{name}-coco-darknet"
+    if not folder.is_dir():
+        pytest.skip(f"no real weights: {folder}")
+    (weights,) = folder.glob("*.weights")
+    detector = load(weights, Said(class_names=NAMES)).detector
+    assert isinstance(detector, YoloDetector)
+    cfg = tmp_path / "n.cfg"
+    graph = replace(detector.net.graph, width_px=SIDE_PX, height_px=SIDE_PX)
+    cfg.write_text(cfg_text(graph), encoding="utf-8")
+    with Image.open(shared_dir / "weights" / "images" / "dog.jpg") as image:
+        pixels = np.asarray(image.convert("RGB").resize((SIDE_PX, SIDE_PX)), dtype=np.float32)
+    picture = torch.from_numpy(pixels / 255).permute(2, 0, 1)[None].contiguous()
+    check(rows(detector, picture), answers(cv2, cfg, weights, picture))
