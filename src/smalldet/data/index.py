@@ -9,6 +9,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+MASK_PX = 56
+"""Side of the grids of masks: twice the 28 of Mask R-CNN's output."""
+
 
 @dataclass(frozen=True, eq=False)
 class ImageRecord:
@@ -26,6 +29,8 @@ class ImageRecord:
         image_id: the source's own id.
         gsd_m: ground sample distance in metres a pixel, where known.
         unknown: classes of the Index that may occur here without a label.
+        masks: (N, MASK_PX * MASK_PX / 8) uint8 or None, the shape of each object on a grid that
+            fills its box, as packed bits; none is set where nobody has outlined the object.
     """
 
     path: Path
@@ -39,6 +44,7 @@ class ImageRecord:
     rboxes: NDArray[np.float32] | None = None
     gsd_m: float | None = None
     unknown: frozenset[int] = field(default_factory=frozenset)
+    masks: NDArray[np.uint8] | None = None
 
 
 def class_key(name: str) -> str:
@@ -124,6 +130,7 @@ def _relabelled(
         ignore=ignore,
         difficult=record.difficult[rows],
         rboxes=None if record.rboxes is None else record.rboxes[rows],
+        masks=None if record.masks is None else record.masks[rows],
         unknown=unknown,
     )
 

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Sampler
 
 from smalldet.data.tiled import TiledDataset
+from smalldet.hardware import keep_freed_memory
 from smalldet.targets import Target
 
 Batch = tuple[Tensor, list[Target]]
@@ -18,20 +19,35 @@ Batch = tuple[Tensor, list[Target]]
 class EpochSampler(Sampler[int]):
     """Positions of a TiledDataset in an order given by (seed, epoch) of the dataset alone.
 
+    Several processes share each batch: together they load what one would.
+
     Args:
         dataset: whose epoch counts; `dataset.set_epoch` is the one place to set it.
         seed: of the order.
         shuffle: False for the order of the dataset.
+        batch_size: tiles a batch over all processes.
+        num_processes: that share a batch.
+        process: which of them this is.
     """
 
-    def __init__(self, dataset: TiledDataset, seed: int, shuffle: bool = True) -> None:
+    def __init__(
+        self,
+        dataset: TiledDataset,
+        seed: int,
+        shuffle: bool = True,
+        *,
+        batch_size: int = 1,
+        num_processes: int = 1,
+        process: int = 0,
+    ) -> None:
         self.dataset = dataset
         self.seed = seed
         self.shuffle = shuffle
+        self.batch_size, self.num_processes, self.process = batch_size, num_processes, process
         self._num_skipped = 0
 
     def start_at(self, num_samples: int) -> None:
-        """Leave out the first samples of the next pass, and of that pass only."""
+        """Leave out the first samples of the next pass, over all processes, and of no other."""
         self._num_skipped = num_samples
 
     def __iter__(self) -> Iterator[int]:
@@ -40,10 +56,18 @@ class EpochSampler(Sampler[int]):
             key = np.random.SeedSequence([self.seed, self.dataset.epoch])
             order = np.random.Generator(np.random.PCG64(key)).permutation(order)
         start, self._num_skipped = self._num_skipped, 0
-        return iter(order[start:].tolist())
+        order = order[start:]
+        if self.num_processes > 1:
+            whole = order[: len(order) // self.batch_size * self.batch_size]
+            order = whole.reshape(-1, self.num_processes, self.batch_size // self.num_processes)
+            order = order[:, self.process].ravel()
+        return iter(order.tolist())
 
     def __len__(self) -> int:
-        return len(self.dataset) - self._num_skipped
+        remaining = len(self.dataset) - self._num_skipped
+        if self.num_processes == 1:
+            return remaining
+        return remaining // self.batch_size * (self.batch_size // self.num_processes)
 
 
 def collate(samples: Sequence[tuple[Tensor, Target]]) -> Batch:
@@ -57,6 +81,8 @@ def loader(
     *,
     num_workers: int = 0,
     seed: int = 0,
+    num_processes: int = 1,
+    process: int = 0,
     pin_memory: bool = False,
     prefetch_factor: int = 4,
 ) -> DataLoader[tuple[Tensor, Target]]:
@@ -68,15 +94,20 @@ def loader(
 
     Args:
         dataset: tiles.
-        batch_size: tiles a batch.
+        batch_size: tiles a batch over all processes; this one loads its share.
         num_workers: processes that cut tiles, 0 for none; they live through all epochs.
         seed: of the order.
+        num_processes: that share each batch, for training.
+        process: which of them this is.
         pin_memory: for copies to a GPU.
         prefetch_factor: batches that each worker prepares ahead.
 
     Raises:
-        ValueError: fewer tiles an epoch than one batch, for training.
+        ValueError: for training, fewer tiles an epoch than one batch, or a batch that the
+            processes cannot share evenly.
     """
+    if batch_size % num_processes:
+        raise ValueError(f"a batch of {batch_size} cannot be shared by {num_processes} processes")
     if dataset.train and len(dataset) < batch_size:
         raise ValueError(
             f"an epoch of {len(dataset)} tiles makes no batch of {batch_size}: "
@@ -84,17 +115,25 @@ def loader(
         )
     return DataLoader(
         dataset,
-        batch_size=batch_size,
-        sampler=EpochSampler(dataset, seed, shuffle=dataset.train),
+        batch_size=batch_size // num_processes,
+        sampler=EpochSampler(
+            dataset,
+            seed,
+            shuffle=dataset.train,
+            batch_size=batch_size,
+            num_processes=num_processes,
+            process=process,
+        ),
         num_workers=num_workers,
         collate_fn=collate,
         drop_last=dataset.train,
         pin_memory=pin_memory,
         persistent_workers=num_workers > 0,
         prefetch_factor=prefetch_factor if num_workers else None,
-        worker_init_fn=_one_thread,
+        worker_init_fn=_settle_worker,
     )
 
 
-def _one_thread(_worker: int) -> None:
+def _settle_worker(_worker: int) -> None:
     torch.set_num_threads(1)
+    keep_freed_memory()

@@ -112,5 +112,14 @@ def _opened(record: ImageRecord) -> Scene:
 def _pixels(scene: Scene, window: tuple[int, int, int, int]) -> NDArray[np.uint8]:
     """(h, w, 1 or 3): a grey picture's equal bands are kept once."""
     bands = scene.read(window)
-    grey = all(np.array_equal(bands[0], band) for band in bands[1:])
-    return np.ascontiguousarray((bands[:1] if grey else bands).transpose(1, 2, 0))
+    # A few rows tell nearly every coloured picture without looking at all of it.
+    rows = bands[:, :: max(bands.shape[1] // 8, 1)]
+    grey = all(np.array_equal(rows[0], band) for band in rows[1:]) and all(
+        np.array_equal(bands[0], band) for band in bands[1:]
+    )
+    if grey:
+        return bands[0, :, :, None]
+    pixels = np.empty((*bands.shape[1:], len(bands)), dtype=np.uint8)
+    for band, values in enumerate(bands):  # several times as fast as a transposed copy
+        pixels[:, :, band] = values
+    return pixels

@@ -1,18 +1,18 @@
 """Transforms: changes of a training tile that leave its truth true.
 
 The parameters are drawn from the sample's own generator, so that nothing depends on the state of
-a worker; the geometry is torchvision's.
+a worker.
 """
 
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import torch
 from torch import Tensor
 from torchvision.transforms.v2 import functional as ops
-from torchvision.tv_tensors import BoundingBoxes, BoundingBoxFormat
 
 from smalldet.targets import Target
 
@@ -30,6 +30,10 @@ LUMA = torch.tensor([0.299, 0.587, 0.114])
 TO_YIQ = torch.tensor(
     [[0.299, 0.587, 0.114], [0.5959, -0.2746, -0.3213], [0.2115, -0.5227, 0.3112]]
 )
+FROM_YIQ = torch.tensor([[1.0, 0.956, 0.619], [1.0, -0.272, -0.647], [1.0, -1.106, 1.703]])
+
+# Pixels whose float copies stay in the processor's cache.
+PIXELS_AT_ONCE = 32_768
 
 
 def flip_and_turn(
@@ -44,24 +48,32 @@ def flip_and_turn(
         flips: mirror left-right and top-bottom.
         rot90: turn by 90 degrees.
     """
-    num = len(target.boxes)
-    size = (image.shape[-2], image.shape[-1])
-    boxes = BoundingBoxes(  # pyright: ignore[reportCallIssue]
-        torch.cat([target.boxes, target.mute_boxes]),
-        format=BoundingBoxFormat.XYXY,
-        canvas_size=size,
-    )
-    if flips and rng.random() < 0.5:
-        image, boxes = ops.horizontal_flip(image), ops.horizontal_flip(boxes)
-    if flips and rng.random() < 0.5:
-        image, boxes = ops.vertical_flip(image), ops.vertical_flip(boxes)
-    # Both mirrorings are a turn by 180 degrees, so that a quarter turn reaches all eight.
-    num_turns = int(rng.integers(2 if flips else 4)) if rot90 else 0
-    if num_turns:
-        angle = 90.0 * num_turns
-        image, boxes = ops.rotate(image, angle), ops.rotate(boxes, angle)
-    plain = boxes.as_subclass(Tensor)
-    return image, Target(plain[:num], target.labels, plain[num:], target.mute_classes)
+    transposed, mirror_x, mirror_y = (bool(coin) for coin in rng.random(3) < 0.5)
+    transposed &= rot90
+    if not flips:
+        # A turn is a transposition and one mirroring, or none and both.
+        mirror_x &= rot90
+        mirror_y = mirror_x != transposed
+    if transposed:
+        image = image.transpose(1, 2)
+    mirrored = [dim for dim, wanted in ((2, mirror_x), (1, mirror_y)) if wanted]
+    if mirrored:
+        image = image.flip(mirrored)
+    side = image.shape[-1]
+
+    def moved(boxes: Tensor) -> Tensor:
+        x1, y1, x2, y2 = (boxes[:, [1, 0, 3, 2]] if transposed else boxes).unbind(1)
+        if mirror_x:
+            x1, x2 = side - x2, side - x1
+        if mirror_y:
+            y1, y2 = side - y2, side - y1
+        return torch.stack([x1, y1, x2, y2], dim=1)
+
+    masks = target.masks
+    if masks is not None:
+        masks = (masks.transpose(1, 2) if transposed else masks).flip(mirrored)
+    boxes, mute_boxes = moved(target.boxes), moved(target.mute_boxes)
+    return image, replace(target, boxes=boxes, mute_boxes=mute_boxes, masks=masks)
 
 
 def change_colours(image: Tensor, rng: np.random.Generator) -> Tensor:
@@ -85,17 +97,22 @@ def change_colours(image: Tensor, rng: np.random.Generator) -> Tensor:
         image = ops.gaussian_blur(image, [5, 5], [rng.uniform(*BLUR_SIGMA_PX)])
     # Rounded by the half; contrast turns about the mean, of which every eighth pixel tells enough.
     mean = float(image[:, ::8, ::8].float().mean())
-    offset = brightness * (1 - contrast) * mean + 0.5
-    flat = image.flatten(1).float()
-    if len(image) == 1:
-        flat = flat.mul_(brightness * contrast).add_(offset)
-    else:
-        matrix = brightness * contrast * colour_matrix(saturation, hue)
-        flat = (matrix @ flat).add_(offset)
-    if noisy:
-        noise = rng.standard_normal(tuple(flat.shape), dtype=np.float32)
-        flat.add_(torch.from_numpy(noise), alpha=rng.uniform(*NOISE_SIGMA))
-    return flat.clamp_(0, 255).to(torch.uint8).view_as(image)
+    offset = torch.tensor(brightness * (1 - contrast) * mean + 0.5)
+    noise_sigma = rng.uniform(*NOISE_SIGMA) if noisy else 0.0
+    flat = image.flatten(1)
+    changed = torch.empty(flat.shape, dtype=torch.uint8)
+    matrix = colour_matrix(saturation, hue) if len(image) == 3 else torch.ones(1, 1)
+    matrix = brightness * contrast * matrix
+    parts = zip(
+        flat.split(PIXELS_AT_ONCE, dim=1), changed.split(PIXELS_AT_ONCE, dim=1), strict=True
+    )
+    for old, new in parts:
+        values = torch.addmm(offset, matrix, old.float())
+        if noisy:
+            noise = rng.standard_normal(tuple(values.shape), dtype=np.float32)
+            values.add_(torch.from_numpy(noise), alpha=noise_sigma)
+        new.copy_(values.clamp_(0, 255))
+    return changed.view_as(image)
 
 
 def colour_matrix(saturation: float, hue: float) -> Tensor:
@@ -109,4 +126,4 @@ def colour_matrix(saturation: float, hue: float) -> Tensor:
     turn = torch.tensor([[1.0, 0.0, 0.0], [0.0, cos, -sin], [0.0, sin, cos]])
     to_grey = LUMA.expand(3, 3)
     mixed = saturation * torch.eye(3) + (1 - saturation) * to_grey
-    return mixed @ (torch.linalg.inv(TO_YIQ) @ turn @ TO_YIQ)
+    return mixed @ (FROM_YIQ @ turn @ TO_YIQ)

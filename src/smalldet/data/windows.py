@@ -7,8 +7,10 @@ import math
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
-from smalldet.data.index import ImageRecord
+from smalldet.data.index import MASK_PX, ImageRecord
+from smalldet.geometry.masks import regrid
 from smalldet.targets import Target
 
 Window = tuple[int, int, int, int]
@@ -135,7 +137,22 @@ def labels_in(
         torch.from_numpy(record.labels[trained]),
         torch.from_numpy(mute_boxes),
         torch.from_numpy(mute_classes),
+        _masks_in(record, trained, clipped),
     )
+
+
+def _masks_in(
+    record: ImageRecord, trained: NDArray[np.bool_], clipped: NDArray[np.float32]
+) -> Tensor | None:
+    """(N, MASK_PX, MASK_PX) int8, what is seen of the trained objects' shapes; see `Target`."""
+    if record.masks is None:
+        return None
+    bits = np.unpackbits(record.masks[trained], axis=1)
+    whole = torch.from_numpy(bits).view(-1, MASK_PX, MASK_PX)
+    boxes, seen = (torch.from_numpy(b[trained]) for b in (record.boxes, clipped))
+    masks = (regrid(whole, boxes, seen) >= 0.5).to(torch.int8)
+    masks[(whole == 0).flatten(1).all(1)] = -1
+    return masks
 
 
 def object_rows(record: ImageRecord, mute_difficult: bool = False) -> NDArray[np.int64]:

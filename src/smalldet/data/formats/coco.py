@@ -1,15 +1,14 @@
 """COCO json: the format that every other is changed into and out of.
 
-Beside the standard keys it knows `ignore` and `difficult` of an annotation, `rbbox` = [cx, cy, w,
-h, angle] (radians, clockwise on screen), `gsd_m` of an image, and LVIS's
-`not_exhaustive_category_ids` of an image: classes that may occur there without a label.
+Beside the standard keys it knows `ignore` and `difficult` of an annotation, oriented boxes (see
+`coco_oriented`), `gsd_m` of an image, and LVIS's `not_exhaustive_category_ids` of an image: classes
+that may occur there without a label.
 """
 
 from __future__ import annotations
 
 import json
 import logging
-import math
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -17,12 +16,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from smalldet.data.formats import coco_masks
 from smalldet.data.formats.coco_checks import (
     Entry,
     annotation_problems,
     category_problems,
     image_problems,
 )
+from smalldet.data.formats.coco_oriented import oriented_boxes
 from smalldet.data.index import ImageRecord, Index
 
 logger = logging.getLogger(__name__)
@@ -32,7 +33,9 @@ MAX_PROBLEMS_SHOWN = 10
 BORDER_TOLERANCE_PX = 0.5
 
 
-def read(json_path: str | Path, images_dir: str | Path | None = None) -> Index:
+def read(
+    json_path: str | Path, images_dir: str | Path | None = None, with_masks: bool = False
+) -> Index:
     """Labelled pictures of a COCO json.
 
     Crowds (`iscrowd`) and `ignore` become ignore regions, boxes are clipped to their picture, a
@@ -42,6 +45,7 @@ def read(json_path: str | Path, images_dir: str | Path | None = None) -> Index:
         json_path: the file.
         images_dir: where `file_name` starts; by default the folder `images` beside the json if
             there is one, else the json's own folder.
+        with_masks: read outlines too.
 
     Raises:
         FileNotFoundError: the json or pictures do not exist; names the first of them.
@@ -63,6 +67,8 @@ def read(json_path: str | Path, images_dir: str | Path | None = None) -> Index:
     order = np.argsort(rows, kind="stable")
     ends = np.cumsum(np.bincount(rows, minlength=len(images)))[:-1]
     columns = _columns(annotations, images, rows, label_of)
+    if with_masks:
+        columns["masks"] = coco_masks.grids(annotations, columns["boxes"])
     grouped = {name: np.split(column[order], ends) for name, column in columns.items()}
     logger.info("%s: %d pictures, %d annotations", json_path, len(images), len(annotations))
     return Index(
@@ -163,32 +169,14 @@ def _columns(
         "ignore": _flags(annotations, "iscrowd") | _flags(annotations, "ignore"),
         "difficult": _flags(annotations, "difficult"),
     }
-    if any("rbbox" in a for a in annotations):
-        upright = np.concatenate(
-            [(boxes[:, :2] + boxes[:, 2:]) / 2, xywh[:, 2:], np.zeros((len(xywh), 1))], axis=1
-        )
-        own = [a.get("rbbox", u) for a, u in zip(annotations, upright, strict=True)]
-        columns["rboxes"] = normalized_rboxes(np.array(own, dtype=np.float64))
+    rboxes = oriented_boxes(annotations, boxes)
+    if rboxes is not None:
+        columns["rboxes"] = rboxes
     return columns
 
 
 def _flags(annotations: list[Entry], key: str) -> NDArray[np.bool_]:
     return np.array([bool(a.get(key, 0)) for a in annotations], dtype=bool)
-
-
-def normalized_rboxes(rboxes: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Oriented boxes with w >= h and the angle in [-pi/2, pi/2).
-
-    Args:
-        rboxes: (N, 5) cx, cy, w, h, angle in radians clockwise on screen, sides in any order.
-    """
-    upright = rboxes[:, 2] < rboxes[:, 3]
-    angle = rboxes[:, 4] + np.where(upright, math.pi / 2, 0.0)
-    angle = ((angle + math.pi / 2) % math.pi - math.pi / 2).astype(np.float32)
-    # Rounding to float32 can land on the excluded end.
-    angle = np.where(angle >= np.float32(math.pi / 2), -np.float32(math.pi / 2), angle)
-    sides = np.sort(rboxes[:, 2:4], axis=1)[:, ::-1]
-    return np.concatenate([rboxes[:, :2], sides, angle[:, None]], axis=1).astype(np.float32)
 
 
 def _sections(json_path: Path) -> tuple[list[Entry], list[Entry], list[Entry]]:

@@ -1,0 +1,59 @@
+"""Oriented boxes of COCO annotations: `rbbox`, or a segmentation of four corners.
+
+`rbbox` = [cx, cy, w, h, angle], the angle in radians, clockwise on the screen, is read wherever it
+stands. Sets like DOTA's have corners alone: there all segmentations are one ring of four points.
+Among polygons of other numbers of points, four are an outline like any other and no oriented box.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from smalldet.data.formats.coco_checks import Entry
+from smalldet.geometry.oriented import canonical, quads_to_rboxes
+
+
+def oriented_boxes(
+    annotations: list[Entry], boxes: NDArray[np.float64]
+) -> NDArray[np.float32] | None:
+    """(N, 5) oriented boxes in the one form of `geometry.oriented`; None where a set has none.
+
+    An object without one in a set that has some is its upright box.
+
+    Args:
+        annotations: N checked annotations.
+        boxes: (N, 4) xyxy pixels.
+    """
+    if any("rbbox" in a for a in annotations):
+        sides = boxes[:, 2:] - boxes[:, :2]
+        rboxes = np.column_stack([(boxes[:, :2] + boxes[:, 2:]) / 2, sides, np.zeros(len(boxes))])
+        rows = [row for row, a in enumerate(annotations) if "rbbox" in a]
+        rboxes[rows] = [annotations[row]["rbbox"] for row in rows]
+        return canonical(canonical(torch.from_numpy(rboxes)).float()).numpy()
+    quads = [_four_corners(a) for a in annotations if not a.get("iscrowd")]
+    if not quads or any(quad is None for quad in quads):
+        return None
+    upright = boxes[:, [0, 1, 2, 1, 2, 3, 0, 3]]
+    pairs = zip(annotations, upright.tolist(), strict=True)
+    corners = [_four_corners(annotation) or box for annotation, box in pairs]
+    return rboxes_of_quads(np.array(corners))
+
+
+def rboxes_of_quads(corners: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Corners (N, 8), x1 y1 to x4 y4, to oriented boxes (N, 5) float32: the smallest round each."""
+    quads = torch.from_numpy(corners.reshape(-1, 4, 2))
+    return canonical(quads_to_rboxes(quads).float()).numpy()
+
+
+def _four_corners(annotation: Entry) -> list[float] | None:
+    rings: Any = annotation.get("segmentation")
+    if isinstance(rings, list) and len(rings) == 1 and isinstance(rings[0], list):
+        ring = rings[0]
+        if len(ring) == 8 and all(isinstance(v, int | float) and math.isfinite(v) for v in ring):
+            return ring
+    return None

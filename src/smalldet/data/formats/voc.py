@@ -1,0 +1,112 @@
+"""Pascal VOC: one XML file for each picture."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+from xml.etree import ElementTree
+
+import numpy as np
+
+from smalldet.data.formats.pictures import find_picture, picture_size
+from smalldet.data.index import ImageRecord, Index
+
+CORNERS = ("xmin", "ymin", "xmax", "ymax")
+
+
+def read(
+    labels_dir: str | Path,
+    images_dir: str | Path | None = None,
+    class_names: Sequence[str] | None = None,
+    first_pixel: Literal[0, 1] = 1,
+) -> Index:
+    """Labelled pictures of a folder of VOC XML.
+
+    Args:
+        labels_dir: the folder of `.xml` files.
+        images_dir: where the pictures of the same names lie; by default `JPEGImages` or `images`
+            beside `labels_dir`.
+        class_names: all classes, in order; those that occur, by the alphabet, if None.
+        first_pixel: how the file counts. VOC's own numbers are whole pixels counted from 1 with
+            the last one included; many programs write corners counted from 0.
+
+    Returns:
+        an Index; boxes are clipped to their picture, `difficult` is kept.
+
+    Raises:
+        FileNotFoundError: the folder, its files or a picture do not exist.
+        ValueError: a file is wrong, or names a class that `class_names` lacks; names it.
+    """
+    labels_dir = Path(labels_dir)
+    files = sorted(labels_dir.glob("*.xml"))
+    if not files:
+        raise FileNotFoundError(f"{labels_dir}: is no folder of .xml files")
+    if images_dir is None:
+        voc_own = labels_dir.parent / "JPEGImages"
+        images_dir = voc_own if voc_own.is_dir() else labels_dir.parent / "images"
+    labelled = [_read_file(file, first_pixel) for file in files]
+    names = tuple(class_names or sorted({name for one in labelled for name in one.names}))
+    records = []
+    for number, (file, one) in enumerate(zip(files, labelled, strict=True), start=1):
+        foreign = sorted(set(one.names) - set(names))
+        if foreign:
+            raise ValueError(f"{file}: has classes {foreign}; class_names are {list(names)}")
+        picture = find_picture(Path(images_dir), file.stem)
+        records.append(_record(picture, one, names, number))
+    return Index(names, tuple(records))
+
+
+@dataclass(frozen=True)
+class _Labelled:
+    corners: list[list[float]]
+    names: list[str]
+    difficult: list[bool]
+
+
+def _read_file(file: Path, first_pixel: int) -> _Labelled:
+    try:
+        root = ElementTree.parse(file).getroot()
+    except ElementTree.ParseError as error:
+        raise ValueError(f"{file}: is no XML: {error}") from error
+    labelled = _Labelled([], [], [])
+    for number, entry in enumerate(root.iter("object"), start=1):
+        try:
+            corners = [float(entry.findtext(f"bndbox/{key}") or "") for key in CORNERS]
+        except ValueError:
+            corners = [float("nan")] * 4
+        name = (entry.findtext("name") or "").strip()
+        if not name or not np.isfinite(corners).all() or not _ordered(corners):
+            raise ValueError(
+                f"{file}: object {number} needs a name and a bndbox of {', '.join(CORNERS)} in "
+                "order"
+            )
+        # Pixels first..last, both included, end where the last one does.
+        corners[:2] = [corners[0] - first_pixel, corners[1] - first_pixel]
+        labelled.corners.append(corners)
+        labelled.names.append(name)
+        labelled.difficult.append((entry.findtext("difficult") or "0").strip() == "1")
+    return labelled
+
+
+def _ordered(corners: Sequence[float]) -> bool:
+    return corners[0] <= corners[2] and corners[1] <= corners[3]
+
+
+def _record(picture: Path, labelled: _Labelled, names: Sequence[str], image_id: int) -> ImageRecord:
+    width, height = picture_size(picture)
+    boxes = np.array(labelled.corners, dtype=np.float32).reshape(-1, 4)
+    boxes = np.clip(boxes, 0, np.array([width, height, width, height], dtype=np.float32))
+    inside = (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
+    labels = np.array([names.index(name) for name in labelled.names], dtype=np.int64)
+    return ImageRecord(
+        path=picture,
+        width=width,
+        height=height,
+        boxes=boxes[inside],
+        labels=labels[inside],
+        ignore=np.zeros(int(inside.sum()), dtype=np.bool_),
+        difficult=np.array(labelled.difficult, dtype=np.bool_)[inside],
+        image_id=image_id,
+    )
