@@ -8,6 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -56,17 +57,17 @@ def test_a_run_leaves_models_recipe_and_log(draw_set: Callable[..., Path], tmp_p
 
 
 def test_it_learns_to_find_bright_squares(draw_set: Callable[..., Path], tmp_path: Path) -> None:
-    """The whole of training, in small: 40 steps from scratch bring the loss well down."""
+    """The whole of training, in small: 64 steps from scratch bring the loss well down."""
     folder = draw_set("train").parent
-    recipe = tiny(folder, "training.epochs=5", "data.tiles_per_epoch=32", "training.lr=0.004")
+    recipe = tiny(folder, "training.epochs=8", "data.tiles_per_epoch=32", "training.lr=0.004")
     losses: list[float] = []
     run = Run(recipe, tmp_path / "run", resume=False, device="cpu", on_progress=None)
     step = run.train_step
     run.train_step = lambda batch: _kept(losses, step(batch))  # type: ignore[method-assign]
     while run.share_done() < 1:
         run.train_epoch()
-    assert len(losses) == 40
-    assert sum(losses[-5:]) < 0.6 * sum(losses[:5])
+    assert len(losses) == 64
+    assert np.median(losses[-10:]) < 0.6 * np.median(losses[:10])
 
 
 def _kept(losses: list[float], terms: dict[str, float]) -> dict[str, float]:

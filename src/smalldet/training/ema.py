@@ -28,9 +28,13 @@ class Ema:
     def update(self, model: Detector, step: int) -> None:
         """Move towards `model`; `step` counts updates from 0."""
         decay = min(self.decay, (1 + step) / (10 + step))
-        own = self.model.state_dict()
-        for key, value in model.state_dict().items():
-            if value.dtype.is_floating_point:
-                own[key].lerp_(value.to(own[key].dtype), 1 - decay)
-            else:
-                own[key].copy_(value)
+        own, followed = self.model.state_dict(), model.state_dict()
+        learned = [key for key, value in followed.items() if value.dtype.is_floating_point]
+        # all tensors in a few kernels: one by one they take as long on a GPU as the step
+        torch._foreach_lerp_(  # pyright: ignore[reportPrivateImportUsage]
+            [own[key] for key in learned],
+            [followed[key].to(own[key].dtype) for key in learned],
+            1 - decay,
+        )
+        for key in followed.keys() - set(learned):
+            own[key].copy_(followed[key])

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+from PIL import Image
 from torch.utils.tensorboard.writer import SummaryWriter
 
 from smalldet.config.load import dump
@@ -17,9 +20,16 @@ RECORDED = ("smalldet", "torch", "torchvision", "timm", "accelerate", "hotcoco",
 
 
 class Journal:
-    """The run folder's text: `recipe.yaml`, `versions.json`, `log.jsonl` and TensorBoard events."""
+    """The run folder's text: `recipe.yaml`, `versions.json`, `log.jsonl` and TensorBoard events.
 
-    def __init__(self, folder: Path, recipe: TrainRecipe, device: str) -> None:
+    Args:
+        folder: of the run.
+        recipe: of the run.
+        device: that it trains on.
+        step: where the run stands; what a stopped run noted after it is taken back.
+    """
+
+    def __init__(self, folder: Path, recipe: TrainRecipe, device: str, step: int = 0) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "recipe.yaml").write_text(dump(recipe), encoding="utf-8")
         versions = {name: version(name) for name in RECORDED}
@@ -27,7 +37,10 @@ class Journal:
         versions |= {"seed": str(recipe.training.seed)}
         (folder / "versions.json").write_text(json.dumps(versions, indent=1), encoding="utf-8")
         self._lines = folder / "log.jsonl"
-        self._curves = SummaryWriter(str(folder / "tensorboard"))
+        kept = [line for line in self.lines() if line["step"] <= step]
+        text = "".join(json.dumps(line) + "\n" for line in kept)
+        self._lines.write_text(text, encoding="utf-8")
+        self._curves = SummaryWriter(str(folder / "tensorboard"), purge_step=step + 1)
 
     def write(self, group: str, step: int, values: Mapping[str, float | None]) -> None:
         """One line and a point on each curve; None is left out of the curves."""
@@ -36,6 +49,20 @@ class Journal:
         for name, value in values.items():
             if value is not None:
                 self._curves.add_scalar(f"{group}/{name}", value, step)
+
+    def lines(self) -> list[dict[str, Any]]:
+        """What was written so far; a line that a killed run left half is passed over."""
+        if not self._lines.exists():
+            return []
+        lines = self._lines.read_text(encoding="utf-8").splitlines()
+        return [json.loads(line) for line in lines if line.endswith("}")]
+
+    def show(self, group: str, step: int, pictures: Sequence[Path]) -> None:
+        """Pictures for TensorBoard."""
+        for number, path in enumerate(pictures, start=1):
+            with Image.open(path) as picture:
+                pixels = np.asarray(picture.convert("RGB"))
+            self._curves.add_image(f"{group}/{number}", pixels, step, dataformats="HWC")
 
     def close(self) -> None:
         self._curves.close()

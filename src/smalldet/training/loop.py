@@ -8,14 +8,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from accelerate import Accelerator
+from accelerate import Accelerator, DistributedDataParallelKwargs
 from torch import Tensor, nn
 
 from smalldet.data.drawing import draw_batch
 from smalldet.data.index import Index
 from smalldet.data.loading import Batch, loader
-from smalldet.evaluation.evaluate import evaluate
 from smalldet.evaluation.report import Report
+from smalldet.evaluation.scoring import score
 from smalldet.hardware import choose_precision, keep_freed_memory
 from smalldet.models.checkpoints.native import save_detector
 from smalldet.models.detector import Detector
@@ -24,10 +24,18 @@ from smalldet.training.ema import Ema
 from smalldet.training.journal import Journal
 from smalldet.training.optimiser import build_optimiser, set_learning_rate
 from smalldet.training.recipe import TrainRecipe
-from smalldet.training.setup import build_dataset, read_indexes, start_detector
+from smalldet.training.setup import (
+    LossOf,
+    build_dataset,
+    fitted,
+    read_indexes,
+    set_training_mode,
+    start_detector,
+)
 from smalldet.training.state import Progress, load_state, save_state
+from smalldet.training.summary import summary
+from smalldet.training.validation import draw_spread, predict_shared
 
-SAVE_EVERY_S = 300.0
 LOG_EVERY_STEPS = 20
 NUM_DRAWN_BATCHES = 2
 LOGGED_METRICS = ("AP", "AP50", "AP75", "AR", "best_F1", "best_conf")
@@ -52,13 +60,15 @@ def train(
     Args:
         recipe: what to do.
         out: run folder: `best.safetensors`, `last.safetensors` (both usable models), `recipe.yaml`,
-            `versions.json`, `log.jsonl`, `tensorboard/`, `metrics.json`, pictures of batches.
+            `versions.json`, `log.jsonl`, `tensorboard/`, `metrics.json`, `summary.txt`, pictures of
+            batches and (in `val/`) of what is found and missed.
         resume: go on from `out/resume.safetensors`.
         device: `auto` or `cpu`.
         on_progress: called with the share done (0..1) and a line of text.
 
     Returns:
-        The report of the last evaluation; None if the recipe names no validation data.
+        The report of the last evaluation; None if the recipe names no validation data, and in
+        all processes but the main one. Only that one writes files.
 
     Raises:
         FileExistsError: `out` holds a run, and `resume` is not set.
@@ -77,22 +87,11 @@ def train(
             ):
                 report = run.evaluate(run.val)
             run.save()
+            if finished:
+                run.summarise(report)
     finally:
-        run.journal.close()
-    if report is not None:
-        report.write(out / "metrics.json")
+        run.close()
     return report
-
-
-class LossOf(nn.Module):
-    """A detector whose forward is its loss: what gets wrapped for several processes."""
-
-    def __init__(self, detector: Detector) -> None:
-        super().__init__()
-        self.detector = detector
-
-    def forward(self, images: Tensor, targets: list[Target]) -> dict[str, Tensor]:
-        return self.detector.loss(images, targets)
 
 
 class Run:
@@ -112,8 +111,13 @@ class Run:
         torch.manual_seed(self.config.seed)
         keep_freed_memory()
         index, self.val = read_indexes(recipe)
-        self.accelerator = Accelerator(cpu=device == "cpu", mixed_precision="no")
-        self.device = self.accelerator.device
+        self.recipe = recipe = fitted(recipe, index)
+        # A batch without objects leaves parts of some detectors without a gradient.
+        parallel = DistributedDataParallelKwargs(find_unused_parameters=True)
+        self.accelerator = Accelerator(
+            cpu=device == "cpu", mixed_precision="no", kwargs_handlers=[parallel]
+        )
+        self.device, self.is_main = self.accelerator.device, self.accelerator.is_main_process
         self.precision = choose_precision(self.config.precision, self.device)
         self.dataset = build_dataset(index, recipe.data, self.config.seed)
         self.batches = loader(
@@ -121,8 +125,11 @@ class Run:
             self.config.batch_size,
             num_workers=self.config.num_workers,
             seed=self.config.seed,
+            num_processes=self.accelerator.num_processes,
+            process=self.accelerator.process_index,
             pin_memory=self.device.type == "cuda",
         )
+        self.num_batches = len(self.batches)
         self.detector = start_detector(recipe, index.class_names)
         self.detector.to(self.device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
         self.optimiser = build_optimiser(self.detector, self.config)
@@ -132,50 +139,59 @@ class Run:
             self.progress = load_state(
                 out / "resume.safetensors", self.detector, self.ema, self.optimiser
             )
+            self.ema.model.conf = self.progress.conf
         self.model = self.accelerator.prepare(LossOf(self.detector))
-        self.journal = Journal(out, recipe, str(self.device))
+        self.journal = (
+            Journal(out, recipe, str(self.device), self.progress.step) if self.is_main else None
+        )
+        self._ran_s = self._waited_s = 0.0
 
     def share_done(self) -> float:
         """How much of the run is done, by epochs or by minutes, whichever ends it first."""
-        by_steps = self.progress.step / (self.config.epochs * len(self.batches))
+        by_steps = self.progress.step / (self.config.epochs * self.num_batches)
         minutes = self.config.minutes
         by_time = self.progress.elapsed_s / 60 / minutes if minutes else 0.0
         return max(by_steps, by_time)
 
     def train_epoch(self) -> None:
         """Train to the end of the epoch under way, or of the run."""
-        progress, batch_size = self.progress, self.config.batch_size
+        progress = self.progress
+        if progress.batch == 0:
+            progress.mosaic = self.share_done() < 1 - self.recipe.data.mosaic_off_frac
         self.dataset.set_epoch(progress.epoch)
-        self.dataset.set_mosaic(self.share_done() < 1 - self.recipe.data.mosaic_off_frac)
-        self.batches.sampler.start_at(progress.batch * batch_size)  # pyright: ignore[reportAttributeAccessIssue]
-        self.detector.train()
+        self.dataset.set_mosaic(progress.mosaic)
+        self.batches.sampler.start_at(progress.batch * self.config.batch_size)  # pyright: ignore[reportAttributeAccessIssue]
+        set_training_mode(self.detector, self.config.freeze_norms)
         saved_at = began = time.monotonic()
         for batch in self.batches:
+            self._waited_s += time.monotonic() - began
             terms = self.train_step(batch)
             progress.step += 1
             progress.batch += 1
-            progress.elapsed_s += time.monotonic() - began
+            self._count_time(time.monotonic() - began)
             began = time.monotonic()
             self._tell(terms)
-            if began - saved_at > SAVE_EVERY_S:
-                save_state(self._state_path, self.detector, self.ema, self.optimiser, progress)
+            if began - saved_at >= self.config.save_every_s:
+                self._save_state()
                 saved_at = began
             if self.share_done() >= 1:
                 break
-        if progress.batch >= len(self.dataset) // batch_size:
+        if progress.batch >= self.num_batches:
             progress.epoch, progress.batch = progress.epoch + 1, 0
 
     def train_step(self, batch: Batch) -> dict[str, float]:
         """One step of the optimiser; returns the terms of the loss, and more to log."""
         images, targets = batch
-        if self.progress.step < NUM_DRAWN_BATCHES:
+        # Detectors that draw samples of their own draw the same after a stop.
+        torch.manual_seed(self.config.seed + (self.progress.step << 32))
+        if self.is_main and self.progress.step < NUM_DRAWN_BATCHES:
             picture = draw_batch(images, targets, self.dataset.class_names)
             picture.save(self.out / f"batch{self.progress.step}.jpg", quality=85)
         factor = set_learning_rate(
             self.optimiser, self.config, self.progress.step, self.share_done()
         )
-        images = images.to(self.device, memory_format=torch.channels_last)
-        targets = [target.to(self.device) for target in targets]
+        images = images.to(self.device, non_blocking=True, memory_format=torch.channels_last)
+        targets = [target.to(self.device, non_blocking=True) for target in targets]
         with torch.autocast(self.device.type, self.precision, self.precision != torch.float32):
             terms = self.model(images, targets)
         loss = torch.stack(list(terms.values())).sum()
@@ -186,29 +202,67 @@ class Run:
         norm = nn.utils.clip_grad_norm_(self.detector.parameters(), self.config.clip_norm)
         self.optimiser.step()
         self.ema.update(self.detector, self.progress.step)
-        values = {name: term.item() for name, term in terms.items()}
-        return {**values, "loss": loss.item(), "norm": norm.item(), "lr": self.config.lr * factor}
+        # one copy from the device, not one for each term
+        told = torch.stack([*terms.values(), loss, norm]).tolist()
+        values = dict(zip((*terms, "loss", "norm"), told, strict=True))
+        return {**values, "lr": self.config.lr * factor}
 
-    def evaluate(self, val: Index) -> Report:
+    def evaluate(self, val: Index) -> Report | None:
         """Measure the averaged weights on `val`, and keep them if they are the best so far.
 
-        The confidence of the best F1 there becomes the model's own.
+        The confidence of the best F1 there becomes the model's own. Every process predicts its
+        share of the pictures; only the main one scores them and has the report.
         """
-        self.on_progress(self.share_done(), "evaluating")
-        report = evaluate(self.ema.model, val, device=str(self.device))
-        metrics = {k: v for k, v in report.metrics.items() if k in LOGGED_METRICS}
-        self.journal.write("val", self.progress.step, metrics)
-        self.ema.model.conf = report.metrics["best_conf"] or Detector.conf
+        began = time.monotonic()
+        if self.is_main:
+            self.on_progress(self.share_done(), "evaluating")
+        for buffer in self.ema.model.buffers() if self.accelerator.num_processes > 1 else ():
+            torch.distributed.broadcast(buffer, 0)
+        detections = predict_shared(self.ema.model, val, self.accelerator)
+        if self.journal is None:
+            return None
+        report = score(val, detections, conf=self.ema.model.conf)
+        report.write(self.out / "metrics.json")
+        self.progress.conf = self.ema.model.conf = report.metrics["best_conf"] or Detector.conf
+        pictures = draw_spread(val, detections, self.ema.model.conf, self.out / "val")
+        self.journal.show("val", self.progress.step, pictures)
         ap = report.metrics["AP"] or 0.0
         if ap > self.progress.best_ap:
             self.progress.best_ap = ap
             self._save_model("best")
+        metrics = {k: v for k, v in report.metrics.items() if k in LOGGED_METRICS}
+        seconds = time.monotonic() - began
+        self.journal.write("val", self.progress.step, {**metrics, "seconds": round(seconds, 2)})
         return report
 
     def save(self) -> None:
         """Write the last model and the state to go on from."""
-        self._save_model("last")
-        save_state(self._state_path, self.detector, self.ema, self.optimiser, self.progress)
+        if self.is_main:
+            self._save_model("last")
+        self._save_state()
+
+    def summarise(self, report: Report | None) -> None:
+        """Write what a person can act on to `summary.txt`."""
+        if self.journal is not None:
+            lines = summary(self.journal.lines(), self.dataset.index, report, self.recipe, self.out)
+            (self.out / "summary.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+    def close(self) -> None:
+        if self.journal is not None:
+            self.journal.close()
+
+    def _save_state(self) -> None:
+        if self.is_main:
+            save_state(self._state_path, self.detector, self.ema, self.optimiser, self.progress)
+
+    def _count_time(self, seconds: float) -> None:
+        """Time by the main process's clock, so that all end a run of minutes at the same step."""
+        self._ran_s += seconds
+        self.progress.elapsed_s += seconds
+        if self.config.minutes and self.accelerator.num_processes > 1:
+            elapsed = torch.tensor(self.progress.elapsed_s, device=self.device)
+            torch.distributed.broadcast(elapsed, 0)
+            self.progress.elapsed_s = float(elapsed)
 
     @property
     def _state_path(self) -> Path:
@@ -224,10 +278,15 @@ class Run:
 
     def _tell(self, terms: dict[str, float]) -> None:
         progress = self.progress
+        if self.journal is None:
+            return
         self.on_progress(self.share_done(), f"epoch {progress.epoch + 1}  loss {terms['loss']:.3f}")
         if progress.step % LOG_EVERY_STEPS == 0:
-            speed = progress.step * self.config.batch_size / progress.elapsed_s
-            self.journal.write("train", progress.step, {**terms, "tiles_per_s": speed})
+            speeds = {
+                "tiles_per_s": progress.step * self.config.batch_size / progress.elapsed_s,
+                "wait_frac": self._waited_s / self._ran_s,
+            }
+            self.journal.write("train", progress.step, {**terms, **speeds})
 
     def _where(self, images: Tensor, targets: list[Target]) -> str:
         picture = self.out / "bad_batch.jpg"

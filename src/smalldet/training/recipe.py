@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 from smalldet.config.base import Frozen
 from smalldet.config.load import checked, load_yaml, override
 from smalldet.models.families import ModelConfig
+from smalldet.models.families.speck import SpeckConfig
 
 
 class SourceConfig(Frozen):
@@ -20,8 +21,14 @@ class SourceConfig(Frozen):
     these pictures counts against it). A class that the file lacks must be declared.
     """
 
-    annotations: Path
+    annotations: Path = Field(
+        description="COCO json, or a folder of Pascal VOC XML, DOTA text or YOLO text"
+    )
     images: Path | None = None
+    names: tuple[str, ...] | None = Field(
+        default=None, description="of a folder's classes, in order; YOLO text only numbers them"
+    )
+    first_pixel: Literal[0, 1] = Field(default=1, description="how Pascal VOC's XML counts")
     map: dict[str, str] = Field(default_factory=dict, description="{name in the file: of the run}")
     absent: tuple[str, ...] = ()
     unknown: tuple[str, ...] = ()
@@ -47,6 +54,14 @@ class DataConfig(Frozen):
     mosaic_off_frac: float = Field(
         default=0.25, ge=0, le=1, description="end of the run without it"
     )
+    mixup_prob: float = Field(default=0.0, ge=0, le=1, description="ends with mosaic")
+    copy_paste_prob: float = Field(
+        default=0.0, ge=0, le=1, description="tiles in which small objects are set down again"
+    )
+    repeat_threshold: float = Field(
+        default=0.0, ge=0, le=1, description="classes in a smaller share of pictures come oftener"
+    )
+    cache_mb: float = Field(default=512, ge=0, description="of each worker, for decoded pictures")
 
 
 class TrainingConfig(Frozen):
@@ -55,7 +70,7 @@ class TrainingConfig(Frozen):
     seed: int = Field(default=0, ge=0)
     epochs: int = Field(default=60, ge=1)
     minutes: float | None = Field(default=None, gt=0)
-    batch_size: int = Field(default=16, ge=1)
+    batch_size: int = Field(default=16, ge=1, description="over all processes")
     lr: float = Field(default=2e-3, gt=0)
     backbone_lr_factor: float = Field(default=0.5, gt=0)
     weight_decay: float = Field(default=0.05, ge=0)
@@ -64,10 +79,20 @@ class TrainingConfig(Frozen):
     clip_norm: float = Field(default=10.0, gt=0)
     ema_decay: float = Field(default=0.999, ge=0, lt=1)
     precision: Literal["auto", "fp32", "bf16"] = "auto"
+    freeze_norms: bool = Field(
+        default=False, description="batch norms keep their statistics: for small batches"
+    )
     start: str = Field(default="imagenet", description="imagenet, scratch, a model's name or file")
+    start_classes: str | None = Field(
+        default=None, description="of a start whose file has none: a file of names, or a,b,c"
+    )
+    start_network: str | None = Field(
+        default=None, description="of a start whose file does not tell it: a name or a text's file"
+    )
     imagenet_weights: Path | None = None
     num_workers: int = Field(default=2, ge=0)
     eval_every: int = Field(default=10, ge=1, description="epochs between evaluations on val")
+    save_every_s: float = Field(default=300, ge=0, description="also at the end of every epoch")
     eval_pictures: int | None = Field(
         default=None, ge=1, description="of val, evenly spread; default all"
     )
@@ -77,15 +102,15 @@ class TrainRecipe(Frozen):
     """Everything that a training run is made from."""
 
     data: DataConfig
-    model: ModelConfig = ModelConfig()
+    model: ModelConfig = SpeckConfig()
     training: TrainingConfig = TrainingConfig()
 
     @model_validator(mode="after")
     def _fits(self) -> TrainRecipe:
-        if self.data.tile_px % max(self.model.strides):
+        stride = self.model.max_stride
+        if self.data.tile_px % stride:
             raise ValueError(
-                f"data.tile_px {self.data.tile_px} is no multiple of "
-                f"the model's stride {max(self.model.strides)}"
+                f"data.tile_px {self.data.tile_px} is no multiple of the model's stride {stride}"
             )
         return self
 
@@ -114,7 +139,7 @@ def recipe_for_folder(folder: Path, assignments: tuple[str, ...] = ()) -> TrainR
 
 
 def _anchored(content: dict[str, Any], base: Path) -> dict[str, Any]:
-    """Relative paths of sources and weights made relative to `base`."""
+    """Relative paths of sources, weights and networks made relative to `base`."""
     data = content.get("data")
     if isinstance(data, dict):
         for part in ("train", "val"):
@@ -126,4 +151,13 @@ def _anchored(content: dict[str, Any], base: Path) -> dict[str, Any]:
     training = content.get("training")
     if isinstance(training, dict) and training.get("imagenet_weights"):
         training["imagenet_weights"] = str(base / str(training["imagenet_weights"]))
+    for key in ("start", "start_classes", "start_network"):
+        # a name stays a name: only what is a file beside the recipe is one
+        if isinstance(training, dict) and (base / str(training.get(key, ""))).is_file():
+            training[key] = str(base / str(training[key]))
+    model = content.get("model")
+    if isinstance(model, dict) and str(model.get("network", "")).endswith(
+        (".cfg", ".yaml", ".yml")
+    ):
+        model["network"] = str(base / str(model["network"]))
     return content

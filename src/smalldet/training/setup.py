@@ -4,18 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+import torch
+from torch import Tensor, nn
+
 from smalldet.data.index import Index
 from smalldet.data.tiled import TiledDataset
-from smalldet.models import model_path
-from smalldet.models.checkpoints.native import transfer
+from smalldet.models import start_from
 from smalldet.models.detector import Detector
+from smalldet.models.families.yolo import YoloConfig
+from smalldet.targets import Target
 from smalldet.training.recipe import DataConfig, TrainRecipe
 from smalldet.training.sources import read_sources
 
 
 def read_indexes(recipe: TrainRecipe) -> tuple[Index, Index | None]:
     """Training and validation pictures under the classes of the run."""
-    index = read_sources(recipe.data.train, recipe.data.classes)
+    index = read_sources(
+        recipe.data.train, recipe.data.classes, with_masks=recipe.model.family == "mask_rcnn"
+    )
     if not recipe.data.val:
         return index, None
     val = read_sources(recipe.data.val, index.class_names)
@@ -38,6 +45,10 @@ def build_dataset(index: Index, data: DataConfig, seed: int) -> TiledDataset:
         empty_frac=data.empty_frac,
         scale_jitter=data.scale_jitter,
         mosaic_prob=data.mosaic_prob,
+        mixup_prob=data.mixup_prob,
+        copy_paste_prob=data.copy_paste_prob,
+        repeat_threshold=data.repeat_threshold,
+        cache_mb=data.cache_mb,
     )
 
 
@@ -49,5 +60,34 @@ def start_detector(recipe: TrainRecipe, class_names: Sequence[str]) -> Detector:
     if start == "imagenet":
         detector.load_imagenet(recipe.training.imagenet_weights)
     elif start != "scratch":
-        transfer(model_path(start), detector)
+        start_from(start, detector, recipe.training.start_classes, recipe.training.start_network)
     return detector
+
+
+def fitted(recipe: TrainRecipe, index: Index) -> TrainRecipe:
+    """The recipe with anchors for the objects of `index`, where its model asks for such."""
+    model = recipe.model
+    if not isinstance(model, YoloConfig):
+        return recipe
+    boxes = np.concatenate([record.boxes[~record.ignore] for record in index.records])
+    sides = torch.from_numpy(boxes[:, 2:] - boxes[:, :2])
+    return recipe.model_copy(update={"model": model.fitted(sides)})
+
+
+def set_training_mode(detector: Detector, freeze_norms: bool) -> None:
+    """Training mode; with `freeze_norms` all batch norms keep their statistics."""
+    detector.train()
+    for module in detector.modules() if freeze_norms else ():
+        if isinstance(module, nn.modules.batchnorm._BatchNorm):
+            module.eval()
+
+
+class LossOf(nn.Module):
+    """A detector whose forward is its loss: what gets wrapped for several processes."""
+
+    def __init__(self, detector: Detector) -> None:
+        super().__init__()
+        self.detector = detector
+
+    def forward(self, images: Tensor, targets: list[Target]) -> dict[str, Tensor]:
+        return self.detector.loss(images, targets)

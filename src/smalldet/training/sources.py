@@ -4,22 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from smalldet.data.formats import coco
+from smalldet.data.formats.reading import read_labels
 from smalldet.data.index import Index, class_key, joined
 from smalldet.training.recipe import SourceConfig
 
 
-def read_sources(sources: Sequence[SourceConfig], classes: Sequence[str] | None) -> Index:
+def read_sources(
+    sources: Sequence[SourceConfig], classes: Sequence[str] | None, with_masks: bool = False
+) -> Index:
     """Pictures of all sources under the classes of the run.
 
     Args:
         sources: at least one.
         classes: of the run; default those of the first source.
+        with_masks: read outlines too.
 
     Raises:
         ValueError: a class that a source lacks is not declared, or a name does not exist.
     """
-    indexes = [coco.read(source.annotations, source.images) for source in sources]
+    indexes = [
+        read_labels(
+            source.annotations,
+            source.images,
+            class_names=source.names,
+            first_pixel=source.first_pixel,
+            with_masks=with_masks,
+        )
+        for source in sources
+    ]
     names = tuple(classes) if classes else indexes[0].class_names
     parts = []
     for source, index in zip(sources, indexes, strict=True):

@@ -11,6 +11,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from smalldet.models.detector import Detector
 from smalldet.training.ema import Ema
 
 
@@ -24,6 +25,8 @@ class Progress:
         step: optimiser steps done in all.
         elapsed_s: training time so far, evaluation left out.
         best_ap: highest validation AP so far, -1 before the first.
+        mosaic: whether the epoch under way draws mosaics.
+        conf: of the model, by the last evaluation.
     """
 
     epoch: int = 0
@@ -31,6 +34,8 @@ class Progress:
     step: int = 0
     elapsed_s: float = 0.0
     best_ap: float = -1.0
+    mosaic: bool = True
+    conf: float = Detector.conf
 
 
 def save_state(
