@@ -20,6 +20,7 @@ from torch import Tensor
 from smalldet.data.tiled import TiledDataset
 from smalldet.geometry.boxes import box_sides
 from smalldet.models import load_model
+from smalldet.models.assigners import Truth
 from smalldet.models.families.speck import Speck, SpeckConfig
 
 EDGES_PX = torch.tensor([0.0, 4, 8, 16, 32, 96, 1e9])
@@ -47,7 +48,8 @@ def _positives(detector: Speck, dataset: TiledDataset) -> tuple[Tensor, Tensor]:
     for position in range(len(dataset)):
         image, target = dataset[position]
         logits, boxes, locations = detector.raw(image[None])
-        found = detector.assign(logits[0], boxes[0], locations, target)
+        truth = Truth.of([target], boxes.device)
+        found = detector.assigner(logits, boxes, locations, truth)
         held = found.objects[found.objects >= 0]
         counts.append(torch.bincount(held, minlength=len(target.boxes)))
         sides.append(box_sides(target.boxes))
