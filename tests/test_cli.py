@@ -11,6 +11,10 @@ from pathlib import Path
 import pytest
 
 import smalldet
+from smalldet.models import load_model
+from smalldet.models.checkpoints.imported import Imported
+from smalldet.models.checkpoints.reading import write_model
+from smalldet.models.families.yolo import YoloConfig
 
 
 def run(*words: str | Path) -> subprocess.CompletedProcess[str]:
@@ -72,6 +76,23 @@ def test_the_embedded_model_puts_real_pictures_on_a_map(shared_dir: Path, tmp_pa
     assert done.returncode == 0, done.stderr
     content = json.loads((tmp_path / "found.geojson").read_text())
     assert content["type"] == "FeatureCollection"
+
+
+def test_a_model_of_another_maker_is_converted(tmp_path: Path) -> None:
+    """Darknet's files to our own; what the weights cannot say is a flag, or an error that asks."""
+    text = "anchors: [[8, 8]]\nlayers:\n  - {conv: 8, stride: 2}\n  - {yolo: [0]}\n"
+    config = YoloConfig(text=text)
+    write_model(tmp_path / "n.weights", Imported(config.build(("a", "b"), 32), config))
+    (tmp_path / "n.names").unlink()
+    failed = run("convert", tmp_path / "n.weights", "--to", tmp_path / "n.safetensors")
+    assert failed.returncode == 1
+    assert "no class names" in failed.stderr.replace("\n", " ")
+    done = run(
+        *("convert", tmp_path / "n.weights", "--to", tmp_path / "n.safetensors"),
+        *("--model-classes", "car,ship"),
+    )
+    assert done.returncode == 0, done.stderr
+    assert load_model(tmp_path / "n.safetensors").class_names == ("car", "ship")
 
 
 def test_the_public_names_are_sorted_and_there() -> None:

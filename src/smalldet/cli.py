@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -33,7 +34,17 @@ app = App(
 console = Console()
 stderr = Console(stderr=True)
 
-Model = Annotated[str, Parameter(help="Embedded model by name, or a checkpoint file.")]
+Model = Annotated[
+    str,
+    Parameter(help="Embedded model by name, or a file of weights: smalldet's, Darknet's, ..."),
+]
+ModelClasses = Annotated[
+    str | None,
+    Parameter(help="Class names where the file of weights has none: a file of them, or a,b,c."),
+]
+ModelNetwork = Annotated[
+    str | None, Parameter(help="Network where the file has none: its name, or a .cfg or .yaml.")
+]
 Device = Annotated[str, Parameter(help="auto, cpu, cuda, cuda:1, mps.")]
 Conf = Annotated[float | None, Parameter(help="Least score; default: the model's own.")]
 TilePx = Annotated[
@@ -65,8 +76,9 @@ def train(
         )
     if report is not None:
         console.print(report)
-    best = "best" if report is not None else "last"
-    console.print(f"Model: {out / f'{best}.safetensors'}   curves: tensorboard --logdir {out}")
+    if _is_main_process():
+        text = (out / "summary.txt").read_text(encoding="utf-8")
+        console.print(text, end="", markup=False, highlight=False, soft_wrap=True)
 
 
 @app.command
@@ -75,6 +87,8 @@ def evaluate(
     data: Annotated[Path, Parameter(help="COCO json with the truth.")],
     images: Annotated[Path | None, Parameter(help="Folder of its pictures.")] = None,
     model: Model = DEFAULT_MODEL,
+    model_classes: ModelClasses = None,
+    model_network: ModelNetwork = None,
     out: Annotated[
         Path | None, Parameter(help="Folder for metrics.json, detections.json, worst pictures.")
     ] = None,
@@ -102,6 +116,8 @@ def evaluate(
             model,
             out=out,
             mapping=mapping,
+            class_names=model_classes,
+            network=model_network,
             tile_px=tile_px,
             overlap_frac=overlap_frac,
             whole=whole,
@@ -121,6 +137,8 @@ def predict(
         str, Parameter(help=".geojson .gpkg .json .csv .png .jpg, or a folder for all of them.")
     ],
     model: Model = DEFAULT_MODEL,
+    model_classes: ModelClasses = None,
+    model_network: ModelNetwork = None,
     conf: Conf = None,
     classes: Annotated[
         tuple[str, ...], Parameter(help="Only these.", consume_multiple=True, negative="")
@@ -140,6 +158,24 @@ def predict(
     crs: Annotated[
         str | None, Parameter(help="Of map formats: `source`, or e.g. EPSG:32633.")
     ] = None,
+    scales: Annotated[
+        tuple[float, ...],
+        Parameter(
+            help="Resolutions to look at, e.g. --scales 0.5 1 2.",
+            consume_multiple=True,
+            negative="",
+        ),
+    ] = (1.0,),
+    whole_pass: Annotated[
+        bool, Parameter(help="Look also at the whole picture, for large objects.", negative="")
+    ] = False,
+    scout: Annotated[
+        bool,
+        Parameter(help="Pass over tiles in which a small picture shows nothing.", negative=""),
+    ] = False,
+    resume: Annotated[
+        bool, Parameter(help="Go on with a prediction that was stopped.", negative="")
+    ] = False,
 ) -> None:
     """Find objects in pictures of any size and write them to files."""
     from smalldet.inference.predict import predict_sources
@@ -147,7 +183,7 @@ def predict(
 
     with _bar() as advance:
         outcome = predict_sources(
-            load_model(model),
+            load_model(model, class_names=model_classes, network=model_network),
             sources,
             out,
             crs=crs,
@@ -158,6 +194,13 @@ def predict(
             tile_px=tile_px,
             overlap_frac=overlap_frac,
             merge=merge,
+            scales=scales,
+            whole_pass=whole_pass,
+            scout=scout,
+            resume=resume,
+            on_scouted=lambda name, visited, total: stderr.print(
+                f"{Path(name).name}: scout leaves {visited} of {total} tiles to visit"
+            ),
             on_progress=lambda name, done, total: advance(done, total, Path(name).name),
             on_failure=lambda _, why: stderr.print(f"[red]error:[/red] {why}", highlight=False),
         )
@@ -167,6 +210,22 @@ def predict(
         console.print(f"Written: {path}", highlight=False)
     if outcome.exit_code:
         raise SystemExit(outcome.exit_code)
+
+
+@app.command
+def convert(
+    model: Model,
+    *,
+    to: Annotated[Path, Parameter(help=".safetensors, .weights (Darknet) or .pth (torchvision).")],
+    model_classes: ModelClasses = None,
+    model_network: ModelNetwork = None,
+) -> None:
+    """Write a model in another format."""
+    from smalldet.api import convert as run_conversion
+
+    written = run_conversion(model, to, class_names=model_classes, network=model_network)
+    for path in written:
+        console.print(f"Written: {path}", highlight=False)
 
 
 @app.command
@@ -228,6 +287,11 @@ def _mapping(pairs: tuple[str, ...]) -> dict[str, str] | None:
     return dict(pair.split("=") for pair in pairs) or None
 
 
+def _is_main_process() -> bool:
+    """False in all but the first process of `torchrun` or `accelerate launch`."""
+    return os.environ.get("RANK", "0") == "0"
+
+
 @contextmanager
 def _bar() -> Iterator[Callable[[float, float, str], None]]:
     """A progress bar on stderr; call what it yields with (done, total, text)."""
@@ -239,7 +303,9 @@ def _bar() -> Iterator[Callable[[float, float, str], None]]:
         TextColumn("left"),
         TimeRemainingColumn(elapsed_when_finished=False),
     )
-    with Progress(*columns, console=stderr, transient=True) as progress:
+    with Progress(
+        *columns, console=stderr, transient=True, disable=not _is_main_process()
+    ) as progress:
         task = progress.add_task("starting", total=None)
 
         def advance(done: float, total: float, text: str) -> None:
