@@ -25,7 +25,7 @@ demo: $(VENV)/.run
 	$(BIN)/smalldet demo --out '$(OUT)' $(if $(SOURCE),--source '$(SOURCE)')
 
 test: $(VENV)/.dev
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses auto
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check

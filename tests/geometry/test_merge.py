@@ -137,6 +137,18 @@ def test_a_box_that_ends_short_of_the_edge_yields_to_one_that_reaches_beyond() -
     assert found.scores.tolist() == pytest.approx([0.6])
 
 
+def test_a_box_that_ends_short_of_the_edge_is_a_piece_beside_cut_ones() -> None:
+    """No tile sees all of a bus, and the box of one piece stops 4 px from the edge that cuts it."""
+    pieces: list[Seen] = [
+        (0, [60, 10, 96, 30], 0.9),
+        (1, [70, 10, 170, 30], 0.6),
+        (2, [140, 10, 180, 30], 0.7),
+    ]
+    found = merge_tiles(seen(THREE, pieces))
+    assert rows(found) == [(60, 10, 180, 30)]
+    assert found.scores.tolist() == pytest.approx([0.9])
+
+
 def test_two_boxes_that_reach_beyond_each_others_tile_are_pieces() -> None:
     views: list[Seen] = [(0, [40, 10, 95, 30], 0.6), (1, [75, 10, 130, 30], 0.9)]
     assert rows(merge_tiles(seen(TWO, views))) == [(40, 10, 130, 30)]

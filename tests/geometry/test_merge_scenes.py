@@ -171,7 +171,7 @@ def merged_by_the_definition(dets: TileDetections, iou_threshold: float) -> set[
     part = torch.cat((boxes[:, None, :2].clamp(low, high), boxes[:, None, 2:].clamp(low, high)), 2)
     table = iou(part, part.transpose(0, 1))
     table[dets.labels[:, None] != dets.labels[None]] = 0
-    tile, uncut, scores = dets.tile.tolist(), ~dets.cut.any(dim=1), dets.scores.tolist()
+    tile, scores = dets.tile.tolist(), dets.scores.tolist()
     cluster = [{i} for i in range(len(dets))]
     over = torch.nonzero(table.triu(1) > iou_threshold).tolist()
     strength = table * torch.minimum(dets.scores[:, None], dets.scores).double()
@@ -180,9 +180,9 @@ def merged_by_the_definition(dets: TileDetections, iou_threshold: float) -> set[
         if len({tile[k] for k in both}) == len(both):
             for k in both:
                 cluster[k] = both
-    whole = uncut.clone()
+    whole = ~dets.cut.any(dim=1)
     for own, partner in [*over, *([j, i] for i, j in over)]:
-        if cluster[own] is cluster[partner] and uncut[partner]:
+        if cluster[own] is cluster[partner]:
             other, window = boxes[partner], windows[own]
             whole[own] &= bool((other[:2] >= window[:2]).all() & (other[2:] <= window[2:]).all())
     result: set[tuple[float, ...]] = set()
