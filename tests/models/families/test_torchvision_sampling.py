@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from smalldet.models.families.torchvision_sampling import picture_generators, sampled, strongest
+from smalldet.models.families.torchvision_sampling import picture_generators, sampled
 
 
 def test_drawing_is_a_function_of_the_picture() -> None:
@@ -23,9 +23,3 @@ def test_drawing_keeps_its_shares_and_never_takes_the_ignored() -> None:
     drawn = sampled(labels, 16, 0.25, torch.Generator().manual_seed(0))
     assert len(drawn) == len(drawn.unique()) == 16
     assert sorted(labels[drawn].tolist()) == [0] * 13 + [1] * 3
-
-
-def test_boxes_that_are_empty_or_no_numbers_are_no_detections() -> None:
-    boxes = torch.tensor([[0.0, 0, 5, 5], [3, 3, 3, 9], [0, 0, float("nan"), 4], [20, 20, 25, 25]])
-    kept = strongest(boxes, torch.tensor([0.3, 0.9, 0.9, 0.8]), torch.zeros(4).long(), 0.5, 9)
-    assert kept.tolist() == [3, 0]

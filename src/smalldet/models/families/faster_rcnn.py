@@ -34,8 +34,9 @@ from smalldet.models.families.torchvision_pyramid import (
     torchvision_pyramid,
 )
 from smalldet.models.families.torchvision_regions import Drawn, RegionHeads, RegionPool
-from smalldet.models.families.torchvision_sampling import picture_generators, strongest
+from smalldet.models.families.torchvision_sampling import MIN_SIDE_PX, picture_generators
 from smalldet.models.losses import BoxLoss, box_loss
+from smalldet.models.picking import pick
 from smalldet.targets import Target
 
 POOL_PX = 7
@@ -286,5 +287,12 @@ class FasterRcnn(Detector):
         rows, labels = (scores > conf).nonzero(as_tuple=True)
         boxes = self.roi_heads.coder.decode_single(codes[rows, labels + 1], proposals[rows])
         boxes, scores = clip_boxes(boxes, width, height), scores[rows, labels]
-        kept = strongest(boxes, scores, labels, self.nms_iou, max_detections)
-        return Detections(boxes[kept], scores[kept], labels[kept], self.class_names)
+        return pick(
+            boxes,
+            scores,
+            labels,
+            self.class_names,
+            nms_iou=self.nms_iou,
+            max_detections=max_detections,
+            min_side_px=MIN_SIDE_PX,
+        )

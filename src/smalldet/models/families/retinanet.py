@@ -38,8 +38,9 @@ from smalldet.models.families.torchvision_pyramid import (
     torchvision_pyramid,
 )
 from smalldet.models.families.torchvision_regions import BoxErrors
-from smalldet.models.families.torchvision_sampling import strongest
+from smalldet.models.families.torchvision_sampling import MIN_SIDE_PX
 from smalldet.models.losses import BoxLoss, box_loss, mean_over_processes, mute_masks
+from smalldet.models.picking import pick
 from smalldet.targets import Target
 
 NETWORK_STRIDES = (8, 16, 32, 64, 128)
@@ -225,10 +226,15 @@ class RetinaNet(Detector):
             places, labels = (scores > conf).nonzero(as_tuple=True)
             boxes = self.coder.decode_single(picture_codes[places], anchors[places])
             boxes = clip_boxes(boxes, width, height)
-            kept = strongest(boxes, scores[places, labels], labels, self.nms_iou, max_detections)
             found.append(
-                Detections(
-                    boxes[kept], scores[places, labels][kept], labels[kept], self.class_names
+                pick(
+                    boxes,
+                    scores[places, labels],
+                    labels,
+                    self.class_names,
+                    nms_iou=self.nms_iou,
+                    max_detections=max_detections,
+                    min_side_px=MIN_SIDE_PX,
                 )
             )
         return found

@@ -15,7 +15,6 @@ from torchvision.ops import sigmoid_focal_loss
 from smalldet.config.base import Frozen
 from smalldet.detections import Detections
 from smalldet.geometry.boxes import clip_boxes
-from smalldet.geometry.suppression import nms
 from smalldet.models.assigners import Assignment, SmallObjectAssigner, Truth
 from smalldet.models.attention import AttentionName, AttentionPlace, LevelAttention
 from smalldet.models.backbones import Backbone
@@ -31,6 +30,7 @@ from smalldet.models.losses import (
     quality_focal_loss,
 )
 from smalldet.models.necks import PathAggregation
+from smalldet.models.picking import pick
 from smalldet.targets import Target
 
 CANDIDATES_PER_DETECTION = 3
@@ -244,16 +244,15 @@ class Speck(Detector):
     ) -> Detections:
         """Scores (L, C) and boxes (L, 4) of one picture to its detections."""
         places, labels = (scores > conf).nonzero(as_tuple=True)
-        scores = scores[places, labels]
-        # time of NMS is quadratic: at very low scores 30,000 candidates of a tile take a second
-        if len(scores) > CANDIDATES_PER_DETECTION * max_detections:
-            scores, kept = scores.topk(CANDIDATES_PER_DETECTION * max_detections)
-            places, labels = places[kept], labels[kept]
-        boxes = boxes[places]
-        sound = torch.isfinite(boxes).all(1) & (boxes[:, 2:] > boxes[:, :2]).all(1)
-        boxes, scores, labels = boxes[sound], scores[sound], labels[sound]
-        kept = nms(boxes, scores, labels, self.nms_iou)[:max_detections]
-        return Detections(boxes[kept], scores[kept], labels[kept], self.class_names)
+        return pick(
+            boxes[places],
+            scores[places, labels],
+            labels,
+            self.class_names,
+            nms_iou=self.nms_iou,
+            max_detections=max_detections,
+            candidates_per_detection=CANDIDATES_PER_DETECTION,
+        )
 
 
 def _wanted_scores(found: Assignment, truth: Truth, shape: torch.Size) -> Tensor:

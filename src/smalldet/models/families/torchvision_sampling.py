@@ -1,15 +1,12 @@
-"""What of a picture learns, and what of its detections stays."""
+"""What of a picture learns."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
-from smalldet.geometry.suppression import nms
-
 BACKGROUND = 0
 IGNORED = -1
-CANDIDATES_PER_DETECTION = 10
 MIN_SIDE_PX = 1e-2  # as torchvision has it: thinner boxes are none
 
 
@@ -47,23 +44,3 @@ def sampled(
         for rows, num in ((positive, num_positive), (negative, num_negative))
     ]
     return torch.cat(chosen)
-
-
-def strongest(
-    boxes: Tensor, scores: Tensor, labels: Tensor, nms_iou: float, max_detections: int
-) -> Tensor:
-    """Rows of the detections of a picture that stay, strongest first.
-
-    Args:
-        boxes: (N, 4) xyxy; empty ones and those that are no numbers go.
-        scores: (N,).
-        labels: (N,).
-        nms_iou: two boxes of a class above it are one object.
-        max_detections: most that stay.
-    """
-    sound = torch.isfinite(boxes).all(1) & (boxes[:, 2:] - boxes[:, :2] >= MIN_SIDE_PX).all(1)
-    rows = sound.nonzero()[:, 0]
-    # bounds time and memory of NMS at very low scores
-    if len(rows) > CANDIDATES_PER_DETECTION * max_detections:
-        rows = rows[scores[rows].topk(CANDIDATES_PER_DETECTION * max_detections).indices]
-    return rows[nms(boxes[rows], scores[rows], labels[rows], nms_iou)[:max_detections]]

@@ -10,13 +10,13 @@ from torch import Tensor, nn
 
 from smalldet.detections import Detections
 from smalldet.geometry.boxes import clip_boxes
-from smalldet.geometry.suppression import nms
 from smalldet.models.detector import Detector, as_float
 from smalldet.models.graph import ratio_loss, yolo_loss
 from smalldet.models.graph.layers import ConvolutionLayer
 from smalldet.models.graph.net import GraphNet
 from smalldet.models.graph.shapes import Graph
 from smalldet.models.graph.yolo_head import Grid, Places, decode, grid_of
+from smalldet.models.picking import pick
 from smalldet.targets import Target
 
 # How often a place holds an object, to start objectness with (arXiv 1708.02002, section 4.1).
@@ -112,16 +112,14 @@ class YoloDetector(Detector):
         likely = (objectness > conf).nonzero()[:, 0]
         scores = objectness[likely, None] * classes[likely].sigmoid()
         rows, labels = (scores > conf).nonzero(as_tuple=True)
-        scores = scores[rows, labels]
-        # NMS over more than this many candidates is slow and cannot change what is kept in the end
-        if len(scores) > 10 * max_detections:
-            scores, kept = scores.topk(10 * max_detections)
-            rows, labels = rows[kept], labels[kept]
-        boxes = boxes[likely[rows]]
-        sound = torch.isfinite(boxes).all(1) & (boxes[:, 2:] > boxes[:, :2]).all(1)
-        boxes, scores, labels = boxes[sound], scores[sound], labels[sound]
-        kept = nms(boxes, scores, labels, self.nms_iou)[:max_detections]
-        return Detections(boxes[kept], scores[kept], labels[kept], self.class_names)
+        return pick(
+            boxes[likely[rows]],
+            scores[rows, labels],
+            labels,
+            self.class_names,
+            nms_iou=self.nms_iou,
+            max_detections=max_detections,
+        )
 
     def _start_rare(self) -> None:
         """Objectness starts low: nearly all places hold nothing."""
