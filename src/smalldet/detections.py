@@ -89,8 +89,8 @@ class Detections:
         )
 
     def sorted_by_score(self, limit: int | None = None) -> Detections:
-        """Strongest first, ties broken by coordinates, at most `limit`."""
-        return self[order_by_strength(self.scores, coordinates(self))[:limit]]
+        """Strongest first, ties broken by coordinates, then by label, at most `limit`."""
+        return self[order_by_strength(self.scores, coordinates(self), self.labels)[:limit]]
 
     def named(self) -> list[str]:
         """Class name of each detection."""
@@ -134,6 +134,19 @@ class TileDetections:
 
     def __len__(self) -> int:
         return len(self.boxes)
+
+    def __getitem__(self, index: Tensor) -> TileDetections:
+        """Some of the detections, by mask or rows; the tiles stay all there are."""
+        return replace(
+            self,
+            boxes=self.boxes[index],
+            scores=self.scores[index],
+            labels=self.labels[index],
+            tile=self.tile[index],
+            cut=self.cut[index],
+            rboxes=None if self.rboxes is None else self.rboxes[index],
+            masks=None if self.masks is None else self.masks[index],
+        )
 
 
 def coordinates(found: Detections | TileDetections) -> Tensor:

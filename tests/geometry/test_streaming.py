@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from smalldet.detections import Detections, TileDetections
 from smalldet.geometry.alternatives import MERGES
-from smalldet.geometry.streaming import StreamedMerge, joined, part, united
+from smalldet.geometry.streaming import StreamedMerge, joined, united
 from smalldet.geometry.tiles import interior_cuts, tile_grid
 
 NAMES = ("car", "van")
@@ -61,7 +61,7 @@ def streamed(found: TileDetections, merge: StreamedMerge, batch: int) -> Detecti
     top_px = 0.0
     for first in range(0, len(found.tiles), batch):
         behind = first + batch
-        merge.add(part(found, (found.tile >= first) & (found.tile < behind)))
+        merge.add(found[(found.tile >= first) & (found.tile < behind)])
         next_top_px = float(found.tiles[behind, 1]) if behind < len(found.tiles) else math.inf
         if next_top_px > top_px:
             top_px = next_top_px
@@ -153,6 +153,6 @@ def test_parts_are_joined_with_their_oriented_boxes() -> None:
         found.boxes, found.scores, found.labels, found.tile, found.cut, found.tiles, NAMES, rboxes
     )
     halves = torch.arange(len(found)) < 3
-    whole = joined([part(oriented, halves), part(oriented, ~halves)])
+    whole = joined([oriented[halves], oriented[~halves]])
     assert whole.rboxes is not None and torch.equal(whole.rboxes, rboxes)
     assert torch.equal(whole.boxes, found.boxes)

@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from smalldet.detections import Detections
-from smalldet.models.checkpoints.native import load_detector, save_detector, transfer
+from smalldet.models.checkpoints.native import load_detector, save_detector, transfer_from
 from smalldet.models.detector import Detector
 from smalldet.models.families import FAMILIES, ModelConfig
 from smalldet.models.graph import known_text
@@ -142,7 +142,7 @@ def test_transfer_keeps_the_rows_of_shared_classes(
     """Fine-tuning with other classes must not throw away what both know."""
     save_detector(tmp_path / "m.safetensors", detector, config)
     other = config.build(("drone", "Ship"), SIDE)
-    fresh = transfer(tmp_path / "m.safetensors", other)
+    fresh = transfer_from(load_detector(tmp_path / "m.safetensors"), other, "m")
     ours, theirs = other.state_dict(), detector.state_dict()
     for key in ours:
         rows, their_rows = other.class_rows(key, 2), detector.class_rows(key, 3)

@@ -98,7 +98,7 @@ def merge_tiles(
         views = dets.masks[order].cpu()
         masks = _merged_masks(views, boxes, merged, winner, has_whole, members, cluster)
     found = Detections(merged, scores[winner], labels[winner], dets.class_names, merged_r, masks)
-    return found[order_by_strength(found.scores, coordinates(found), found.labels)].to(device)
+    return found.sorted_by_score().to(device)
 
 
 def _check(dets: TileDetections, iou_threshold: float, tiny_px: float) -> None:

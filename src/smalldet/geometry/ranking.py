@@ -94,7 +94,7 @@ class RankedBoxes:
         found = Detections(
             self.boxes.float(), self.scores.float(), self.labels, like.class_names, rboxes
         ).to(like.boxes.device)
-        return found[torch.argsort(found.labels, stable=True)].sorted_by_score()
+        return found.sorted_by_score()
 
 
 def check_threshold(iou_threshold: float) -> None:

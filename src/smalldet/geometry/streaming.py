@@ -56,8 +56,8 @@ class StreamedMerge:
             waiting_chains = torch.zeros_like(waits)
             waiting_chains[chain[waits]] = True
             waits = waiting_chains[chain]
-        self._open = [part(found, waits)]
-        return None if bool(waits.all()) else self._merge(part(found, ~waits))
+        self._open = [found[waits]]
+        return None if bool(waits.all()) else self._merge(found[~waits])
 
 
 def joined(parts: Sequence[TileDetections]) -> TileDetections:
@@ -76,25 +76,11 @@ def joined(parts: Sequence[TileDetections]) -> TileDetections:
     )
 
 
-def part(found: TileDetections, index: Tensor) -> TileDetections:
-    """Some of the detections, by mask or rows."""
-    return replace(
-        found,
-        boxes=found.boxes[index],
-        scores=found.scores[index],
-        labels=found.labels[index],
-        tile=found.tile[index],
-        cut=found.cut[index],
-        rboxes=None if found.rboxes is None else found.rboxes[index],
-        masks=None if found.masks is None else found.masks[index],
-    )
-
-
 def in_tiles(found: TileDetections, rows: Tensor) -> TileDetections:
     """The detections of some tiles, which become all tiles there are."""
     place = torch.full((len(found.tiles),), -1)
     place[rows] = torch.arange(len(rows))
-    kept = part(found, place[found.tile] >= 0)
+    kept = found[place[found.tile] >= 0]
     return replace(kept, tile=place[kept.tile], tiles=found.tiles[rows])
 
 
@@ -127,4 +113,4 @@ def united(parts: Sequence[Detections]) -> Detections:
         rboxes=torch.cat(rboxes) if rboxes else None,
         masks=torch.cat(masks) if masks else None,
     )
-    return found[torch.argsort(found.labels, stable=True)].sorted_by_score()
+    return found.sorted_by_score()

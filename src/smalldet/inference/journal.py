@@ -107,16 +107,21 @@ class Journal:
             )
 
 
-def fingerprint(detector: Detector, scene: Scene) -> dict[str, str]:
-    """What tells one detector and one picture from others: weights, file size and date."""
+def detector_fingerprint(detector: Detector) -> str:
+    """What tells one detector from others: its kind, its classes and all its weights."""
     digest = hashlib.blake2b(type(detector).__name__.encode(), digest_size=12)
     digest.update(json.dumps(detector.class_names).encode())
     for name, values in sorted(detector.state_dict().items()):
         digest.update(name.encode())
         digest.update(values.cpu().contiguous().flatten().view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+def picture_fingerprint(scene: Scene) -> str:
+    """What tells one picture from others: its name, and its file's size and date."""
     file = Path(scene.name)
     size = f"{scene.width} x {scene.height} px"
     if file.is_file():
         status = file.stat()
         size += f", {status.st_size} bytes of {status.st_mtime_ns}"
-    return {"model": digest.hexdigest(), "picture": f"{scene.name}, {size}"}
+    return f"{scene.name}, {size}"

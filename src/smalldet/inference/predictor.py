@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 
 import torch
@@ -17,7 +17,7 @@ from smalldet.geometry.scales import merge_scales
 from smalldet.geometry.streaming import StreamedMerge, joined, seen_once, united, without_far_tiles
 from smalldet.hardware import choose_device, choose_precision, keep_freed_memory
 from smalldet.imagery import Scene, Source, open_scene
-from smalldet.inference.journal import Journal, fingerprint
+from smalldet.inference.journal import Journal, detector_fingerprint, picture_fingerprint
 from smalldet.inference.scout import Scout
 from smalldet.inference.tile_detector import Step, TileDetector
 from smalldet.inference.tiling import Tiling, tile_scene
@@ -237,7 +237,9 @@ class Predictor:
     def _run(self, scene: Scene) -> dict[str, str]:
         """All that the detections of a scene's tiles depend on, for the journal."""
         detector = self._tile_detector
-        options = {
+        facts = {
+            "model": self._fingerprint,
+            "picture": picture_fingerprint(scene),
             "bands": scene.bands,
             "tile_px": self.tile_px,
             "overlap_frac": self.overlap_frac,
@@ -250,7 +252,12 @@ class Predictor:
             "batch_size": detector.batch_size,
             "device": f"{self.device.type} in {detector.precision}",
         }
-        return fingerprint(self.detector, scene) | {key: str(it) for key, it in options.items()}
+        return {key: str(it) for key, it in facts.items()}
+
+    @cached_property
+    def _fingerprint(self) -> str:
+        """Once for all pictures: it goes through all weights."""
+        return detector_fingerprint(self.detector)
 
 
 def _if_any(found: Detections | None) -> list[Detections]:

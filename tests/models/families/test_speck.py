@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from smalldet.models.checkpoints.native import load_detector, save_detector, transfer
+from smalldet.models.checkpoints.native import load_detector, save_detector, transfer_from
 from smalldet.models.families.speck import Speck, SpeckConfig
 from smalldet.targets import Target
 
@@ -64,7 +64,7 @@ def test_attention_hardly_changes_a_trained_model(places: tuple[str, ...], tmp_p
     plain = built().eval()
     save_detector(tmp_path / "plain.safetensors", plain, SMALL)
     attended = built(attention="se", attention_at=places).eval()
-    fresh = transfer(tmp_path / "plain.safetensors", attended)
+    fresh = transfer_from(load_detector(tmp_path / "plain.safetensors"), attended, "m")
     assert fresh
     assert all("attention" in key for key in fresh)
     pictures, _ = scene()
@@ -85,7 +85,7 @@ def test_what_equalized_focal_loss_has_seen_is_kept_with_the_weights(tmp_path: P
     assert isinstance(loaded, Speck)
     torch.testing.assert_close(loaded.equalized_focal.pushed_down, seen)
     other = config.build(("plane", "tree"), 64)
-    transfer(tmp_path / "model.safetensors", other)
+    transfer_from(load_detector(tmp_path / "model.safetensors"), other, "m")
     assert float(other.equalized_focal.pushed_down[0]) == pytest.approx(float(seen[2]))
 
 

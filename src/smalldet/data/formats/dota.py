@@ -8,13 +8,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from smalldet.data.formats.coco_oriented import rboxes_of_quads
-from smalldet.data.formats.pictures import find_picture, picture_size
+from smalldet.data.formats.folders import (
+    Labelled,
+    classes_of,
+    find_picture,
+    label_files,
+    picture_record,
+    picture_size,
+)
 from smalldet.data.index import ImageRecord, Index
 
 LINE = "x1 y1 x2 y2 x3 y3 x4 y4 class difficult"
@@ -43,35 +49,17 @@ def read(
     """
     labels_dir = Path(labels_dir)
     images_dir = labels_dir.parent / "images" if images_dir is None else Path(images_dir)
-    files = sorted(labels_dir.glob("*.txt"))
-    if not files:
-        raise FileNotFoundError(f"{labels_dir}: is no folder of .txt files")
+    files = label_files(labels_dir, ".txt")
     labelled = [_read_file(file) for file in files]
-    occurring = sorted({name for one in labelled for name in one.names})
-    names = tuple(occurring if class_names is None else class_names)
-    for file, one in zip(files, labelled, strict=True):
-        unknown = sorted(set(one.names) - set(names))
-        if unknown:
-            raise ValueError(f"{file}: has classes {unknown}; class_names are {list(names)}")
-    label_of = {name: label for label, name in enumerate(names)}
+    names = classes_of(files, labelled, class_names)
     records = [
-        _record(find_picture(images_dir, file.stem), one, label_of, number)
+        _record(find_picture(images_dir, file.stem), one, names, number)
         for number, (file, one) in enumerate(zip(files, labelled, strict=True), start=1)
     ]
     return Index(names, tuple(records))
 
 
-@dataclass(frozen=True)
-class _Labelled:
-    """What one file says: corners (8 numbers), class and difficulty of each box; metres a pixel."""
-
-    corners: list[list[float]]
-    names: list[str]
-    difficult: list[bool]
-    gsd_m: float | None
-
-
-def _read_file(file: Path) -> _Labelled:
+def _read_file(file: Path) -> Labelled:
     corners: list[list[float]] = []
     names: list[str] = []
     difficult: list[bool] = []
@@ -92,7 +80,7 @@ def _read_file(file: Path) -> _Labelled:
             corners.append(points)
             names.append(words[8])
             difficult.append(hard)
-    return _Labelled(corners, names, difficult, gsd_m)
+    return Labelled(corners, names, difficult, gsd_m)
 
 
 def _metres(text: str) -> float | None:
@@ -103,24 +91,15 @@ def _metres(text: str) -> float | None:
     return value if math.isfinite(value) and value > 0 else None
 
 
-def _record(
-    picture: Path, labelled: _Labelled, label_of: dict[str, int], image_id: int
-) -> ImageRecord:
-    width, height = picture_size(picture)
+def _record(picture: Path, labelled: Labelled, names: Sequence[str], image_id: int) -> ImageRecord:
     corners = np.array(labelled.corners, dtype=np.float64).reshape(-1, 4, 2)
-    boxes = np.concatenate([corners.min(axis=1), corners.max(axis=1)], axis=1)
-    boxes = np.clip(boxes, 0, np.array([width, height, width, height]))
-    inside = (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
-    labels = np.array([label_of[name] for name in labelled.names], dtype=np.int64)
-    return ImageRecord(
-        path=picture,
-        width=width,
-        height=height,
-        boxes=boxes[inside].astype(np.float32),
-        labels=labels[inside],
-        ignore=np.zeros(int(inside.sum()), dtype=np.bool_),
-        difficult=np.array(labelled.difficult, dtype=np.bool_)[inside],
-        rboxes=rboxes_of_quads(corners.reshape(-1, 8))[inside],
-        image_id=image_id,
+    return picture_record(
+        picture,
+        picture_size(picture),
+        np.concatenate([corners.min(axis=1), corners.max(axis=1)], axis=1),
+        [names.index(name) for name in labelled.names],
+        image_id,
+        difficult=labelled.difficult,
+        rboxes=rboxes_of_quads(corners.reshape(-1, 8)),
         gsd_m=labelled.gsd_m,
     )

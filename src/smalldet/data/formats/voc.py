@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 from xml.etree import ElementTree
 
 import numpy as np
 
-from smalldet.data.formats.pictures import find_picture, picture_size
+from smalldet.data.formats.folders import (
+    Labelled,
+    classes_of,
+    find_picture,
+    label_files,
+    picture_record,
+    picture_size,
+)
 from smalldet.data.index import ImageRecord, Index
 
 CORNERS = ("xmin", "ymin", "xmax", "ymax")
@@ -40,37 +46,25 @@ def read(
         ValueError: a file is wrong, or names a class that `class_names` lacks; names it.
     """
     labels_dir = Path(labels_dir)
-    files = sorted(labels_dir.glob("*.xml"))
-    if not files:
-        raise FileNotFoundError(f"{labels_dir}: is no folder of .xml files")
+    files = label_files(labels_dir, ".xml")
     if images_dir is None:
         voc_own = labels_dir.parent / "JPEGImages"
         images_dir = voc_own if voc_own.is_dir() else labels_dir.parent / "images"
     labelled = [_read_file(file, first_pixel) for file in files]
-    names = tuple(class_names or sorted({name for one in labelled for name in one.names}))
-    records = []
-    for number, (file, one) in enumerate(zip(files, labelled, strict=True), start=1):
-        foreign = sorted(set(one.names) - set(names))
-        if foreign:
-            raise ValueError(f"{file}: has classes {foreign}; class_names are {list(names)}")
-        picture = find_picture(Path(images_dir), file.stem)
-        records.append(_record(picture, one, names, number))
+    names = classes_of(files, labelled, class_names or None)
+    records = [
+        _record(find_picture(Path(images_dir), file.stem), one, names, number)
+        for number, (file, one) in enumerate(zip(files, labelled, strict=True), start=1)
+    ]
     return Index(names, tuple(records))
 
 
-@dataclass(frozen=True)
-class _Labelled:
-    corners: list[list[float]]
-    names: list[str]
-    difficult: list[bool]
-
-
-def _read_file(file: Path, first_pixel: int) -> _Labelled:
+def _read_file(file: Path, first_pixel: int) -> Labelled:
     try:
         root = ElementTree.parse(file).getroot()
     except ElementTree.ParseError as error:
         raise ValueError(f"{file}: is no XML: {error}") from error
-    labelled = _Labelled([], [], [])
+    labelled = Labelled([], [], [])
     for number, entry in enumerate(root.iter("object"), start=1):
         try:
             corners = [float(entry.findtext(f"bndbox/{key}") or "") for key in CORNERS]
@@ -94,19 +88,12 @@ def _ordered(corners: Sequence[float]) -> bool:
     return corners[0] <= corners[2] and corners[1] <= corners[3]
 
 
-def _record(picture: Path, labelled: _Labelled, names: Sequence[str], image_id: int) -> ImageRecord:
-    width, height = picture_size(picture)
-    boxes = np.array(labelled.corners, dtype=np.float32).reshape(-1, 4)
-    boxes = np.clip(boxes, 0, np.array([width, height, width, height], dtype=np.float32))
-    inside = (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
-    labels = np.array([names.index(name) for name in labelled.names], dtype=np.int64)
-    return ImageRecord(
-        path=picture,
-        width=width,
-        height=height,
-        boxes=boxes[inside],
-        labels=labels[inside],
-        ignore=np.zeros(int(inside.sum()), dtype=np.bool_),
-        difficult=np.array(labelled.difficult, dtype=np.bool_)[inside],
-        image_id=image_id,
+def _record(picture: Path, labelled: Labelled, names: Sequence[str], image_id: int) -> ImageRecord:
+    return picture_record(
+        picture,
+        picture_size(picture),
+        np.array(labelled.corners, dtype=np.float64).reshape(-1, 4),
+        [names.index(name) for name in labelled.names],
+        image_id,
+        difficult=labelled.difficult,
     )

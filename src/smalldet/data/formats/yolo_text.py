@@ -11,7 +11,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from smalldet.data.formats.pictures import find_picture, picture_size
+from smalldet.data.formats.folders import (
+    find_picture,
+    label_files,
+    picture_record,
+    picture_size,
+)
 from smalldet.data.index import ImageRecord, Index
 
 LINE = "class cx cy w h, the last four from 0 to 1"
@@ -43,9 +48,7 @@ def read(
     labels_dir = Path(labels_dir)
     images_dir = labels_dir.parent / "images" if images_dir is None else Path(images_dir)
     names = tuple(class_names or _class_names(labels_dir))
-    files = [file for file in sorted(labels_dir.glob("*.txt")) if file.name != "classes.txt"]
-    if not files:
-        raise FileNotFoundError(f"{labels_dir}: is no folder of .txt files")
+    files = label_files(labels_dir, ".txt")
     return Index(
         names,
         tuple(
@@ -89,17 +92,6 @@ def _rows(file: Path, num_classes: int) -> NDArray[np.float64]:
 def _record(picture: Path, rows: NDArray[np.float64], image_id: int) -> ImageRecord:
     width, height = picture_size(picture)
     centres, halves = rows[:, 1:3], rows[:, 3:] / 2
-    parts = np.clip(np.concatenate([centres - halves, centres + halves], axis=1), 0, 1)
-    boxes = (parts * [width, height, width, height]).astype(np.float32)
-    inside = (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
-    none = np.zeros(int(inside.sum()), dtype=np.bool_)
-    return ImageRecord(
-        path=picture,
-        width=width,
-        height=height,
-        boxes=boxes[inside],
-        labels=rows[inside, 0].astype(np.int64),
-        ignore=none,
-        difficult=none.copy(),
-        image_id=image_id,
-    )
+    corners = np.concatenate([centres - halves, centres + halves], axis=1)
+    boxes = corners * [width, height, width, height]
+    return picture_record(picture, (width, height), boxes, rows[:, 0], image_id)

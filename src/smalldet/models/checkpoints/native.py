@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -96,12 +95,6 @@ def model_config(content: dict[str, Any], where: str) -> ModelConfig:
     return checked(FAMILIES[family], content, where)
 
 
-def transfer(path: Path, detector: Detector) -> list[str]:
-    """Copy the weights of a smalldet checkpoint into a detector; see `transfer_from`."""
-    metadata = read_metadata(path)
-    return _transfer(read_state(path), metadata["class_names"], detector, str(path))
-
-
 def transfer_from(given: Detector, detector: Detector, where: str) -> list[str]:
     """Copy a detector's weights into one of the same architecture that may have other classes.
 
@@ -118,27 +111,22 @@ def transfer_from(given: Detector, detector: Detector, where: str) -> list[str]:
     Raises:
         ValueError: so little fits that this is another architecture.
     """
-    return _transfer(given.state_dict(), given.class_names, detector, where)
-
-
-def _transfer(
-    state: Mapping[str, Tensor], class_names: Sequence[str], detector: Detector, where: str
-) -> list[str]:
-    theirs = {name.casefold(): i for i, name in enumerate(class_names)}
+    theirs = {name.casefold(): i for i, name in enumerate(given.class_names)}
+    state = given.state_dict()
     rows = [theirs.get(name.casefold(), -1) for name in detector.class_names]
     own = detector.state_dict()
     fresh: list[str] = []
     for key, value in own.items():
-        given = state.get(key)
+        copied = state.get(key)
         our_rows = detector.class_rows(key, len(rows))
-        their_rows = detector.class_rows(key, len(class_names))
-        if given is None:
+        their_rows = detector.class_rows(key, len(given.class_names))
+        if copied is None:
             fresh.append(key)
         elif our_rows is not None and their_rows is not None:
-            if not _copied_by_class(value, given, our_rows, their_rows, rows):
+            if not _copied_by_class(value, copied, our_rows, their_rows, rows):
                 fresh.append(key)
-        elif given.shape == value.shape:
-            value.copy_(given)
+        elif copied.shape == value.shape:
+            value.copy_(copied)
         else:
             fresh.append(key)
     if len(fresh) > len(own) / 2:

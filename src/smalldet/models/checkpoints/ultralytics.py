@@ -27,12 +27,12 @@ from smalldet.models.checkpoints.ultralytics_modules import (
     told_network,
 )
 from smalldet.models.families.yolo import YoloConfig
-from smalldet.models.graph.blocks import Style
 from smalldet.models.graph.builder import with_outputs
 from smalldet.models.graph.description import lower_text
 from smalldet.models.graph.known import KNOWN, known_text
 from smalldet.models.graph.layers import ConvolutionLayer
 from smalldet.models.graph.net import GraphNet
+from smalldet.models.graph.pen import Style
 from smalldet.models.graph.specs import Convolution
 
 # classes of the makers' packages, and of what their training options hold

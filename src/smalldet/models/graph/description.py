@@ -23,8 +23,9 @@ from pydantic import Field
 
 from smalldet.config.base import Frozen
 from smalldet.config.load import checked
-from smalldet.models.graph.blocks import BLOCKS, Block, Pen, Style
+from smalldet.models.graph.blocks import BLOCKS, Block
 from smalldet.models.graph.builder import GraphBuilder
+from smalldet.models.graph.pen import Pen, Style
 from smalldet.models.graph.shapes import MAX_LAYERS, Graph
 from smalldet.models.graph.specs import DARKNET_EPSILON, PICTURE, Activation
 
