@@ -19,7 +19,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-import numpy as np
 import torch
 from cyclopts import Parameter, run
 from PIL import Image
@@ -28,10 +27,12 @@ from rich.table import Table
 from sets import labelled_set, shared_folder
 
 from smalldet.data.index import ImageRecord, Index
+from smalldet.data.windows import Window, labels_in
 from smalldet.detections import Detections, TileDetections
 from smalldet.evaluation import score
 from smalldet.evaluation.evaluate import evaluate
 from smalldet.evaluation.report import Report
+from smalldet.geometry.boxes import xywh_to_xyxy, xyxy_to_xywh
 from smalldet.geometry.merge import merge_tiles
 from smalldet.geometry.tiles import interior_cuts, tile_grid
 from smalldet.imagery import open_scene
@@ -141,8 +142,8 @@ def run_all(commands: dict[tuple[str, str], list[str]], out: Path, at_once: bool
 
 def trained(folder: Path) -> bool:
     """Whether a contender's training ended here."""
-    state = folder / "run" / "resume.safetensors"
-    return (folder / "detections.json").exists() or state.exists()
+    ends = (folder / "detections.json", folder / "run" / "summary.txt")
+    return any(end.exists() for end in ends)
 
 
 def measured(folder: Path, contender: str, val: Cut) -> tuple[Report, float]:
@@ -178,7 +179,7 @@ def cut(index: Index, folder: Path) -> Cut:
             images.append({"id": number, "file_name": str(path), "width": width, "height": height})
             annotations += [
                 {"id": len(annotations) + i + 1, "image_id": number, **entry}
-                for i, entry in enumerate(visible(record, window))
+                for i, entry in enumerate(visible(record, tuple(window), len(index.class_names)))
             ]
             pictures.append(row)
             windows.append(window)
@@ -189,22 +190,14 @@ def cut(index: Index, folder: Path) -> Cut:
     return Cut(path, index, pictures, torch.tensor(windows))
 
 
-def visible(record: ImageRecord, window: list[int]) -> list[dict[str, object]]:
-    """Annotations of a window: objects of which enough can be seen."""
-    low, high = np.array(window[:2] * 2), np.array(window[2:] * 2)
-    boxes = record.boxes.clip(low, high)
-    sides, whole = boxes[:, 2:] - boxes[:, :2], record.boxes[:, 2:] - record.boxes[:, :2]
-    seen = sides.prod(axis=1) >= MIN_VISIBLE_FRAC * whole.prod(axis=1)
-    seen &= (sides > 0).all(axis=1)
-    rows = np.concatenate((boxes[:, :2] - low[:2], sides), axis=1)
+def visible(record: ImageRecord, window: Window, num_classes: int) -> list[dict[str, object]]:
+    """Annotations of a window: objects of which enough can be seen, as our training sees them."""
+    size = (window[2] - window[0], window[3] - window[1])
+    target = labels_in(record, window, size, num_classes, min_visible_frac=MIN_VISIBLE_FRAC)
+    rows = xyxy_to_xywh(target.boxes)
     return [
-        {
-            "bbox": rows[i].tolist(),
-            "area": float(sides[i].prod()),
-            "category_id": int(record.labels[i]) + 1,
-            "iscrowd": int(record.ignore[i]),
-        }
-        for i in np.flatnonzero(seen)
+        {"bbox": box, "area": box[2] * box[3], "category_id": label + 1, "iscrowd": 0}
+        for box, label in zip(rows.tolist(), target.labels.tolist(), strict=True)
     ]
 
 
@@ -213,7 +206,7 @@ def merged(rows: list[dict[str, object]], val: Cut) -> list[Detections]:
     names = val.truth.class_names
     tile = torch.tensor([row["image_id"] for row in rows], dtype=torch.long) - 1
     boxes = torch.tensor([row["bbox"] for row in rows], dtype=torch.float32).reshape(-1, 4)
-    boxes[:, 2:] += boxes[:, :2]
+    boxes = xywh_to_xyxy(boxes)
     scores = torch.tensor([row["score"] for row in rows], dtype=torch.float32)
     labels = torch.tensor([names.index(str(row["category"])) for row in rows], dtype=torch.long)
     picture_of_tile = torch.tensor(val.pictures)

@@ -15,7 +15,6 @@ Peers take the settings, of those listed, with the fewest doubles and losses at 
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ from typing import Annotated, Any
 import numpy as np
 import torch
 from cyclopts import Parameter, run
+from limited import run_limited
 from torch import Tensor
 
 from smalldet.geometry.tiles import interior_cuts, tile_grid
@@ -151,18 +151,9 @@ def merged(
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / "views.npz"
         np.savez(source, **drawn.views)
-        script = str(Path(__file__).with_name("merge_methods.py"))
-        command = [python, script, method, json.dumps(settings), str(source), folder]
-        failure = ""
-        try:
-            ended = subprocess.run(
-                [*command, str(memory_gb)], capture_output=True, text=True, timeout=timeout_s
-            )
-            if ended.returncode:
-                said = ended.stderr.strip().splitlines() or [f"signal {-ended.returncode}"]
-                failure = said[-1][:60]
-        except subprocess.TimeoutExpired:
-            failure = f"over {timeout_s:g} s"
+        script = Path(__file__).with_name("merge_methods.py")
+        command = [python, script, method, json.dumps(settings), source, folder, memory_gb]
+        _, failure = run_limited(command, timeout_s)
         files = [Path(folder) / f"{number}.npz" for number in range(len(settings))]
         return [_outcome(file, drawn) if file.exists() else Outcome(failure) for file in files]
 

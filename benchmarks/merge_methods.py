@@ -9,13 +9,12 @@ smalldet. Time runs from arrays in memory to the final objects as the library ha
 from __future__ import annotations
 
 import json
-import resource
 import sys
-import time
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from limited import least_time, limit_memory, peak_mb
 
 Arrays = dict[str, np.ndarray]  # boxes, scores, labels, tile, cut, tiles
 Found = tuple[np.ndarray, np.ndarray, np.ndarray]  # boxes, scores, labels
@@ -104,36 +103,18 @@ METHODS = {
 
 def main(method: str, settings: str, source: str, out: str, memory_gb: float) -> None:
     """Merge by each of the settings, time it, and write what came out and how long it took."""
-    limit = int(memory_gb * 2**30)
-    resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
+    limit_memory(memory_gb)
     with np.load(source) as arrays:
         views = dict(arrays)
     few = {k: v if k == "tiles" else v[:2500] for k, v in views.items()}
     for number, options in enumerate(json.loads(settings)):
         METHODS[method](few, **options)[0]()  # imports, and what is compiled at the first call
-        before_mb = _peak_mb()
+        before_mb = peak_mb()
         run, arrays_of = METHODS[method](views, **options)
-        result, s = _timed(run)
+        result, s = least_time(run)
         boxes, scores, labels = arrays_of(result)
         found = {"boxes": boxes, "scores": scores, "labels": labels}
-        np.savez(f"{out}/{number}.npz", **found, s=s, peak_mb=_peak_mb() - before_mb)
-
-
-def _timed(run: Callable[[], Any]) -> tuple[Any, float]:
-    """The result and the least time of up to five runs."""
-    seconds: list[float] = []
-    result = None
-    while not seconds or (sum(seconds) < 2 and len(seconds) < 5):
-        result = None  # its memory is not held while the next one is made
-        begin = time.perf_counter()
-        result = run()
-        seconds.append(time.perf_counter() - begin)
-    return result, min(seconds)
-
-
-def _peak_mb() -> float:
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / (2**20 if sys.platform == "darwin" else 2**10)
+        np.savez(f"{out}/{number}.npz", **found, s=s, peak_mb=peak_mb() - before_mb)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,6 @@ row. `differs` counts boxes that smalldet keeps and the peer does not, or the ot
 from __future__ import annotations
 
 import math
-import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass
@@ -26,6 +25,7 @@ from typing import Annotated
 import numpy as np
 import torch
 from cyclopts import Parameter, run
+from limited import run_limited
 
 from smalldet.geometry.oriented import canonical, rboxes_to_quads
 
@@ -79,17 +79,11 @@ def suppressed(
     with tempfile.TemporaryDirectory() as folder:
         source, out = Path(folder) / "boxes.npz", Path(folder) / "out.npz"
         np.savez(source, **boxes)  # pyright: ignore[reportArgumentType]
-        script = str(Path(__file__).with_name("oriented_methods.py"))
-        command = [python, script, method, str(source), str(out), str(IOU_THRESHOLD)]
-        try:
-            ended = subprocess.run(
-                [*command, str(memory_gb)], capture_output=True, text=True, timeout=timeout_s
-            )
-        except subprocess.TimeoutExpired:
-            return Outcome(nothing, f"over {timeout_s:g} s")
-        if ended.returncode:
-            last = ended.stderr.strip().splitlines()[-1:] or [f"signal {-ended.returncode}"]
-            return Outcome(nothing, last[0][:60])
+        script = Path(__file__).with_name("oriented_methods.py")
+        command = [python, script, method, source, out, IOU_THRESHOLD, memory_gb]
+        _, failure = run_limited(command, timeout_s)
+        if failure:
+            return Outcome(nothing, failure)
         with np.load(out) as found:
             return Outcome(found["kept"], "", float(found["s"]), float(found["peak_mb"]))
 

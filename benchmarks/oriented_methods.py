@@ -8,12 +8,11 @@ boxes in the form that its library works on, and classes by themselves.
 
 from __future__ import annotations
 
-import resource
 import sys
-import time
 from collections.abc import Callable
 
 import numpy as np
+from limited import least_time, limit_memory, peak_mb
 
 Arrays = dict[str, np.ndarray]  # rboxes (N, 5), quads (N, 4, 2), scores (N,), labels (N,)
 Run = Callable[[], np.ndarray]  # to (N,) bool, the boxes kept
@@ -70,25 +69,13 @@ METHODS = {"smalldet": smalldet, "supervision": supervision, "shapely": shapely_
 
 def main(method: str, source: str, out: str, threshold: float, memory_gb: float) -> None:
     """Suppress, time it, and write what was kept and how long it took."""
-    limit = int(memory_gb * 2**30)
-    resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
+    limit_memory(memory_gb)
     with np.load(source) as arrays:
         boxes = dict(arrays)
     METHODS[method]({name: values[:200] for name, values in boxes.items()}, threshold)()  # imports
-    before_mb = _peak_mb()
-    run = METHODS[method](boxes, threshold)
-    seconds: list[float] = []
-    kept = np.zeros(0)
-    while not seconds or (sum(seconds) < 2 and len(seconds) < 5):
-        begin = time.perf_counter()
-        kept = run()
-        seconds.append(time.perf_counter() - begin)
-    np.savez(out, kept=kept, s=min(seconds), peak_mb=_peak_mb() - before_mb)
-
-
-def _peak_mb() -> float:
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / (2**20 if sys.platform == "darwin" else 2**10)
+    before_mb = peak_mb()
+    kept, s = least_time(METHODS[method](boxes, threshold))
+    np.savez(out, kept=kept, s=s, peak_mb=peak_mb() - before_mb)
 
 
 if __name__ == "__main__":

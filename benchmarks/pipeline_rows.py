@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from limited import run_limited
 
 WORKER = Path(__file__).with_name("scene_pipelines.py")
 
@@ -31,17 +32,5 @@ def run_pipeline(
 ) -> Outcome:
     """Predict a scene in a process with limited memory and time."""
     words = [python, "-W", "ignore", WORKER, name, json.dumps(settings), source, out, memory_gb]
-    try:
-        done = subprocess.run(
-            [str(word) for word in words],
-            capture_output=True,
-            text=True,
-            timeout=limit_s,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        return Outcome({}, f"over {limit_s:.0f} s")
-    if done.returncode:
-        last = (done.stderr.strip().splitlines() or [f"signal {-done.returncode}"])[-1]
-        return Outcome({}, last[:90])
-    return Outcome(json.loads(done.stdout.strip().splitlines()[-1]))
+    printed, failure = run_limited(words, limit_s)
+    return Outcome({}, failure) if failure else Outcome(json.loads(printed.splitlines()[-1]))

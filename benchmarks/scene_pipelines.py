@@ -7,7 +7,6 @@ it may costs a row of their tables and no more. The peer's is built here, on the
 from __future__ import annotations
 
 import json
-import resource
 import sys
 import time
 from collections.abc import Callable
@@ -16,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from limited import limit_memory, peak_mb
 
 from smalldet.hardware import choose_device, keep_freed_memory
 from smalldet.models import load_model
@@ -134,8 +134,7 @@ PIPELINES: dict[str, Callable[..., Run]] = {"smalldet": smalldet, "sahi": sahi}
 
 def main(name: str, settings: str, source: str, out: str, memory_gb: float) -> None:
     """Predict once a corner to warm up, then the scene, and print what it took as JSON."""
-    limit = int(memory_gb * 2**30)
-    resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
+    limit_memory(memory_gb)
     run = PIPELINES[name](**json.loads(settings))
     warm_up = Path(out).with_suffix(".warm.png")
     from PIL import Image
@@ -153,11 +152,6 @@ def main(name: str, settings: str, source: str, out: str, memory_gb: float) -> N
         "peak_mb": peak_mb(),
     }
     print(json.dumps(told | took))
-
-
-def peak_mb() -> float:
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / (2**20 if sys.platform == "darwin" else 2**10)
 
 
 if __name__ == "__main__":

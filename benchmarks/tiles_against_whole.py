@@ -14,7 +14,6 @@ interpreter that has it, in a process of their own:
 from __future__ import annotations
 
 import json
-import subprocess
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,12 +22,14 @@ from typing import Annotated, Any
 import numpy as np
 import torch
 from cyclopts import Parameter, run
+from limited import run_limited
 from sets import labelled_set, shared_folder
 
 from smalldet.data.index import Index
 from smalldet.detections import Detections, TileDetections
 from smalldet.evaluation.scoring import score
 from smalldet.geometry.alternatives import MERGES
+from smalldet.geometry.streaming import seen_once
 from smalldet.imagery import open_scene
 from smalldet.inference import Predictor
 from smalldet.models import Detector, load_model
@@ -79,7 +80,7 @@ def main(
         truth = _spread(labelled_set(root, name, "val"), pictures)
         detector = load_model(model)
         options = {"conf": conf, "device": device}
-        whole = [_unmerged(found) for found in _predicted(detector, truth, options, whole=True)]
+        whole = [seen_once(found) for found in _predicted(detector, truth, options, whole=True)]
         title = f"{name} ({len(truth)})"
         whole_ap = _print_row([title, "whole", "", ""], truth, whole, mapping, None)
         for side in tile_px:
@@ -122,10 +123,6 @@ def _predicted(
     return found
 
 
-def _unmerged(found: TileDetections) -> Detections:
-    return Detections(found.boxes, found.scores, found.labels, found.class_names)
-
-
 def _merged_by_sahi(
     python: str, merge: str, tiles: Sequence[TileDetections], timeout_s: float
 ) -> list[Detections] | str:
@@ -141,14 +138,11 @@ def _merged_by_sahi(
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / "views.npz"
         np.savez(source, **views)
-        script = str(Path(__file__).with_name("merge_methods.py"))
-        command = [python, script, "sahi", json.dumps([SAHI[merge]]), str(source), folder, "16"]
-        try:
-            ended = subprocess.run(command, capture_output=True, text=True, timeout=timeout_s)
-        except subprocess.TimeoutExpired:
-            return f"over {timeout_s:g} s"
-        if ended.returncode:
-            return (ended.stderr.strip().splitlines() or [f"signal {-ended.returncode}"])[-1]
+        script = Path(__file__).with_name("merge_methods.py")
+        command = [python, script, "sahi", json.dumps([SAHI[merge]]), source, folder, 16]
+        _, failure = run_limited(command, timeout_s)
+        if failure:
+            return failure
         with np.load(Path(folder) / "0.npz") as arrays:
             boxes, scores, labels = (
                 torch.from_numpy(arrays[k]) for k in ("boxes", "scores", "labels")
