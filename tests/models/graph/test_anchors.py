@@ -31,3 +31,10 @@ def test_anchors_are_found_where_the_objects_are() -> None:
 def test_too_few_objects_are_an_error() -> None:
     with pytest.raises(ValueError, match="7 objects are too few to fit 4 anchors"):
         fit_anchors(torch.ones(7, 2), OUTPUTS)
+
+
+def test_an_anchor_that_no_output_has_is_left_alone() -> None:
+    """YOLOv4-tiny has six anchors and uses five: the objects are shared among those."""
+    outputs = (Yolo((0,), PRESENT, (0, 1), 1), Yolo((1,), PRESENT, (1, 3), 1))
+    sides = torch.tensor([[4.0, 4], [8, 8], [16, 16]]).repeat_interleave(20, 0)
+    assert fit_anchors(sides, outputs) == ((8.0, 8.0), (16.0, 16.0), (10.0, 10.0), (4.0, 4.0))

@@ -7,6 +7,8 @@ from dataclasses import replace
 import pytest
 import torch
 
+from smalldet.models.graph import known_text, lower_text
+from smalldet.models.graph.anchors import present_anchors
 from smalldet.models.graph.specs import Yolo
 from smalldet.models.graph.yolo_head import decode, grid_of
 from smalldet.models.graph.yolo_loss import Sums, assign, output_loss
@@ -14,6 +16,7 @@ from smalldet.targets import Target
 
 ANCHORS = ((4.0, 4.0), (8.0, 8.0), (16.0, 8.0), (30.0, 30.0))
 LAYER = Yolo((0,), ANCHORS, (0, 1, 2), num_classes=2)
+ALL = range(4)
 SIDE = 32  # 4 x 4 cells of 8 px; row = (anchor * 4 + y) * 4 + x
 BOX = torch.tensor([[10.0, 18.0, 18.0, 26.0]])  # centre 14, 22: cell x 1, y 2; shape of anchor 1
 
@@ -28,22 +31,47 @@ def target(boxes: torch.Tensor = BOX, label: int = 1) -> Target:
 
 def losses(layer: Yolo, raw: torch.Tensor, truth: Target) -> Sums:
     grid = grid_of(layer, raw, SIDE, SIDE)
-    return output_loss(layer, grid, decode(layer, raw, grid), 0, truth)
+    return output_loss(layer, grid, decode(layer, raw, grid), 0, truth, ALL)
 
 
 def test_the_best_shape_in_the_cell_of_the_centre() -> None:
-    found = assign(LAYER, grid_of(LAYER, zeros(), SIDE, SIDE), BOX)
+    found = assign(LAYER, grid_of(LAYER, zeros(), SIDE, SIDE), BOX, ALL)
     assert found.rows.tolist() == [(1 * 4 + 2) * 4 + 1]
 
 
 def test_an_object_whose_anchor_is_of_another_output_is_not_learnt_here() -> None:
     large = torch.tensor([[1.0, 1.0, 31.0, 31.0]])
-    assert len(assign(LAYER, grid_of(LAYER, zeros(), SIDE, SIDE), large).rows) == 0
+    assert len(assign(LAYER, grid_of(LAYER, zeros(), SIDE, SIDE), large, ALL).rows) == 0
+
+
+def test_an_object_whose_anchor_no_output_has_is_learnt_by_the_next_best() -> None:
+    """YOLOv4-tiny's smallest anchor is of no output, and small objects are what matters here."""
+    layer = replace(LAYER, mask=(1, 2))
+    tiny = torch.tensor([[12.0, 20.0, 16.0, 24.0]])
+    grid = grid_of(layer, torch.zeros(1, 2 * 7, 4, 4), SIDE, SIDE)
+    assert len(assign(layer, grid, tiny, ALL).rows) == 0
+    assert assign(layer, grid, tiny, (1, 2, 3)).rows.tolist() == [(0 * 4 + 2) * 4 + 1]
+
+
+def test_every_object_is_learnt_by_yolov4_tiny() -> None:
+    graph = lower_text(known_text("yolov4-tiny"), "yolov4-tiny")
+    boxes = torch.tensor([[50.0, 50.0, 56.0, 58.0], [90.0, 20.0, 110.0, 50.0]])
+    learnt = [
+        layer_found
+        for layer, cells in zip(graph.outputs, (3, 6), strict=True)
+        for layer_found in assign(
+            layer,
+            grid_of(layer, torch.zeros(1, 3 * 85, cells, cells), 96, 96),
+            boxes,
+            present_anchors(graph.outputs),
+        ).objects.tolist()
+    ]
+    assert set(learnt) == {0, 1}
 
 
 def test_yolov4_adds_every_anchor_of_like_shape() -> None:
     layer = replace(LAYER, assign_iou=0.213)
-    found = assign(layer, grid_of(layer, zeros(), SIDE, SIDE), BOX)
+    found = assign(layer, grid_of(layer, zeros(), SIDE, SIDE), BOX, ALL)
     # shape IoU with the anchors: 16/64, 1, 64/128
     assert found.rows.tolist() == [9, 16 + 9, 32 + 9]
     assert found.objects.tolist() == [0, 0, 0]
@@ -51,7 +79,7 @@ def test_yolov4_adds_every_anchor_of_like_shape() -> None:
 
 def test_a_centre_on_the_far_edge_stays_inside() -> None:
     edge = torch.tensor([[28.0, 28.0, 36.0, 36.0]])
-    found = assign(LAYER, grid_of(LAYER, zeros(), SIDE, SIDE), edge)
+    found = assign(LAYER, grid_of(LAYER, zeros(), SIDE, SIDE), edge, ALL)
     assert found.rows.tolist() == [(1 * 4 + 3) * 4 + 3]
 
 

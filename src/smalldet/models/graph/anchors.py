@@ -17,7 +17,7 @@ def fit_anchors(sides: Tensor, outputs: Sequence[Yolo]) -> tuple[tuple[float, fl
     """Anchors for a network's outputs, small ones where its present ones are small.
 
     k-means on shapes: objects and anchors are compared by the IoU of their boxes laid corner on
-    corner, an anchor moves to the median of its objects.
+    corner, an anchor moves to the median of its objects. An anchor that no output has stays.
 
     Args:
         sides: (N, 2) width and height in pixels, at the scale of training.
@@ -28,7 +28,8 @@ def fit_anchors(sides: Tensor, outputs: Sequence[Yolo]) -> tuple[tuple[float, fl
 
     Source: Redmon and Farhadi 2017 (YOLO9000), arXiv 1612.08242, section 2.
     """
-    present = outputs[0].anchors
+    used = present_anchors(outputs)
+    present = [outputs[0].anchors[i] for i in used]
     if len(sides) < 2 * len(present):
         raise ValueError(
             f"{len(sides)} objects are too few to fit {len(present)} anchors; use anchors: default"
@@ -47,7 +48,13 @@ def fit_anchors(sides: Tensor, outputs: Sequence[Yolo]) -> tuple[tuple[float, fl
             for k in range(len(present))
         ]
         anchors = torch.stack(moved)
-    return _in_order_of(present, anchors)
+    fitted = iter(_in_order_of(present, anchors))
+    return tuple(next(fitted) if i in used else own for i, own in enumerate(outputs[0].anchors))
+
+
+def present_anchors(outputs: Sequence[Yolo]) -> list[int]:
+    """Which of a network's anchors some output has, rising."""
+    return sorted({i for output in outputs for i in output.mask})
 
 
 def _in_order_of(

@@ -6,6 +6,7 @@ Sources: Redmon and Farhadi 2018 (YOLOv3), arXiv 1804.02767, section 2.1; Bochko
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -14,7 +15,7 @@ from torch.nn import functional as F
 
 from smalldet.geometry import overlaps
 from smalldet.geometry.boxes import xyxy_to_cxcywh
-from smalldet.models.graph.anchors import shape_iou
+from smalldet.models.graph.anchors import present_anchors, shape_iou
 from smalldet.models.graph.specs import Yolo
 from smalldet.models.graph.yolo_head import Grid, Places
 from smalldet.models.losses import mean_over_processes, mute_mask
@@ -49,14 +50,22 @@ class Sums(NamedTuple):
     positives: Tensor
 
 
-def assign(layer: Yolo, grid: Grid, boxes: Tensor) -> Pairs:
+def assign(layer: Yolo, grid: Grid, boxes: Tensor, present: Sequence[int]) -> Pairs:
     """Places of one output that learn the objects (N, 4) of a picture.
 
     An object is learnt in the cell of its centre, by the anchor of the whole network that has its
     shape best, and by every other anchor whose shape IoU is above `assign_iou`.
+
+    Args:
+        layer: the output.
+        grid: its places.
+        boxes: (N, 4) xyxy pixels.
+        present: anchors that some output has. YOLOv4-tiny's smallest is in none, and in Darknet
+            the objects that it suits best, the smallest, are learnt nowhere; here by the next best.
     """
     cx, cy, w, h = xyxy_to_cxcywh(boxes).unbind(1)
     alike = shape_iou(torch.stack((w, h), 1), boxes.new_tensor(layer.anchors))
+    alike[:, [i for i in range(len(layer.anchors)) if i not in present]] = -1
     mask = torch.tensor(layer.mask, device=boxes.device)
     wanted = alike.argmax(1)[:, None] == mask
     wanted |= alike[:, mask] > layer.assign_iou
@@ -74,8 +83,9 @@ def batch_loss(
 
     The divisor is averaged over processes, so that several processes step as one would.
     """
+    present = present_anchors([layer for layer, _, _ in outputs])
     sums = [
-        output_loss(layer, grid, places, picture, target)
+        output_loss(layer, grid, places, picture, target, present)
         for layer, grid, places in outputs
         for picture, target in enumerate(targets)
     ]
@@ -86,10 +96,12 @@ def batch_loss(
     return {"box": box / norm, "objectness": objectness / norm, "class": classes / norm}
 
 
-def output_loss(layer: Yolo, grid: Grid, places: Places, picture: int, target: Target) -> Sums:
+def output_loss(
+    layer: Yolo, grid: Grid, places: Places, picture: int, target: Target, present: Sequence[int]
+) -> Sums:
     """Losses of one output for one picture of the batch, weighted as the cfg says."""
     boxes, objectness = places.boxes[picture], places.objectness[picture]
-    found = assign(layer, grid, target.boxes)
+    found = assign(layer, grid, target.boxes, present)
     held = torch.zeros_like(objectness, dtype=torch.bool)
     held[found.rows] = True
     idle = _near_object(layer, boxes.detach(), target)
