@@ -7,21 +7,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
-_FINEST_LEVEL = 2  # cells of 4 px; finer ones only cost time
 _PAIRS_AT_ONCE = 2_000_000  # bounds the memory of one step of the search
 
 
 def intersecting_pairs(boxes: Tensor, group: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """Rows of all pairs of boxes whose intersection has an area.
 
-    Boxes are hashed into square cells. Every box has a level: the power of two just above its
-    longer side, so that it covers at most 2 x 2 cells of its level, and so does any smaller box.
-    On each level its boxes meet those of the same and of all lower levels. Exact in any float
-    type: coordinates are only compared and divided by powers of two.
+    The ground is cut into strips as high as the mean box, so that N boxes have at most 3 N places
+    in strips however unlike they are. In each strip boxes stand by their left sides, and a box
+    meets those behind it up to its own right side; of these only heights must be compared. A pair
+    that shares several strips counts in the first of them. Exact in any float type: coordinates are
+    only compared, and divided by one number, which keeps their order.
 
     Args:
         boxes: (N, 4) float xyxy on the CPU, any extent.
@@ -30,15 +32,16 @@ def intersecting_pairs(boxes: Tensor, group: Tensor | None = None) -> tuple[Tens
     Returns:
         first, second: (P,) int64, each pair once, with first < second, in no particular order.
     """
-    if len(boxes) == 0:
+    solid = torch.nonzero((boxes[:, 2:] > boxes[:, :2]).all(dim=1)).flatten()
+    if len(solid) == 0:
         return torch.zeros(0, dtype=torch.long), torch.zeros(0, dtype=torch.long)
-    group = torch.zeros(len(boxes), dtype=torch.long) if group is None else group
-    longer_side = (boxes[:, 2:] - boxes[:, :2]).amax(dim=1)
-    level = torch.frexp(longer_side).exponent.clamp(min=_FINEST_LEVEL)
-    found: list[tuple[Tensor, Tensor]] = []
-    for height in torch.bincount(level).nonzero().flatten().tolist():
-        found += _pairs_on_level(boxes, group, level, height)
-    a, b = torch.cat([a for a, _ in found]), torch.cat([b for _, b in found])
+    # Rows are of boxes by their left sides from here on.
+    rows = solid[torch.argsort(boxes[solid, 0])]
+    left, top, right, bottom = boxes[rows].T.contiguous()
+    strips = _Strips.of(top, bottom, None if group is None else group[rows])
+    reach = torch.searchsorted(left, right)  # boxes that begin left of the right side of each
+    found = [torch.stack(pair) for pair in _pairs_in_strips(strips, top, bottom, reach)]
+    a, b = rows[torch.cat(found, dim=1)]
     return torch.minimum(a, b), torch.maximum(a, b)
 
 
@@ -68,61 +71,50 @@ def alike_pairs(
     return intersecting_pairs(torch.cat((centre - half, centre + half), dim=1), group)
 
 
-def _pairs_on_level(
-    boxes: Tensor, group: Tensor, level: Tensor, height: int
+class _Strips(NamedTuple):
+    """Places (E,) of boxes in strips: by strip, then by row."""
+
+    row: Tensor  # of the box
+    base: Tensor  # number of the strip, times N
+    first: Tensor  # (N,) number of the first strip that each box lies in, times N
+
+    @classmethod
+    def of(cls, top: Tensor, bottom: Tensor, group: Tensor | None) -> _Strips:
+        """Strips of each group by themselves."""
+        num = len(top)
+        height = (bottom.double() - top.double()).mean()
+        first, last = ((side.double() / height).floor().long() for side in (top, bottom))
+        num_strips = last - first + 1
+        if group is not None:
+            first = first + group * (last.max() - first.min() + 1)
+        first = first - first.min()
+        row = torch.repeat_interleave(torch.arange(num), num_strips)
+        ends = num_strips.cumsum(0)
+        strip = torch.arange(len(row)) - (ends - num_strips - first)[row]
+        place = np.sort((strip * num + row).numpy())
+        row = torch.from_numpy(place % num)
+        return cls(row, torch.from_numpy(place) - row, first * num)
+
+
+def _pairs_in_strips(
+    strips: _Strips, top: Tensor, bottom: Tensor, reach: Tensor
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """Pairs of which one box is of this level and the other not above it."""
-    rows = torch.nonzero(level <= height).flatten()
-    key, owner, corner = _cells(boxes, group, rows, 2.0**height)
-    tops = torch.nonzero(level[owner] == height).flatten()
-    sorted_keys, order = torch.sort(key[tops])
-    tops = tops[order]
-    start = torch.searchsorted(sorted_keys, key)
-    counts = torch.searchsorted(sorted_keys, key, right=True) - start
+    """Pairs of rows that share an area, step by step."""
+    row, base, first = strips
+    place = torch.arange(len(row))
+    # numpy's search is the faster one where what is searched for is nearly in order
+    end = np.searchsorted((base + row).numpy(), (base + reach[row]).numpy())
+    counts = torch.from_numpy(end) - place - 1
     ends = counts.cumsum(0)
     num_steps = int(ends[-1]) // _PAIRS_AT_ONCE + 1
     borders = torch.searchsorted(ends, torch.arange(1, num_steps) * _PAIRS_AT_ONCE)
-    for step in torch.tensor_split(torch.arange(len(key)), borders):
-        entry = torch.repeat_interleave(step, counts[step])
-        # The n-th pair of an entry is the n-th top in its cell.
-        place = torch.arange(len(entry)) + (start + counts - ends)[entry]
-        top = tops[place + (ends - counts)[step[:1]]]
-        # A pair that shares several cells counts in one: where no corner lies left of or above it.
-        home = torch.nonzero((corner[entry] & corner[top]) == 0).flatten()
-        a, b = owner[entry[home]], owner[top[home]]
-        once = torch.nonzero((level[a] < level[b]) | (a < b)).flatten()
-        a, b = a[once], b[once]
-        shared = _share_area(boxes.index_select(0, a), boxes.index_select(0, b))
-        yield a[shared], b[shared]
-
-
-def _cells(
-    boxes: Tensor, group: Tensor, rows: Tensor, cell_px: float
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Entries (box, cell), one for each of the 1 to 4 cells that each box of `rows` covers.
-
-    Returns:
-        key: one number for each cell of each group.
-        owner: the row of the box.
-        corner: 0..3, bit 0 where the box began a column to the left, bit 1 a row above.
-    """
-    x1, y1, x2, y2 = (boxes[rows] / cell_px).floor().long().unbind(1)
-    left, top = x1.min(), y1.min()
-    width, height = x2.max() - left + 1, y2.max() - top + 1
-    sheet = group[rows] * height - top
-    keys: list[Tensor] = []
-    owners: list[Tensor] = []
-    corners: list[Tensor] = []
-    for corner in range(4):
-        column, line = x1 + (corner & 1), y1 + (corner >> 1)
-        covered = torch.nonzero((column <= x2) & (line <= y2)).flatten()
-        keys.append(((line + sheet) * width + column - left)[covered])
-        owners.append(rows[covered])
-        corners.append(torch.full((len(covered),), corner, dtype=torch.uint8))
-    return torch.cat(keys), torch.cat(owners), torch.cat(corners)
-
-
-def _share_area(a: Tensor, b: Tensor) -> Tensor:
-    low = torch.maximum(a[:, :2], b[:, :2])
-    apart = torch.minimum(a[:, 2:], b[:, 2:]) <= low
-    return torch.nonzero(~(apart[:, 0] | apart[:, 1])).flatten()
+    for step in torch.tensor_split(place, borders):
+        one = torch.repeat_interleave(step, counts[step])
+        # The n-th pair of a place is with the n-th place behind it.
+        starts = ends - counts
+        other = one + 1 + torch.arange(len(one)) - (starts - starts[step[:1]])[one]
+        a, b = row[one], row[other]
+        meet = (bottom[a] > top[b]) & (bottom[b] > top[a])
+        meet &= torch.maximum(first[a], first[b]) == base[one]
+        meet = torch.nonzero(meet).flatten()
+        yield a[meet], b[meet]
