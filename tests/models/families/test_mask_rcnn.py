@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 
 from smalldet.data.index import MASK_PX, ImageRecord
@@ -39,6 +41,15 @@ def test_an_object_without_outline_teaches_no_mask() -> None:
     pictures = torch.rand(1, 3, 64, 64)
     assert detector.loss(pictures, [target(unknown)])["mask"].item() == 0
     assert detector.loss(pictures, [target(torch.ones_like(unknown))])["mask"].item() > 0.1
+
+
+def test_untrained_masks_are_undecided() -> None:
+    """Else their loss outweighs all others at first, the more so the fewer classes there are."""
+    for classes in (("a",), ("a", "b", "c", "d")):
+        detector = MaskRcnnConfig(**TINY).build(classes, 64)
+        masks = torch.ones(1, MASK_PX, MASK_PX, dtype=torch.int8)
+        terms = detector.loss(torch.rand(1, 3, 64, 64), [target(masks)])
+        assert terms["mask"].item() == pytest.approx(math.log(2), abs=0.01)
 
 
 def test_masks_are_found_with_their_boxes() -> None:
