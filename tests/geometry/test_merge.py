@@ -49,9 +49,13 @@ def test_whole_beats_cut_even_where_the_cut_one_scores_higher() -> None:
     assert found.scores.tolist() == pytest.approx([0.6])
 
 
-def test_of_whole_boxes_the_strongest_stays() -> None:
-    found = merge_tiles(seen(TWO, [(0, [75, 10, 90, 30], 0.6), (1, [76, 10, 91, 30], 0.9)]))
-    assert rows(found) == [(76, 10, 91, 30)]
+def test_of_whole_boxes_the_strongest_stays_with_the_mean_of_their_scores() -> None:
+    """A piece has no say in it."""
+    whole: list[Seen] = [(0, [75, 10, 90, 30], 0.6), (1, [76, 10, 91, 30], 0.9)]
+    assert rows(merge_tiles(seen(TWO, whole))) == [(76, 10, 91, 30)]
+    assert merge_tiles(seen(TWO, whole)).scores.tolist() == pytest.approx([0.75])
+    beside_a_piece: list[Seen] = [(0, [60, 10, 90, 30], 0.6), (1, [70, 10, 90, 30], 0.9)]
+    assert merge_tiles(seen(TWO, beside_a_piece)).scores.tolist() == pytest.approx([0.6])
 
 
 def test_pieces_give_their_enclosing_box_and_the_best_score() -> None:
@@ -126,7 +130,7 @@ def test_a_false_alarm_takes_nobodys_place() -> None:
     ]
     found = merge_tiles(seen(TWO, views))
     assert rows(found) == [(75, 10, 95, 30), (75, 10, 95, 30)]
-    assert found.scores.tolist() == pytest.approx([0.9, 0.02])
+    assert found.scores.tolist() == pytest.approx([0.85, 0.02])
 
 
 def test_a_box_that_ends_short_of_the_edge_yields_to_one_that_reaches_beyond() -> None:
@@ -158,7 +162,7 @@ def test_four_tiles_that_meet_in_a_corner() -> None:
     inside = [80.0, 80, 90, 90]
     found = merge_tiles(seen(FOUR, [(t, inside, 0.5 + t / 10) for t in range(4)]))
     assert rows(found) == [tuple(inside)]
-    assert found.scores.tolist() == pytest.approx([0.8])
+    assert found.scores.tolist() == pytest.approx([0.65])
 
 
 def test_boxes_that_meet_outside_the_common_ground_take_no_part() -> None:

@@ -39,10 +39,12 @@ def merge_tiles(
     survive. A pair's strength is its overlap times the score of its weaker box, so that a false
     alarm that happens to lie closer does not take a partner's place.
 
-    A cluster with members that show the whole object gives the strongest of those; one whose
-    members are all cut by interior tile edges gives their enclosing box, with the strongest one's
-    score and class. Oriented boxes are cut, compared and enclosed as such: the enclosing box is
-    then the smallest oriented one.
+    A cluster with members that show the whole object gives the strongest of those, with the mean
+    of their scores: every further look is a further chance for a false alarm, and the strongest of
+    several scores would lift it over the objects that were looked at once. A cluster whose members
+    are all cut by interior tile edges gives their enclosing box, with the strongest one's score and
+    class. Oriented boxes are cut, compared and enclosed as such: the enclosing box is then the
+    smallest oriented one.
 
     The result is a function of the set of boxes: neither their order nor that of the tiles matters.
 
@@ -87,6 +89,7 @@ def merge_tiles(
     members = torch.nonzero(kept).squeeze(1)
     winner, has_whole, cluster = _winners(whole[members], cluster[members])
     winner = members[winner]
+    certainty = _certainty(scores, winner, members[whole[members]], cluster[whole[members]])
     if rboxes is None:
         merged, merged_r = _merged(boxes, winner, has_whole, members, cluster), None
     else:
@@ -97,7 +100,7 @@ def merge_tiles(
     if dets.masks is not None:
         views = dets.masks[order].cpu()
         masks = _merged_masks(views, boxes, merged, winner, has_whole, members, cluster)
-    found = Detections(merged, scores[winner], labels[winner], dets.class_names, merged_r, masks)
+    found = Detections(merged, certainty, labels[winner], dets.class_names, merged_r, masks)
     return found.sorted_by_score().to(device)
 
 
@@ -236,6 +239,21 @@ def _winners(whole: Tensor, cluster: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     best_whole = nobody.scatter_reduce(0, cluster[whole], rank[whole], "amin")
     has_whole = best_whole < len(whole)
     return torch.where(has_whole, best_whole, best), has_whole, cluster
+
+
+def _certainty(scores: Tensor, winner: Tensor, whole: Tensor, cluster: Tensor) -> Tensor:
+    """(C,) score of each cluster: the mean over its whole members, its winner's where all are cut.
+
+    Args:
+        scores: (N,).
+        winner: (C,) int64, rows of the winners.
+        whole: (W,) int64, rows of the members that no edge cuts.
+        cluster: (W,) int64, whose members they are.
+    """
+    exact = scores.double()
+    total = torch.zeros(len(winner), dtype=torch.float64).index_add(0, cluster, exact[whole])
+    number = torch.bincount(cluster, minlength=len(winner))
+    return torch.where(number > 0, total / number.clamp(min=1), exact[winner]).to(scores)
 
 
 def _merged(
