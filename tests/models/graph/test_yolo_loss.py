@@ -104,6 +104,23 @@ def test_a_perfect_answer_costs_nothing(box_loss: str) -> None:
     assert wrong.classes.item() == pytest.approx(40, rel=1e-4)
 
 
+def test_overlap_losses_push_boxes_about_as_hard_as_darknet_does() -> None:
+    """Darknet's slope of a side: the overlap's, with sides in pictures, times their exponential.
+
+    An object of 24 x 24 px in a picture of 416 px whose box is found 20 x 24.
+    """
+    layer = Yolo((0,), ((20.0, 24.0),), (0,), 1, box_loss="iou", box_weight=0.07)
+    raw = torch.zeros(1, 6, 26, 26, requires_grad=True)
+    box = torch.tensor([[188.0, 188, 212, 212]])  # round the centre of cell 12, 12
+    grid = grid_of(layer, raw, 416, 416)
+    truth = Target.of(box, torch.zeros(1, dtype=torch.long), 1)
+    output_loss(layer, grid, decode(layer, raw, grid), 0, truth, (0,)).box.backward()
+    assert raw.grad is not None
+    # within the object, IoU is width / 24 px
+    darknet = 0.07 * 416 / 24
+    assert 0.4 < -raw.grad[0, 2, 12, 12] / darknet < 2.5
+
+
 def test_yolov3_weighs_small_objects_more() -> None:
     """Cross entropy of a perfect offset is its entropy; sides give 0; the weight is 2 - wh."""
     entropy = -(0.75 * torch.tensor(0.75).log() + 0.25 * torch.tensor(0.25).log())

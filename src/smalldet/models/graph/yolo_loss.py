@@ -21,6 +21,12 @@ from smalldet.models.graph.yolo_head import Grid, Places
 from smalldet.models.losses import mean_over_processes, mute_mask
 from smalldet.targets import Target
 
+# What a cfg's `iou_normalizer` of an overlap loss is multiplied by. Darknet takes the slope of the
+# overlap in sides of the picture, and hands it to the raw values without the factors that lead from
+# them to a box: it is steeper than the true one by picture side / anchor for a side, by 4 cells of
+# the map for a centre: 7 to 100 times at 416 px. With 0.07 alone boxes would hardly be learnt.
+OVERLAP_SLOPE = 30.0
+
 _OVERLAPS = {
     "iou": overlaps.iou,
     "giou": overlaps.giou,
@@ -113,7 +119,7 @@ def output_loss(
         box_errors = _offset_errors(layer, grid, places.offsets[picture], found, target)
     else:
         overlap = _OVERLAPS[layer.box_loss](boxes[found.rows], target.boxes[found.objects])
-        box_errors = 1 - overlap
+        box_errors = OVERLAP_SLOPE * (1 - overlap)
     return Sums(
         layer.box_weight * box_errors.sum(),
         layer.objectness_weight * entropy[counted].sum(),
