@@ -3,7 +3,8 @@
 #   make demo                    draw a large scene, find the airplanes and cars in it
 #   make demo SOURCE=my.tif      find them in your own picture
 #   make test | lint             what every change must pass
-#   make parity                  comparisons with peers' own implementations
+#   make parity                  comparisons with peers' own implementations, in .venv-parity;
+#                                their errors go to runs/parity.json
 #   make bench                   timings
 #   make constraints             pin the newest versions that resolve
 #
@@ -17,6 +18,7 @@ PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
 	&& echo $$python && break; done)
 INSTALL := $(BIN)/uv pip install --python $(BIN)/python --constraints constraints.txt
+PARITY := .venv-parity
 
 # Those that need no peer; each says in its first lines what it takes, and accuracy.py needs one.
 BENCHMARKS := embedded tiles_against_whole positives merge oriented throughput memory partial_labels
@@ -36,8 +38,9 @@ lint: $(VENV)/.dev
 	$(BIN)/basedpyright
 	$(BIN)/lint-imports
 
-parity: $(VENV)/.dev
-	$(BIN)/pytest -m 'parity or slow'
+parity: $(PARITY)/.parity
+	$(PARITY)/bin/pytest -m 'parity or reference or slow' -rs --numprocesses auto \
+		--parity-report runs/parity.json
 
 bench: $(VENV)/.run
 	for name in $(BENCHMARKS); do $(BIN)/python benchmarks/$$name.py || exit 1; done
@@ -45,9 +48,12 @@ bench: $(VENV)/.run
 constraints: $(VENV)/.dev
 	$(BIN)/uv pip compile pyproject.toml --group dev --all-extras --universal --python-version 3.11 \
 		--no-header --no-annotate --upgrade --quiet --output-file constraints.txt
+	cp constraints.txt constraints-parity.txt
+	$(BIN)/uv pip compile pyproject.toml --group dev --group parity --all-extras --universal \
+		--python-version 3.11 --no-header --no-annotate --quiet --output-file constraints-parity.txt
 
 clean:
-	rm -rf $(VENV) '$(OUT)' .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(PARITY) '$(OUT)' .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 	find src tests -name __pycache__ -prune -exec rm -rf {} +
 
 # Stamps: what is installed stays until the packages asked for change.
@@ -64,3 +70,10 @@ $(VENV)/.run: $(VENV)/.uv pyproject.toml constraints.txt
 $(VENV)/.dev: $(VENV)/.uv pyproject.toml constraints.txt
 	$(INSTALL) --editable . --group dev
 	touch $@ $(VENV)/.run
+
+# Peers pin older versions of what smalldet takes too: they get an environment of their own.
+$(PARITY)/.parity: $(VENV)/.uv pyproject.toml constraints-parity.txt
+	test -x $(PARITY)/bin/python || $(BIN)/uv venv --quiet --python $(BIN)/python $(PARITY)
+	$(BIN)/uv pip install --python $(PARITY)/bin/python --constraints constraints-parity.txt \
+		--editable . --group dev --group parity
+	touch $@

@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -20,6 +21,57 @@ torch.set_num_threads(1)
 # A busy machine is no failure.
 settings.register_profile("smalldet", deadline=None)
 settings.load_profile("smalldet")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--parity-report",
+        type=Path,
+        metavar="FILE",
+        help="write how far models were from their peers: [{model, peer, measure, error}, ...]",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    path = config.getoption("--parity-report")
+    if path is not None and not hasattr(config, "workerinput"):  # not in processes of xdist
+        config.pluginmanager.register(ParityReport(path))
+
+
+class ParityReport:
+    """Gathers what `record_parity` noted, in whatever process, and writes it at the end."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.errors: dict[tuple[str, ...], float] = {}
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        for name, row in report.user_properties if report.when == "call" else ():
+            if name == "parity":
+                *key, error = cast("list[Any]", row)
+                self.errors[tuple(key)] = max(error, self.errors.get(tuple(key), 0.0))
+
+    def pytest_sessionfinish(self) -> None:
+        rows = [
+            {"model": model, "peer": peer, "measure": measure, "error": error}
+            for (model, peer, measure), error in sorted(self.errors.items())
+        ]
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self.path.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+
+
+@pytest.fixture
+def record_parity(record_property: Callable[[str, object], None]) -> Callable[..., None]:
+    """Notes the largest error of a comparison: `record_parity(model, peer, measure, error)`.
+
+    Called before what asserts it, so that a failure is noted too. Several errors under the same
+    three names, as of several pictures, become one row with the largest.
+    """
+
+    def record(model: str, peer: str, measure: str, error: float) -> None:
+        record_property("parity", [model, peer, measure, float(error)])
+
+    return record
 
 
 @pytest.fixture(scope="session")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import struct
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -123,9 +124,14 @@ def test_names_must_fit_the_cfg(tmp_path: Path) -> None:
 REAL = ["mobilenetv2-yolov3-nano", "yolo-fastest-1.1", "yolov4-tiny"]
 
 
+@pytest.mark.reference
 @pytest.mark.parametrize("name", REAL)
 def test_real_networks_answer_as_in_opencv(
-    shared_dir: Path, name: str, compare: Callable[..., None], stretch: Callable[..., Tensor]
+    shared_dir: Path,
+    name: str,
+    compare: Callable[..., None],
+    stretch: Callable[..., Tensor],
+    record_parity: Callable[..., None],
 ) -> None:
     """The same classes, boxes within half a pixel, scores within 1e-3 of OpenCV's own reader."""
     folder = shared_dir / "weights" / f"{name}-coco-darknet"
@@ -134,6 +140,7 @@ def test_real_networks_answer_as_in_opencv(
     (weights,) = folder.glob("*.weights")
     names = read_class_names(folder / "coco.names")
     detector = load(weights, Said(class_names=names)).detector
+    record = partial(record_parity, name, "OpenCV 4.11.0's answers, real weights")
     for run in json.loads((folder / "reference.json").read_text(encoding="utf-8"))["runs"]:
         with Image.open(shared_dir / "weights" / "images" / run["image"]) as image:
             pixels = np.asarray(image.convert("RGB"))
@@ -141,7 +148,7 @@ def test_real_networks_answer_as_in_opencv(
         resized = stretch(pixels, net_width, net_height)
         (found,) = detector.predict(resized.permute(2, 0, 1)[None], conf=0.25)
         boxes = found.boxes * torch.tensor([width / net_width, height / net_height] * 2)
-        compare(boxes, found.scores, found.named(), run["detections"])
+        compare(boxes, found.scores, found.named(), run["detections"], record)
 
 
 @pytest.mark.parametrize("name", REAL)

@@ -6,6 +6,8 @@ import json
 import sys
 import types
 from collections.abc import Callable
+from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -239,9 +241,14 @@ def test_a_network_larger_than_its_file_is_not_built(tmp_path: Path) -> None:
         load(path, Said())
 
 
+@pytest.mark.reference
 @pytest.mark.parametrize("image", ["dog.jpg", "bus.jpg", "small-vehicles1.jpeg"])
 def test_the_real_yolov5n_answers_as_its_own_package(
-    shared_dir: Path, image: str, compare: Callable[..., None], stretch: Callable[..., Tensor]
+    shared_dir: Path,
+    image: str,
+    compare: Callable[..., None],
+    stretch: Callable[..., Tensor],
+    record_parity: Callable[..., None],
 ) -> None:
     """Raw rows to 1e-4 and detections to 1e-3 in score, half a pixel in place."""
     folder = shared_dir / "weights" / "yolov5n-v7.0-coco-pt"
@@ -259,16 +266,20 @@ def test_the_real_yolov5n_answers_as_its_own_package(
     boxes = torch.cat([places.boxes[0] for places in outputs])
     objectness = torch.cat([places.objectness[0] for places in outputs]).sigmoid()
     classes = torch.cat([places.classes[0] for places in outputs]).sigmoid()
+    record = partial(record_parity, "yolov5n", "YOLOv5 7.0's answers, real weights")
     for row in run["raw_top_by_objectness"]:
         at = row["row"]
         low, high = boxes[at, :2], boxes[at, 2:]
         got = torch.cat([(low + high) / 2, high - low, objectness[at : at + 1]])
-        torch.testing.assert_close(got, torch.tensor(row["xywh_obj"]), rtol=1e-4, atol=1e-4)
+        wanted = torch.tensor(row["xywh_obj"])
+        record("raw boxes, px", float((got - wanted)[:4].abs().max()))
+        record("raw scores", float((got - wanted)[4].abs()))
+        torch.testing.assert_close(got, wanted, rtol=1e-4, atol=1e-4)
         assert int(classes[at].argmax()) == row["best_class"]
         assert float(classes[at].max()) == pytest.approx(row["cls"], abs=1e-4)
     (found,) = imported.detector.predict(batch, conf=0.25)
     placed = (found.boxes - torch.tensor([left, top, left, top])) / scale
-    compare(placed, found.scores, found.named(), run["detections"])
+    compare(placed, found.scores, found.named(), run["detections"], record)
 
 
 def letterboxed(
@@ -294,7 +305,9 @@ def letterboxed(
 @pytest.mark.parity
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("name", ["yolov5n", "yolov5s", "yolov5n6", "yolov3-tiny"])
-def test_random_weights_answer_as_in_the_yolov5_package(tmp_path: Path, name: str) -> None:
+def test_random_weights_answer_as_in_the_yolov5_package(
+    tmp_path: Path, name: str, record_parity: Callable[..., None]
+) -> None:
     """Decoded boxes and scores of every place, for pictures that are not square."""
     peer = pytest.importorskip("yolov5.models.yolo")
     (text,) = Path(peer.__file__).parent.rglob(f"{name}.yaml")
@@ -316,4 +329,7 @@ def test_random_weights_answer_as_in_the_yolov5_package(tmp_path: Path, name: st
     ).sigmoid()
     low, high = boxes[:, :2], boxes[:, 2:]
     got = torch.cat([(low + high) / 2, high - low, scores], 1)
+    record = partial(record_parity, name, f"yolov5 {version('yolov5')}, random weights")
+    record("boxes, px", float((got - expected)[:, :4].abs().max()))
+    record("scores", float((got - expected)[:, 4:].abs().max()))
     torch.testing.assert_close(got, expected, rtol=1e-4, atol=1e-4)
