@@ -140,7 +140,7 @@ class Run:
                 out / "resume.safetensors", self.detector, self.ema, self.optimiser
             )
             self.ema.model.conf = self.progress.conf
-        self.model = self.accelerator.prepare(LossOf(self.detector))
+        self.model = self.accelerator.prepare(LossOf(self.detector, self.precision))
         self.journal = (
             Journal(out, recipe, str(self.device), self.progress.step) if self.is_main else None
         )
@@ -192,8 +192,7 @@ class Run:
         )
         images = images.to(self.device, non_blocking=True, memory_format=torch.channels_last)
         targets = [target.to(self.device, non_blocking=True) for target in targets]
-        with torch.autocast(self.device.type, self.precision, self.precision != torch.float32):
-            terms = self.model(images, targets)
+        terms = self.model(images, targets)
         loss = torch.stack(list(terms.values())).sum()
         if not math.isfinite(loss.item()):
             raise LossNotFiniteError(self._where(images, targets))

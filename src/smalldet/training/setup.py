@@ -14,6 +14,7 @@ from smalldet.models import start_from
 from smalldet.models.detector import Detector
 from smalldet.models.families.yolo import YoloConfig
 from smalldet.targets import Target
+from smalldet.training.depthwise import fast_depthwise
 from smalldet.training.recipe import DataConfig, TrainRecipe
 from smalldet.training.sources import read_sources
 
@@ -83,11 +84,22 @@ def set_training_mode(detector: Detector, freeze_norms: bool) -> None:
 
 
 class LossOf(nn.Module):
-    """A detector whose forward is its loss: what gets wrapped for several processes."""
+    """A detector whose forward is its loss: what gets wrapped for several processes.
 
-    def __init__(self, detector: Detector) -> None:
+    Args:
+        detector: whose loss.
+        precision: that its layers compute in, on whatever device the pictures are.
+    """
+
+    def __init__(self, detector: Detector, precision: torch.dtype = torch.float32) -> None:
         super().__init__()
         self.detector = detector
+        self.precision = precision
 
     def forward(self, images: Tensor, targets: list[Target]) -> dict[str, Tensor]:
-        return self.detector.loss(images, targets)
+        device, low = images.device, self.precision != torch.float32
+        with (
+            torch.autocast(device.type, self.precision, low),
+            fast_depthwise(device, self.precision),
+        ):
+            return self.detector.loss(images, targets)
