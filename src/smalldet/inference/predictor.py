@@ -17,6 +17,7 @@ from smalldet.geometry.scales import merge_scales
 from smalldet.geometry.streaming import StreamedMerge, joined, seen_once, united, without_far_tiles
 from smalldet.hardware import choose_device, choose_precision, keep_freed_memory
 from smalldet.imagery import Scene, Source, open_scene
+from smalldet.inference.folding import fold_norms
 from smalldet.inference.journal import Journal, detector_fingerprint, picture_fingerprint
 from smalldet.inference.scout import Scout
 from smalldet.inference.tile_detector import Step, TileDetector
@@ -30,8 +31,9 @@ class Predictor:
     """Cuts a scene into tiles, finds objects in each, and merges what neighbours both saw.
 
     Tiles are gone through from top to bottom, and what can grow no more is merged on the way, so
-    that memory does not follow the scene's height. The detector is moved to the device and into
-    eval mode.
+    that memory does not follow the scene's height. What works is a copy of the detector on the
+    device, with its batch norms folded into its convolutions; one without norms is itself moved to
+    the device. The detector is put into eval mode.
 
     Args:
         detector: finds objects in tiles.
@@ -91,11 +93,12 @@ class Predictor:
         if not scales or not all(0 < scale <= MAX_SCALE for scale in scales):
             raise ValueError(f"scales must lie above 0 and up to {MAX_SCALE}, not {list(scales)}")
         self.device = choose_device(device)
-        self.detector = detector.eval().to(self.device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
         if self.device.type == "cpu":
             keep_freed_memory()
+        self.detector = detector.eval()
+        folded = fold_norms(detector)
         self._tile_detector = TileDetector(
-            self.detector,
+            folded.to(self.device, memory_format=torch.channels_last),  # pyright: ignore[reportCallIssue]
             self.device,
             choose_precision("auto", self.device),
             self.tile_px,
