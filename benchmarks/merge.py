@@ -9,6 +9,7 @@ measured. Peers run by an interpreter that has them:
     uv venv peers && uv pip install --python peers sahi==0.12.8 supervision==0.31.0 numba
 
 Every merge runs in a process of its own with limits of time and memory, so that a failure is a row.
+Seconds are those of the CPU, the least of up to five runs.
 Peers take the settings, of those listed, with the fewest doubles and losses at 5,000 boxes.
 """
 
@@ -179,7 +180,7 @@ def main(
 ) -> None:
     """Print a row for each merge and scene."""
     print(f"tiles {TILE_PX} px, overlap {OVERLAP_FRAC}; limits {timeout_s:g} s, {memory_gb:g} GB\n")
-    print("| boxes | classes | merge | s | times smalldet | MB | doubles | lost |")
+    print("| boxes | classes | merge | CPU s | times smalldet | MB | doubles | lost |")
     print("|---:|---:|---|---:|---:|---:|---:|---:|", flush=True)
     tuned = {
         name: _best_settings(method, options, python, timeout_s, memory_gb)

@@ -10,7 +10,9 @@ measured. Peers run by an interpreter that has them; torchvision has no such sup
     uv pip install --python peers supervision==0.31.2 opencv-python-headless shapely
 
 Every method runs in a process of its own with limits of time and memory, so that a failure is a
-row. `differs` counts boxes that smalldet keeps and the peer does not, or the other way round.
+row. Seconds are those of the CPU, the least of up to five runs, in one thread with
+OMP_NUM_THREADS=1. `differs` counts boxes that smalldet keeps and the peer does not, or the other
+way round.
 """
 
 from __future__ import annotations
@@ -36,7 +38,8 @@ NUM_CLASSES = 5
 METHODS = {
     "smalldet": "smalldet rotated_nms",
     "supervision": "supervision oriented_box_non_max_suppression",
-    "shapely": "shapely, STRtree and a loop",
+    "shapely_loop": "shapely, a loop over what overlaps",
+    "shapely_tree": "shapely, STRtree and vectorised",
 }
 
 
@@ -102,7 +105,7 @@ def main(
 ) -> None:
     """Print a row for each method and number of boxes."""
     print(f"IoU {IOU_THRESHOLD}; {NUM_CLASSES} classes; limits {timeout_s:g} s, {memory_gb:g} GB\n")
-    print("| boxes | method | s | times smalldet | MB | kept | differs |")
+    print("| boxes | method | CPU s | times smalldet | MB | kept | differs |")
     print("|---:|---|---:|---:|---:|---:|---:|")
     for num in boxes:
         drawn, own = draw(num), None

@@ -42,7 +42,35 @@ def supervision(boxes: Arrays, threshold: float) -> Run:
     return lambda: oriented_box_non_max_suppression(predictions, quads, threshold)
 
 
+def shapely_loop(boxes: Arrays, threshold: float) -> Run:
+    """As it is usually written: the strongest box stays, and those that overlap it go."""
+    from shapely import Polygon
+
+    def run() -> np.ndarray:
+        polygons = [Polygon(quad) for quad in boxes["quads"].astype(np.float64)]
+        areas = np.array([polygon.area for polygon in polygons])
+        low, high = boxes["quads"].min(axis=1), boxes["quads"].max(axis=1)
+        labels = boxes["labels"]
+        kept = np.zeros(len(polygons), dtype=np.bool_)
+        left = np.argsort(-boxes["scores"], kind="stable")
+        while len(left):
+            row, left = left[0], left[1:]
+            kept[row] = True
+            apart = (low[left] >= high[row]).any(axis=1) | (high[left] <= low[row]).any(axis=1)
+            near = np.flatnonzero(~apart & (labels[left] == labels[row]))
+            gone = np.zeros(len(left), dtype=np.bool_)
+            for place in near:
+                other = left[place]
+                shared = polygons[row].intersection(polygons[other]).area
+                gone[place] = shared / (areas[row] + areas[other] - shared) > threshold
+            left = left[~gone]
+        return kept
+
+    return run
+
+
 def shapely_tree(boxes: Arrays, threshold: float) -> Run:
+    """The same in few calls: neighbours from a tree, and one intersection call a kept box."""
     import shapely
 
     def run() -> np.ndarray:
@@ -64,7 +92,12 @@ def shapely_tree(boxes: Arrays, threshold: float) -> Run:
     return run
 
 
-METHODS = {"smalldet": smalldet, "supervision": supervision, "shapely": shapely_tree}
+METHODS = {
+    "smalldet": smalldet,
+    "supervision": supervision,
+    "shapely_loop": shapely_loop,
+    "shapely_tree": shapely_tree,
+}
 
 
 def main(method: str, source: str, out: str, threshold: float, memory_gb: float) -> None:

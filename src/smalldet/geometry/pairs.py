@@ -36,12 +36,12 @@ def intersecting_pairs(boxes: Tensor, group: Tensor | None = None) -> tuple[Tens
     if len(solid) == 0:
         return torch.zeros(0, dtype=torch.long), torch.zeros(0, dtype=torch.long)
     # Rows are of boxes by their left sides from here on.
-    rows = solid[torch.argsort(boxes[solid, 0])]
-    left, top, right, bottom = boxes[rows].T.contiguous()
+    rows = solid[torch.from_numpy(np.argsort(boxes[solid, 0].numpy()))]
+    left, top, right, bottom = boxes.index_select(0, rows).T.contiguous()
     strips = _Strips.of(top, bottom, None if group is None else group[rows])
     reach = torch.searchsorted(left, right)  # boxes that begin left of the right side of each
-    found = [torch.stack(pair) for pair in _pairs_in_strips(strips, top, bottom, reach)]
-    a, b = rows[torch.cat(found, dim=1)]
+    found = list(_pairs_in_strips(strips, top, bottom, reach))
+    a, b = (rows.index_select(0, torch.cat(side)) for side in zip(*found, strict=True))
     return torch.minimum(a, b), torch.maximum(a, b)
 
 
@@ -76,7 +76,7 @@ class _Strips(NamedTuple):
 
     row: Tensor  # of the box
     base: Tensor  # number of the strip, times N
-    first: Tensor  # (N,) number of the first strip that each box lies in, times N
+    continued: Tensor  # bool, whether the box lies in the strip above too
 
     @classmethod
     def of(cls, top: Tensor, bottom: Tensor, group: Tensor | None) -> _Strips:
@@ -90,31 +90,37 @@ class _Strips(NamedTuple):
         first = first - first.min()
         row = torch.repeat_interleave(torch.arange(num), num_strips)
         ends = num_strips.cumsum(0)
-        strip = torch.arange(len(row)) - (ends - num_strips - first)[row]
-        place = np.sort((strip * num + row).numpy())
-        row = torch.from_numpy(place % num)
-        return cls(row, torch.from_numpy(place) - row, first * num)
+        strip = torch.arange(len(row)) - (ends - num_strips - first).index_select(0, row)
+        place = torch.from_numpy(np.sort((strip * num + row).numpy()))
+        row = place % num
+        base = place - row
+        return cls(row, base, (first * num).index_select(0, row) < base)
 
 
 def _pairs_in_strips(
     strips: _Strips, top: Tensor, bottom: Tensor, reach: Tensor
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Pairs of rows that share an area, step by step."""
-    row, base, first = strips
+    row, base, continued = strips
     place = torch.arange(len(row))
+    top, bottom = top.index_select(0, row), bottom.index_select(0, row)
     # numpy's search is the faster one where what is searched for is nearly in order
-    end = np.searchsorted((base + row).numpy(), (base + reach[row]).numpy())
+    end = np.searchsorted((base + row).numpy(), (base + reach.index_select(0, row)).numpy())
     counts = torch.from_numpy(end) - place - 1
     ends = counts.cumsum(0)
     num_steps = int(ends[-1]) // _PAIRS_AT_ONCE + 1
     borders = torch.searchsorted(ends, torch.arange(1, num_steps) * _PAIRS_AT_ONCE)
     for step in torch.tensor_split(place, borders):
-        one = torch.repeat_interleave(step, counts[step])
+        if len(step) == 0:
+            continue
         # The n-th pair of a place is with the n-th place behind it.
-        starts = ends - counts
-        other = one + 1 + torch.arange(len(one)) - (starts - starts[step[:1]])[one]
-        a, b = row[one], row[other]
-        meet = (bottom[a] > top[b]) & (bottom[b] > top[a])
-        meet &= torch.maximum(first[a], first[b]) == base[one]
+        starts = (ends - counts)[step]
+        one = torch.repeat_interleave(step, counts[step])
+        behind = torch.repeat_interleave(step + 1 - starts + starts[0], counts[step])
+        other = behind + torch.arange(len(one))
+        meet = bottom.index_select(0, one) > top.index_select(0, other)
+        meet &= bottom.index_select(0, other) > top.index_select(0, one)
+        meet &= ~(continued.index_select(0, one) & continued.index_select(0, other))
         meet = torch.nonzero(meet).flatten()
-        yield a[meet], b[meet]
+        a, b = one.index_select(0, meet), other.index_select(0, meet)
+        yield row.index_select(0, a), row.index_select(0, b)

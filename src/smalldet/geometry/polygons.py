@@ -80,14 +80,14 @@ def area_in_windows(polygons: Tensor, windows: Tensor) -> Tensor:
     (x, y), (run, rise) = start, step
     low, high = _held(y, height), _held(y + rise, height)
     steep = torch.where(rise == 0, 1, rise)
-    x_low = x + ((low - y) / steep).clamp(0, 1) * run
-    x_high = x + ((high - y) / steep).clamp(0, 1) * run
+    x_low = (low - y).div_(steep).clamp_(0, 1).mul_(run).add_(x)
+    x_high = (high - y).div_(steep).clamp_(0, 1).mul_(run).add_(x)
     held_low, held_high = _held(x_low, width), _held(x_high, width)
-    over = ((x_high - width).clamp(min=0) - (x_low - width).clamp(min=0)).abs()
+    over = (x_high - width).clamp_(min=0).sub_((x_low - width).clamp_(min=0)).abs_()
     # Within the sides x is its own mean; the share of the edge that lies beyond is at the side.
-    inside = (held_low + held_high) / 2 * ((held_high - held_low).abs() + _TINIEST)
-    mean = (inside + width * over) / ((x_high - x_low).abs() + _TINIEST)
-    return (mean * (high - low)).sum(dim=0).abs().to(polygons)
+    inside = (held_high - held_low).abs_().add_(_TINIEST).mul_(held_low.add_(held_high)).div_(2)
+    mean = inside.add_(over.mul_(width)).div_(x_high.sub_(x_low).abs_().add_(_TINIEST))
+    return mean.mul_(high.sub_(low)).sum(dim=0).abs().to(polygons)
 
 
 def parts_in_windows(polygons: Tensor, windows: Tensor) -> Tensor:
@@ -154,7 +154,7 @@ def _in_windows(polygons: Tensor, windows: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _held(values: Tensor, limit: Tensor) -> Tensor:
-    return torch.minimum(values.clamp(min=0), limit)
+    return torch.minimum(values, limit).clamp_(min=0)
 
 
 class _Edges(NamedTuple):

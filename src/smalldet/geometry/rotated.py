@@ -6,18 +6,13 @@ import torch
 from torch import Tensor
 
 from smalldet.detections import order_by_strength
-from smalldet.geometry.oriented import (
-    centred_windows,
-    enclosing_boxes,
-    points_in_frames,
-    rbox_areas,
-    rboxes_to_quads,
-)
+from smalldet.geometry.oriented import centred_windows, enclosing_boxes, rbox_areas
 from smalldet.geometry.pairs import alike_pairs
 from smalldet.geometry.polygons import area_in_windows, in_float64
 from smalldet.geometry.suppression import unsuppressed
 
 _PAIRS_AT_ONCE = 16_384  # bounds memory; about what a cache holds
+_NUM_ROUNDS = 4
 OVERLAP_FLOOR = 1e-9  # of the union; less is rounding, where boxes only touch
 
 
@@ -74,17 +69,47 @@ def rotated_nms(
         rows.to(ranked.device)
         for rows in alike_pairs(enclosing_boxes(ranked).cpu(), iou_threshold, classes)
     )
-    suppressing = rotated_iou(ranked[stronger], ranked[weaker]) > iou_threshold
-    kept = unsuppressed(len(order), stronger[suppressing], weaker[suppressing])
+
+    def too_alike(one: Tensor, other: Tensor) -> Tensor:
+        return (
+            rotated_iou(ranked.index_select(0, one), ranked.index_select(0, other)) > iou_threshold
+        )
+
+    kept = torch.ones(len(order), dtype=torch.bool, device=ranked.device)
+    # A box that no stronger one is left to suppress stays, and what it suppresses need not be
+    # compared with others: few of the pairs ever are. Chains of boxes could take many rounds, so
+    # that what is open after some is compared at once.
+    for _ in range(_NUM_ROUNDS):
+        waiting = torch.zeros_like(kept)
+        waiting[weaker] = True
+        settled = ~waiting[stronger]
+        one, other = stronger[settled], weaker[settled]
+        kept[other[too_alike(one, other)]] = False
+        still_open = ~settled & kept[stronger] & kept[weaker]
+        stronger, weaker = stronger[still_open], weaker[still_open]
+    suppressing = too_alike(stronger, weaker)
+    kept &= unsuppressed(len(order), stronger[suppressing], weaker[suppressing])
     return order[kept.to(order.device)]
 
 
 def _aligned_iou(a: Tensor, b: Tensor) -> Tensor:
     a, b = in_float64(a), in_float64(b)
-    origin = torch.cat((b[:, :2], torch.zeros_like(b[:, 2:])), dim=1)
-    a, b = a - origin, b - origin
-    inter = area_in_windows(points_in_frames(rboxes_to_quads(a), b), centred_windows(b))
+    inter = area_in_windows(_corners_in_frames(a, b), centred_windows(b))
     area_a, area_b = rbox_areas(a), rbox_areas(b)
     inter = torch.minimum(inter, torch.minimum(area_a, area_b))
     union = area_a + area_b - inter
     return torch.where(inter > OVERLAP_FLOOR * union, inter / union, 0)
+
+
+def _corners_in_frames(a: Tensor, b: Tensor) -> Tensor:
+    """(P, 4, 2) corners of `a` (P, 5) as `b` (P, 5) sees them, upright and at the origin."""
+    (x, y, w, h, angle), frame = a.T, b[:, 4]
+    x, y, angle = x - b[:, 0], y - b[:, 1], angle - frame
+    cos, sin = frame.cos(), frame.sin()
+    centre = torch.stack((x * cos + y * sin, y * cos - x * sin))
+    cos, sin = angle.cos() / 2, angle.sin() / 2
+    along, across = torch.stack((w * cos, w * sin)), torch.stack((-h * sin, h * cos))
+    far, near = along + across, along - across
+    # Laid out by corners and axes, as `area_in_windows` goes through them.
+    corners = torch.stack((centre - far, centre + near, centre + far, centre - near), dim=1)
+    return corners.permute(2, 1, 0)
