@@ -38,8 +38,9 @@ class Journal:
         (folder / "versions.json").write_text(json.dumps(versions, indent=1), encoding="utf-8")
         self._lines = folder / "log.jsonl"
         kept = [line for line in self.lines() if line["step"] <= step]
-        text = "".join(json.dumps(line) + "\n" for line in kept)
-        self._lines.write_text(text, encoding="utf-8")
+        part = self._lines.with_name(self._lines.name + ".part")
+        part.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
+        part.replace(self._lines)
         self._curves = SummaryWriter(str(folder / "tensorboard"), purge_step=step + 1)
 
     def write(self, group: str, step: int, values: Mapping[str, float | None]) -> None:
@@ -51,11 +52,15 @@ class Journal:
                 self._curves.add_scalar(f"{group}/{name}", value, step)
 
     def lines(self) -> list[dict[str, Any]]:
-        """What was written so far; a line that a killed run left half is passed over."""
+        """What was written so far; a line that a killed run left half is passed over.
+
+        What a run did again, as an evaluation amid which it was killed, counts once.
+        """
         if not self._lines.exists():
             return []
         lines = self._lines.read_text(encoding="utf-8").splitlines()
-        return [json.loads(line) for line in lines if line.endswith("}")]
+        whole = [json.loads(line) for line in lines if line.endswith("}")]
+        return [*{(line["group"], line["step"]): line for line in whole}.values()]
 
     def show(self, group: str, step: int, pictures: Sequence[Path]) -> None:
         """Pictures for TensorBoard."""

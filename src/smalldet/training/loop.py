@@ -78,8 +78,9 @@ def train(
         raise FileExistsError(f"{out}: holds a run already; give --resume or another --out")
     run = Run(recipe, out, resume=resume, device=device, on_progress=on_progress)
     report: Report | None = None
+    finished = False
     try:
-        while run.share_done() < 1:
+        while not finished:  # a run that was stopped amid its last evaluation has that to do yet
             run.train_epoch()
             finished = run.share_done() >= 1
             if run.val is not None and (
@@ -87,8 +88,7 @@ def train(
             ):
                 report = run.evaluate(run.val)
             run.save()
-            if finished:
-                run.summarise(report)
+        run.summarise(report)
     finally:
         run.close()
     return report
@@ -154,7 +154,7 @@ class Run:
         return max(by_steps, by_time)
 
     def train_epoch(self) -> None:
-        """Train to the end of the epoch under way, or of the run."""
+        """Train to the end of the epoch under way, or of the run if that comes first."""
         progress = self.progress
         if progress.batch == 0:
             progress.mosaic = self.share_done() < 1 - self.recipe.data.mosaic_off_frac
@@ -163,7 +163,7 @@ class Run:
         self.batches.sampler.start_at(progress.batch * self.config.batch_size)  # pyright: ignore[reportAttributeAccessIssue]
         set_training_mode(self.detector, self.config.freeze_norms)
         saved_at = began = time.monotonic()
-        for batch in self.batches:
+        for batch in self.batches if self.share_done() < 1 else ():
             self._waited_s += time.monotonic() - began
             terms = self.train_step(batch)
             progress.step += 1
