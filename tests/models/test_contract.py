@@ -33,6 +33,12 @@ SMALLEST = {
         name: {"network": name, "text": thin(name)}
         for name in ("yolov3-tiny", "yolov4-tiny", "yolov5n")
     },
+    "yolov5n with attention": {
+        "network": "yolov5n",
+        "text": thin("yolov5n"),
+        "attention": "coord",
+        "attention_at": ("backbone", "neck"),
+    },
 }
 WIDER = {"text": thin("yolov5n", 0.25)}
 CLASSES = ("car", "ship", "plane")

@@ -12,7 +12,8 @@ from timm.layers.eca import EcaModule
 from timm.layers.squeeze_excite import SEModule
 from torch import Tensor, nn
 
-AttentionName = Literal["none", "se", "eca", "cbam", "coord"]
+AttentionKind = Literal["se", "eca", "cbam", "coord"]
+AttentionName = Literal["none"] | AttentionKind
 AttentionPlace = Literal["backbone", "neck"]
 
 _BLOCKS = {"se": SEModule, "eca": EcaModule, "cbam": CbamModule, "coord": CoordAttn}

@@ -133,3 +133,19 @@ def test_unknown_and_hostile_files_are_refused(
         with pytest.raises(ValueError, match=message):
             load_model(file)
     assert not Path("ran").exists()
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "ckpt-0.index",
+        "ckpt-0.data-00000-of-00001",
+        "model.ckpt-200000.meta",
+        "frozen_inference_graph.pb",
+    ],
+)
+def test_tensorflows_checkpoints_are_refused_with_the_reason(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    path.write_bytes(b"\x00" * 64)
+    with pytest.raises(ValueError, match=rf"{name}: checkpoints of TensorFlow.* are not read: .*"):
+        read_model(path)

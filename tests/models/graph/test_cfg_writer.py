@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from smalldet.models.graph.attending import with_attention
 from smalldet.models.graph.cfg_writer import cfg_text
 from smalldet.models.graph.darknet import lower_cfg
 from smalldet.models.graph.description import lower_text
@@ -67,3 +68,6 @@ def test_what_darknet_lacks_is_named() -> None:
     text = "anchors: [[1, 1]]\nlayers:\n  - {conv: 4}\n  - {pad: [0, 1]}\n"
     with pytest.raises(ValueError, match="Darknet has no Pad"):
         cfg_text(lower_text(text))
+    graph = with_attention(lower_text(known_text("yolov3-tiny")), "se", ("neck",))
+    with pytest.raises(ValueError, match="Darknet has no Attention"):
+        cfg_text(graph)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from smalldet.models.graph import YoloDetector
 Importer = Callable[[Path, Said], Imported]
 
 ZIP = b"PK\x03\x04"
-TENSORFLOW = (".pb", ".index", ".meta")
+TENSORFLOW = re.compile(r"\.(pb|index|meta|data-\d+-of-\d+)$|\.ckpt")
 PICKLE = b"\x80"
 KINDS = (
     "smalldet's own .safetensors, Darknet .weights, Ultralytics YOLOv5 and YOLOv3 .pt, "
@@ -75,7 +76,7 @@ def write_model(path: Path, model: Imported, about: dict[str, Any] | None = None
 
 
 def _importer(path: Path) -> Importer:
-    if path.suffix in TENSORFLOW or ".ckpt" in path.name:
+    if TENSORFLOW.search(path.name):
         raise ValueError(
             f"{path}: checkpoints of TensorFlow's object detection are not read: their variables "
             "are named after objects of the code that made them, which differ from version to "

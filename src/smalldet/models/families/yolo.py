@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 from torch import Tensor
 
 from smalldet.config.base import Frozen
+from smalldet.models.attention import AttentionName, AttentionPlace
 from smalldet.models.graph import (
     Graph,
     YoloDetector,
@@ -19,6 +20,7 @@ from smalldet.models.graph import (
     lower_text,
 )
 from smalldet.models.graph.anchors import fit_anchors
+from smalldet.models.graph.attending import with_attention
 from smalldet.models.graph.builder import with_outputs
 from smalldet.models.graph.darknet import MAX_CFG_BYTES
 
@@ -37,6 +39,8 @@ class YoloConfig(Frozen):
         default="default",
         description="the network's own, fitted to the data before training, or as listed",
     )
+    attention: AttentionName = "none"
+    attention_at: tuple[AttentionPlace, ...] = ("neck",)
     nms_iou: float = Field(default=0.45, gt=0, le=1)
 
     @model_validator(mode="before")
@@ -55,9 +59,11 @@ class YoloConfig(Frozen):
 
     @model_validator(mode="after")
     def _sound(self) -> YoloConfig:
-        self.graph()
+        graph = self.graph()
+        if self.attention != "none":
+            with_attention(graph, self.attention, self.attention_at)
         if isinstance(self.anchors, tuple):
-            with_outputs(self.graph(), 1, self.anchors)
+            with_outputs(graph, 1, self.anchors)
             if any(side <= 0 for anchor in self.anchors for side in anchor):
                 raise ValueError("anchors must be pairs of positive sides")
         return self
@@ -88,6 +94,8 @@ class YoloConfig(Frozen):
             raise ValueError("anchors: fitted needs the data: `fitted` comes before `build`")
         anchors = None if isinstance(self.anchors, str) else self.anchors
         graph = with_outputs(self.graph(), len(class_names), anchors)
+        if self.attention != "none":
+            graph = with_attention(graph, self.attention, self.attention_at)
         return YoloDetector(graph, class_names, tile_px=tile_px, nms_iou=self.nms_iou)
 
 

@@ -6,8 +6,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from smalldet.models.attention import build_attention
 from smalldet.models.graph.specs import (
     Activation,
+    Attention,
     AveragePool,
     Convolution,
     Dropout,
@@ -45,6 +47,8 @@ def build_layer(layer: Layer, in_channels: int) -> nn.Module:
             return nn.Dropout(layer.probability)
         case AveragePool():
             return nn.AdaptiveAvgPool2d(1)
+        case Attention():
+            return build_attention(layer.kind, in_channels)
         case _:
             return nn.Identity()
 

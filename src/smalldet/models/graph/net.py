@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import itertools
+
 from torch import Tensor, nn
 
 from smalldet.models.graph.layers import build_layer
 from smalldet.models.graph.shapes import Graph
-from smalldet.models.graph.specs import PICTURE, Convolution, Yolo
+from smalldet.models.graph.specs import PICTURE, Attention, Convolution, Layer, Yolo
+
+# of layers that have weights
+NAMES: dict[type[Layer], str] = {Convolution: "conv", Attention: "attention"}
 
 
 class GraphNet(nn.Module):
     """The layers of a graph, run in order; a tensor is let go after its last reader.
 
-    A convolution is named by its rank among the convolutions, not by its layer's number, so that
-    weights fit however a text words the same network.
+    A layer with weights is named by its rank among its kind, not by its number, so that weights fit
+    however a text words the same network, and with attention between.
 
     Args:
         graph: a network that was checked when it was lowered.
@@ -22,14 +27,13 @@ class GraphNet(nn.Module):
     def __init__(self, graph: Graph) -> None:
         super().__init__()
         self.graph = graph
-        num_convolutions = 0
-        self.names: list[str] = []
-        for number, layer in enumerate(graph.layers):
-            if isinstance(layer, Convolution):
-                self.names.append(f"conv{num_convolutions}")
-                num_convolutions += 1
-            else:
-                self.names.append(f"layer{number}")
+        ranks = {kind: itertools.count() for kind in NAMES}
+        self.names = [
+            f"{NAMES[type(layer)]}{next(ranks[type(layer)])}"
+            if type(layer) in NAMES
+            else f"layer{number}"
+            for number, layer in enumerate(graph.layers)
+        ]
         self.layers = nn.ModuleDict(
             {
                 name: build_layer(layer, graph.channels_into(layer))

@@ -6,8 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import torch
+
+from smalldet.models.attention import build_attention
 from smalldet.models.graph.specs import (
     PICTURE,
+    Attention,
     AveragePool,
     Convolution,
     Layer,
@@ -85,6 +89,10 @@ def shape_of(layer: Layer, sources: Sequence[Shape]) -> Shape:
 
 def num_parameters(layer: Layer, in_channels: int) -> int:
     """Stored values of a layer: weights, biases, and the running statistics of normalisation."""
+    if isinstance(layer, Attention):
+        with torch.device("meta"):  # counted without memory
+            block = build_attention(layer.kind, in_channels)
+        return sum(v.numel() for v in block.state_dict().values() if v.is_floating_point())
     if not isinstance(layer, Convolution):
         return 0
     kernel = layer.filters * (in_channels // layer.groups) * layer.size**2

@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from smalldet.models.attention import AttentionKind
+
 PICTURE = -1
 
 # As OpenCV's reader of Darknet files takes it; 1e-5 moves scores of a depthwise network by 1e-3.
@@ -110,6 +112,14 @@ class AveragePool:
 
 
 @dataclass(frozen=True)
+class Attention:
+    """A gate on channels or places, see `models/attention.py`; Darknet has none of its kind."""
+
+    sources: tuple[int, ...]
+    kind: AttentionKind
+
+
+@dataclass(frozen=True)
 class Yolo:
     """An output: for each cell and each anchor of `mask`, a box, its objectness, its classes.
 
@@ -164,5 +174,6 @@ Layer = (
     | Reorg
     | Dropout
     | AveragePool
+    | Attention
     | Yolo
 )
