@@ -1,7 +1,8 @@
 """One prediction of a scene, from file to written result, in a process of its own.
 
 `memory.py` and `throughput.py` start it, so that a pipeline that fails or takes more memory than
-it may costs a row of their tables and no more. The peer's is built here, on the same detector.
+it may costs a row of their tables and no more. The peer's is built here, on the same detector: one
+of smalldet's, or an Ultralytics checkpoint (`.pt`).
 """
 
 from __future__ import annotations
@@ -17,8 +18,10 @@ import numpy as np
 import torch
 from limited import limit_memory, peak_mb
 
-from smalldet.hardware import choose_device, keep_freed_memory
+from smalldet.hardware import choose_device, choose_precision, keep_freed_memory
+from smalldet.inference.folding import fold_norms
 from smalldet.models import load_model
+from smalldet.models.detector import Detector
 
 Run = Callable[[str, Path], dict[str, Any]]
 """Predicts a file, writes COCO results, and says what else is worth a column."""
@@ -27,7 +30,7 @@ Run = Callable[[str, Path], dict[str, Any]]
 def smalldet(model: str, *, device: str, **options: Any) -> Run:
     from smalldet.inference import predict_sources
 
-    detector = load_model(model)
+    detector = _detector(model)
 
     def run(source: str, out: Path) -> dict[str, Any]:
         told: dict[str, Any] = {}
@@ -40,6 +43,14 @@ def smalldet(model: str, *, device: str, **options: Any) -> Run:
     return run
 
 
+def _detector(model: str) -> Detector:
+    if not model.endswith(".pt"):
+        return load_model(model)
+    from ultralytics_detector import UltralyticsDetector
+
+    return UltralyticsDetector(model)
+
+
 def sahi(
     model: str,
     *,
@@ -48,17 +59,73 @@ def sahi(
     overlap_frac: float,
     conf: float | None = None,
     batch_size: int | None = None,
+    float32: bool = False,
     **postprocess: Any,
 ) -> Run:
-    """SAHI with the same detector, in batches, on the same memory layout and allocator."""
-    from sahi.models.base import DetectionModel
+    """SAHI in batches, on the memory layout, precision and allocator that smalldet takes.
+
+    Args:
+        model: one of smalldet's, with its norms folded; or a `.pt`, by SAHI's own adapter.
+        device: as `choose_device`.
+        tile_px: side of a slice.
+        overlap_frac: of slices.
+        conf: least score; the detector's own if None.
+        batch_size: slices at a time.
+        float32: without autocast.
+        postprocess: of `get_sliced_prediction`.
+    """
     from sahi.predict import get_sliced_prediction
-    from sahi.prediction import ObjectPrediction
 
     where = choose_device(device)
-    detector = load_model(model).eval().to(where, memory_format=torch.channels_last)  # pyright: ignore
     if where.type == "cpu":
         keep_freed_memory()
+    precision = torch.float32 if float32 else choose_precision("auto", where)
+    make = _sahi_ultralytics if model.endswith(".pt") else _sahi_own
+    wrapped, class_names = make(model, conf, where)
+
+    def run(source: str, out: Path) -> dict[str, Any]:
+        with torch.autocast(where.type, precision, precision != torch.float32):
+            found = get_sliced_prediction(
+                source,
+                wrapped,
+                slice_height=tile_px,
+                slice_width=tile_px,
+                overlap_height_ratio=overlap_frac,
+                overlap_width_ratio=overlap_frac,
+                perform_standard_pred=False,
+                batch_size=batch_size or 1,
+                verbose=0,
+                force_postprocess_type=True,
+                **postprocess,
+            )
+        rows = found.to_coco_annotations()
+        for row in rows:
+            row["category_id"] += 1
+            row["score"] = float(row["score"])
+        categories = [{"id": i, "name": name} for i, name in enumerate(class_names, start=1)]
+        out.write_text(json.dumps({"categories": categories, "annotations": rows}))
+        return {}
+
+    return run
+
+
+def _sahi_ultralytics(model: str, conf: float | None, device: torch.device) -> tuple[Any, Any]:
+    from sahi.models.ultralytics import UltralyticsDetectionModel
+
+    threshold = Detector.conf if conf is None else conf
+    wrapped = UltralyticsDetectionModel(
+        model_path=model, confidence_threshold=threshold, device=str(device), fuse=True
+    )
+    wrapped.model.model.to(memory_format=torch.channels_last)
+    return wrapped, wrapped.category_names
+
+
+def _sahi_own(model: str, conf: float | None, device: torch.device) -> tuple[Any, Any]:
+    from sahi.models.base import DetectionModel
+    from sahi.prediction import ObjectPrediction
+
+    detector = fold_norms(load_model(model).eval())
+    detector = detector.to(device, memory_format=torch.channels_last)  # pyright: ignore
     threshold = detector.conf if conf is None else conf
 
     class Wrapped(DetectionModel):
@@ -73,7 +140,7 @@ def sahi(
                 rows = [i for i, image in enumerate(images) if image.shape == shape]
                 batch = torch.from_numpy(np.stack([images[i] for i in rows])).permute(0, 3, 1, 2)
                 pad = (0, -shape[1] % detector.stride, 0, -shape[0] % detector.stride)
-                batch = torch.nn.functional.pad(batch.to(where), pad)
+                batch = torch.nn.functional.pad(batch.to(device), pad)
                 batch = batch.contiguous(memory_format=torch.channels_last)
                 found = detector.predict(batch, threshold)
                 for row, one in zip(rows, found, strict=True):
@@ -104,29 +171,9 @@ def sahi(
                 )
             ]
 
-    wrapped = Wrapped(confidence_threshold=threshold, device=str(where))
+    wrapped = Wrapped(confidence_threshold=threshold, device=str(device))
 
-    def run(source: str, out: Path) -> dict[str, Any]:
-        found = get_sliced_prediction(
-            source,
-            wrapped,
-            slice_height=tile_px,
-            slice_width=tile_px,
-            overlap_height_ratio=overlap_frac,
-            overlap_width_ratio=overlap_frac,
-            perform_standard_pred=False,
-            batch_size=batch_size or 1,
-            verbose=0,
-            force_postprocess_type=True,
-            **postprocess,
-        )
-        rows = found.to_coco_annotations()
-        for row in rows:
-            row["category_id"] += 1
-        out.write_text(json.dumps({"annotations": rows}), encoding="utf-8")
-        return {}
-
-    return run
+    return wrapped, detector.class_names
 
 
 PIPELINES: dict[str, Callable[..., Run]] = {"smalldet": smalldet, "sahi": sahi}
