@@ -114,7 +114,7 @@ def test_loss_without_objects_and_where_all_is_muted(detector: YoloDetector) -> 
     assert sum(term.item() for term in detector.loss(pictures(1), [muted]).values()) == 0
 
 
-@pytest.mark.parametrize("more", ["", "iou_loss=ciou\n"])
+@pytest.mark.parametrize("more", ["", "iou_loss=ciou\niou_normalizer=0.07\n"])
 def test_it_learns_a_picture(more: str) -> None:
     """What loss and decoding call a box must be the same thing."""
     torch.manual_seed(0)
