@@ -35,8 +35,8 @@ def mask_of(corners: Corners, side_px: int) -> Mask:
 def run_lengths(mask: Mask) -> list[int]:
     """Down the columns, zeros first."""
     flat = np.concatenate([[False], mask.T.ravel()])
-    changes = np.flatnonzero(flat[1:] != flat[:-1])
-    return np.diff([0, *changes, mask.size]).tolist()
+    changes = np.flatnonzero(flat[1:] != flat[:-1]).tolist()
+    return np.diff(np.array([0, *changes, mask.size])).tolist()
 
 
 def draw(path: Path, shapes: list[Corners], side_px: int, rng: np.random.Generator) -> list[Mask]:
