@@ -64,6 +64,14 @@ def test_pieces_give_their_enclosing_box_and_the_best_score() -> None:
     assert found.scores.tolist() == pytest.approx([0.9])
 
 
+def test_a_false_alarm_beside_the_edge_does_not_stretch_a_box() -> None:
+    """Tile 2 sees too little of the object to report it, and reports something else there."""
+    pieces: list[Seen] = [(0, [60, 10, 100, 30], 0.9), (1, [70, 10, 146, 30], 0.8)]
+    stray: Seen = (2, [140, 8, 150, 31], 0.05)
+    found = merge_tiles(seen(THREE, [*pieces, stray]))
+    assert rows(found) == [(60, 10, 146, 30)]
+
+
 def test_an_object_cut_by_three_tiles_comes_out_once() -> None:
     pieces: list[Seen] = [
         (0, [20, 40, 100, 52], 0.5),

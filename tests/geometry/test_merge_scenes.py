@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from smalldet.detections import Detections, TileDetections
-from smalldet.geometry.merge import merge_tiles
+from smalldet.geometry.merge import STRETCHING_SCORE, merge_tiles
 from smalldet.geometry.overlaps import iou, pairwise
 from smalldet.geometry.tiles import interior_cuts, tile_grid
 
@@ -188,7 +188,9 @@ def merged_by_the_definition(dets: TileDetections, iou_threshold: float) -> set[
     result: set[tuple[float, ...]] = set()
     for group in {frozenset(c) for c in cluster}:
         best = [k for k in group if whole[k]]
-        members = dets.boxes[[max(best, key=lambda k: scores[k])] if best else [*group]]
+        best_score = max(scores[k] for k in group)
+        pieces = [k for k in group if scores[k] >= STRETCHING_SCORE * best_score]
+        members = dets.boxes[[max(best, key=lambda k: scores[k])] if best else pieces]
         result.add((*members[:, :2].amin(dim=0).tolist(), *members[:, 2:].amax(dim=0).tolist()))
     return result
 

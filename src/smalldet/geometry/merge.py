@@ -22,6 +22,9 @@ from smalldet.geometry.rotated import rotated_iou
 from smalldet.geometry.shared_ground import Views, shared_views
 from smalldet.geometry.suppression import unsuppressed
 
+STRETCHING_SCORE = 0.1
+"""A piece that scores less than this share of the best of its cluster does not stretch its box."""
+
 
 def merge_tiles(
     dets: TileDetections,
@@ -43,8 +46,9 @@ def merge_tiles(
     of their scores: every further look is a further chance for a false alarm, and the strongest of
     several scores would lift it over the objects that were looked at once. A cluster whose members
     are all cut by interior tile edges gives their enclosing box, with the strongest one's score and
-    class. Oriented boxes are cut, compared and enclosed as such: the enclosing box is then the
-    smallest oriented one.
+    class; a false alarm beside an edge, which scores next to nothing, does not stretch it. Oriented
+    boxes are cut, compared and enclosed as such: the enclosing box is then the smallest oriented
+    one.
 
     The result is a function of the set of boxes: neither their order nor that of the tiles matters.
 
@@ -90,6 +94,8 @@ def merge_tiles(
     winner, has_whole, cluster = _winners(whole[members], cluster[members])
     winner = members[winner]
     certainty = _certainty(scores, winner, members[whole[members]], cluster[whole[members]])
+    stretches = scores[members] >= STRETCHING_SCORE * scores[winner][cluster]
+    members, cluster = members[stretches], cluster[stretches]
     if rboxes is None:
         merged, merged_r = _merged(boxes, winner, has_whole, members, cluster), None
     else:
