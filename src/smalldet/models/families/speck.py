@@ -31,6 +31,7 @@ from smalldet.models.losses import (
 )
 from smalldet.models.necks import PathAggregation
 from smalldet.models.picking import pick
+from smalldet.models.refiner import PixelRefiner
 from smalldet.targets import Target
 
 CANDIDATES_PER_DETECTION = 3
@@ -68,6 +69,9 @@ class SpeckConfig(Frozen):
     class_loss: ClassLoss = "quality_focal"
     box_loss: BoxLoss = "nwd_ciou"
     box_weight: float = Field(default=2.0, gt=0)
+    refine: bool = Field(
+        default=False, description="tiny boxes that are found are moved by a look at their pixels"
+    )
     nms_iou: float = Field(default=0.6, gt=0, le=1)
 
     @field_validator("strides")
@@ -103,6 +107,7 @@ class SpeckConfig(Frozen):
             class_loss=self.class_loss,
             box_loss=self.box_loss,
             box_weight=self.box_weight,
+            refine=self.refine,
             nms_iou=self.nms_iou,
         )
 
@@ -127,6 +132,7 @@ class Speck(Detector):
             score of 1; `equalized_focal` for classes of very unlike frequency.
         box_loss: see `losses.box_loss`.
         box_weight: of the box loss against the class loss.
+        refine: look again at the pixels of each tiny box that is found; see `PixelRefiner`.
         nms_iou: two boxes of a class and tile above it are one object.
     """
 
@@ -152,6 +158,7 @@ class Speck(Detector):
         class_loss: ClassLoss = "quality_focal",
         box_loss: BoxLoss = "nwd_ciou",
         box_weight: float = 2.0,
+        refine: bool = False,
         nms_iou: float = 0.6,
     ) -> None:
         super().__init__()
@@ -174,6 +181,7 @@ class Speck(Detector):
         self.head = DecoupledHead(width, len(self.class_names), strides)
         if class_loss == "equalized_focal":
             self.equalized_focal = EqualizedFocalLoss(len(self.class_names))
+        self.refiner = PixelRefiner() if refine else None
         self.assigner = SmallObjectAssigner(num_locations)
         self.register_buffer("mean", torch.tensor(self.backbone.mean).view(1, 3, 1, 1))
         self.register_buffer("std", torch.tensor(self.backbone.std).view(1, 3, 1, 1))
@@ -196,7 +204,7 @@ class Speck(Detector):
         return self.head(self.neck_attention(self.neck(features)))
 
     def loss(self, images: Tensor, targets: list[Target]) -> dict[str, Tensor]:
-        """`class` and `box`, sums over the batch divided by `positives`, all on one scale.
+        """`class`, `box` and with a refiner `refine`: sums over the batch, all on one scale.
 
         The divisor is the batch's sum of target qualities (their number for the class loss
         `focal`), averaged over processes, so that several processes step as one would.
@@ -211,14 +219,20 @@ class Speck(Detector):
         if muted is not None:
             losses = losses.masked_fill(muted & ~held[..., None], 0.0)
         where = held.nonzero(as_tuple=True)
-        errors = box_loss(
-            boxes[where], truth.boxes[found.objects[where]], self.box_loss, self.nwd_share
-        )
-        box_sum = (errors * found.quality[where]).sum()
+        wanted_boxes, quality = truth.boxes[found.objects[where]], found.quality[where]
         norm = mean_over_processes(found.quality.sum()).clamp(min=1.0)
         num_held = mean_over_processes(held.sum().float()).clamp(min=1.0)
         class_norm = num_held if self.class_loss == "focal" else norm
-        return {"class": losses.sum() / class_norm, "box": self.box_weight * box_sum / norm}
+
+        def of_boxes(predicted: Tensor) -> Tensor:
+            errors = box_loss(predicted, wanted_boxes, self.box_loss, self.nwd_share)
+            return self.box_weight * (errors * quality).sum() / norm
+
+        terms = {"class": losses.sum() / class_norm, "box": of_boxes(boxes[where])}
+        if self.refiner is not None:
+            seen = self.refiner(as_float(images), boxes[where].detach(), where[0])
+            terms["refine"] = of_boxes(seen)
+        return terms
 
     def _class_losses(self, logits: Tensor, wanted: Tensor) -> Tensor:
         if self.class_loss == "focal":
@@ -234,9 +248,31 @@ class Speck(Detector):
         logits, boxes, _ = self.raw(images)
         scores = logits.float().sigmoid()
         height, width = images.shape[-2:]
-        return [
+        found = [
             self._decode(s, clip_boxes(b, width, height), conf, max_detections)
             for s, b in zip(scores, boxes, strict=True)
+        ]
+        return found if self.refiner is None else self._refined(self.refiner, images, found)
+
+    def _refined(
+        self, refiner: PixelRefiner, images: Tensor, found: list[Detections]
+    ) -> list[Detections]:
+        """Detections after a second look; two whose boxes now are one leave the stronger."""
+        height, width = images.shape[-2:]
+        counts = [len(part) for part in found]
+        pictures = torch.arange(len(found), device=images.device)
+        pictures = pictures.repeat_interleave(torch.tensor(counts, device=images.device))
+        boxes = refiner(as_float(images), torch.cat([part.boxes for part in found]), pictures)
+        return [
+            pick(
+                clip_boxes(box, width, height),
+                part.scores,
+                part.labels,
+                self.class_names,
+                nms_iou=self.nms_iou,
+                max_detections=len(part),
+            )
+            for box, part in zip(boxes.split(counts), found, strict=True)
         ]
 
     def _decode(
