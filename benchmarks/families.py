@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import Parameter, run
-from families_measured import accuracy, course, detector, milliseconds, parity, tile_of, train
+from families_measured import accuracy, course_of, detector, milliseconds, parity, tile_of, train
 from families_rows import ROWS, Row
 from sets import labelled_set, shared_folder
 
@@ -25,9 +25,10 @@ from smalldet.data.index import Index
 
 Words = Parameter(consume_multiple=True)
 HEADERS = (
-    "family", "start", "parameters, M", "ms a tile", "worst error against the original",
-    "steps", "tiles a second", "loss, first to last", "AP", "AP50", "AP 8-16 px",
+    "family", "start", "M parameters", "ms a tile", "AP", "AP50", "AP 8-16 px",
+    "steps", "tiles a second", "loss, first to last", "error of raw outputs against the original",
 )  # fmt: skip
+PARITY_HEADERS = ("model", "compared with", "largest errors")
 
 
 def main(
@@ -56,7 +57,7 @@ def main(
         if row.trains and train_missing:
             train(row, folder, root, minutes, index)
         if row.trains and (folder / "summary.txt").exists():
-            measured[row.name] |= course(folder) | {"metrics": accuracy(folder, truth)}
+            measured[row.name] |= course_of(folder) | {"metrics": accuracy(folder, truth)}
         detectors[row.name] = detector(row, folder, root, index)
         num = sum(weight.numel() for weight in detectors[row.name].parameters())
         measured[row.name] |= {"parameters": num, "parity": parity(row, parity_report)}
@@ -70,36 +71,48 @@ def main(
 
 
 def markdown(rows: list[Row], measured: dict[str, dict[str, Any]]) -> str:
-    """The table, one line a row."""
-    lines = [HEADERS, ("---",) * len(HEADERS)]
-    lines += [_cells(measured[row.name], row.trains) for row in rows]
+    """The table, one line a row; then one line for each original that a model was held against."""
+    families = [_cells(row, measured[row.name]) for row in rows]
+    against: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for row in rows:
+        for entry in measured[row.name]["parity"]:
+            held = against.setdefault((entry["model"], entry["peer"]), [])
+            if entry not in held:
+                held.append(entry)
+    originals = [(*names, _largest(entries)) for names, entries in sorted(against.items())]
+    return f"{_table(HEADERS, families)}\n\n{_table(PARITY_HEADERS, originals)}"
+
+
+def _table(headers: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    lines = [headers, ("---",) * len(headers), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def _cells(row: dict[str, Any], trains: bool) -> tuple[str, ...]:
-    about = (
-        row["name"], row["start"] if trains else "random weights",
-        f"{row['parameters'] / 1e6:.2f}", f"{row['tile_ms']:.0f}", _worst(row["parity"]),
-    )  # fmt: skip
-    if "metrics" not in row:
-        return (*about, "not trained", *[""] * 5)
-    scores = [row["metrics"][key] for key in ("AP", "AP50", "AP_tiny")]
-    losses = f"{row['first_loss']:.2f} to {row['last_loss']:.2f}" if "steps" in row else ""
-    return (
-        *about, f"{row.get('steps', '')}", f"{row.get('tiles_per_s', 0):.1f}", losses,
-        *["-" if score is None else f"{100 * score:.1f}" for score in scores],
-    )  # fmt: skip
+def _cells(kind: Row, row: dict[str, Any]) -> tuple[str, ...]:
+    start = kind.start if kind.trains else "random weights"
+    size_and_time = (f"{row['parameters'] / 1e6:.2f}", f"{row['tile_ms']:.0f}")
+    trained = ("not trained", *[""] * 5)
+    if "metrics" in row:
+        scores = [row["metrics"][key] for key in ("AP", "AP50", "AP_tiny")]
+        course = ("-",) * 3  # too few steps for a note
+        if "steps" in row:
+            losses = f"{row['first_loss']:.2f} to {row['last_loss']:.2f}"
+            course = (f"{row['steps']}", f"{row['tiles_per_s']:.1f}", losses)
+        trained = (*["-" if s is None else f"{100 * s:.1f}" for s in scores], *course)
+    raw = [entry for entry in row["parity"] if entry["measure"].startswith("raw outputs")]
+    error = (_largest(raw) or "not measured") if kind.parity else "has no original"
+    return (kind.name, start, *size_and_time, *trained, error)
 
 
-def _worst(entries: list[dict[str, Any]]) -> str:
-    """The largest error of each measure, with the peer that it is against."""
-    worst: dict[str, dict[str, Any]] = {}
+def _largest(entries: list[dict[str, Any]]) -> str:
+    """The largest error of each measure."""
+    errors: dict[str, float] = {}
     for entry in entries:
-        held = worst.setdefault(entry["measure"], entry)
-        if entry["error"] > held["error"]:
-            worst[entry["measure"]] = entry
-    told = [f"{e['error']:.1e} {e['measure']} ({e['peer']})" for e in worst.values()]
-    return "; ".join(told) or "not measured"
+        measure = entry["measure"]
+        errors[measure] = max(entry["error"], errors.get(measure, 0.0))
+    return "; ".join(
+        f"{measure} {error:.1e}" if error else f"{measure} 0" for measure, error in errors.items()
+    )
 
 
 def _spread(index: Index, num_wanted: int | None) -> Index:

@@ -61,7 +61,7 @@ def train(row: Row, folder: Path, shared: Path, minutes: float, index: Index) ->
         raise RuntimeError((folder / "output.txt").read_text(errors="replace")[-2000:])
 
 
-def course(folder: Path) -> dict[str, float]:
+def course_of(folder: Path) -> dict[str, float]:
     """How a training went: steps, tiles a second, the loss at its first and last note."""
     lines = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
     notes = [line for line in lines if line["group"] == "train"]
