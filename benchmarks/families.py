@@ -26,7 +26,7 @@ from smalldet.data.index import Index
 Words = Parameter(consume_multiple=True)
 HEADERS = (
     "family", "start", "M parameters", "ms a tile", "AP", "AP50", "AP 8-16 px",
-    "steps", "tiles a second", "loss, first to last", "error of raw outputs against the original",
+    "steps", "tiles a second", "loss, first to last", "largest error against the original",
 )  # fmt: skip
 PARITY_HEADERS = ("model", "compared with", "largest errors")
 
@@ -99,8 +99,9 @@ def _cells(kind: Row, row: dict[str, Any]) -> tuple[str, ...]:
             losses = f"{row['first_loss']:.2f} to {row['last_loss']:.2f}"
             course = (f"{row['steps']}", f"{row['tiles_per_s']:.1f}", losses)
         trained = (*["-" if s is None else f"{100 * s:.1f}" for s in scores], *course)
-    raw = [entry for entry in row["parity"] if entry["measure"].startswith("raw outputs")]
-    error = (_largest(raw) or "not measured") if kind.parity else "has no original"
+    raw = [entry for entry in row["parity"] if entry["measure"].startswith("raw")]
+    error = _largest(raw or row["parity"]) or "not measured"
+    error = error if kind.parity else "has no original"
     return (kind.name, start, *size_and_time, *trained, error)
 
 
