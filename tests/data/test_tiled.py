@@ -107,6 +107,7 @@ def test_a_tile_depends_on_seed_epoch_and_position_only(squares: Index):
 
 # Python 3.12 warns of every fork beside torch's threads, which torch takes care of itself.
 @pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:This DataLoader will create")  # where one core is given
 def test_running_workers_see_epoch_and_mosaic(squares: Index):
     """Batches of workers that live on equal those of one process, through changes of both."""
 
