@@ -1,6 +1,6 @@
 """The table of the families: what trains, what loads, how fast, how accurate for equal minutes.
 
-    python benchmarks/families.py [--minutes 8] [--rows speck-n yolov5n ...] [--no-train]
+    python benchmarks/families.py [--minutes 6] [--rows speck-n yolov5n ...] [--no-train]
 
 Every row is a recipe of `configs/` with overrides (`families_rows.py`). It trains on the thermal
 drone pictures of `hituav` for the same wall time on one core, in tiles of 320 px, one row after the
@@ -34,7 +34,7 @@ PARITY_HEADERS = ("model", "compared with", "largest errors")
 def main(
     *,
     rows: Annotated[tuple[str, ...], Words] = (),
-    minutes: float = 8,
+    minutes: float = 6,
     train_missing: Annotated[bool, Parameter(name="--train", negative="--no-train")] = True,
     pictures: Annotated[int | None, Parameter(help="Of val, evenly spread; default all.")] = None,
     threads: int = 2,
