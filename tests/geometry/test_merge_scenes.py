@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from smalldet.detections import Detections, TileDetections
-from smalldet.geometry.merge import STRETCHING_SCORE, merge_tiles
+from smalldet.geometry.merge import merge_tiles
 from smalldet.geometry.overlaps import iou, pairwise
+from smalldet.geometry.standing import STRETCHING_SCORE
 from smalldet.geometry.tiles import interior_cuts, tile_grid
 
 NAMES = ("car", "van")

@@ -13,17 +13,14 @@ from torch import Tensor
 
 from smalldet.detections import Detections, TileDetections, coordinates, order_by_strength
 from smalldet.geometry.clusters import constrained_clusters
-from smalldet.geometry.masks import united_masks
-from smalldet.geometry.merge_oriented import enclosing_rectangles, overlap_on_ground
+from smalldet.geometry.merge_oriented import overlap_on_ground
 from smalldet.geometry.oriented import canonical, enclosing_boxes
 from smalldet.geometry.overlaps import iou, normalized_wasserstein
 from smalldet.geometry.pairs import alike_pairs, intersecting_pairs
 from smalldet.geometry.rotated import rotated_iou
 from smalldet.geometry.shared_ground import Views, shared_views
+from smalldet.geometry.standing import merged_boxes, merged_masks, merged_rboxes, standing
 from smalldet.geometry.suppression import unsuppressed
-
-STRETCHING_SCORE = 0.1
-"""A piece that scores less than this share of the best of its cluster does not stretch its box."""
 
 
 def merge_tiles(
@@ -90,23 +87,17 @@ def merge_tiles(
     cluster = constrained_clusters(first, second, overlap * scores[second], tile)
     joined = torch.nonzero(cluster[first] == cluster[second]).flatten()
     whole = _seen_whole(cut, exact, tiles[tile], first[joined], second[joined])
-    members = torch.nonzero(kept).squeeze(1)
-    winner, has_whole, cluster = _winners(whole[members], cluster[members])
-    winner = members[winner]
-    certainty = _certainty(scores, winner, members[whole[members]], cluster[whole[members]])
-    stretches = scores[members] >= STRETCHING_SCORE * scores[winner][cluster]
-    members, cluster = members[stretches], cluster[stretches]
+    stands = standing(scores, whole, torch.nonzero(kept).squeeze(1), cluster)
     if rboxes is None:
-        merged, merged_r = _merged(boxes, winner, has_whole, members, cluster), None
+        merged, merged_r = merged_boxes(boxes, stands), None
     else:
-        merged_r = _merged_oriented(rboxes, winner, has_whole, members, cluster)
-        merged_r = canonical(merged_r.float())
+        merged_r = canonical(merged_rboxes(rboxes, stands).float())
         merged = enclosing_boxes(merged_r)
     masks = None
     if dets.masks is not None:
-        views = dets.masks[order].cpu()
-        masks = _merged_masks(views, boxes, merged, winner, has_whole, members, cluster)
-    found = Detections(merged, certainty, labels[winner], dets.class_names, merged_r, masks)
+        masks = merged_masks(dets.masks[order].cpu(), boxes, merged, stands)
+    classes = labels[stands.winner]
+    found = Detections(merged, stands.scores, classes, dets.class_names, merged_r, masks)
     return found.sorted_by_score().to(device)
 
 
@@ -224,78 +215,3 @@ def _seen_whole(
     whole = ~cut.any(dim=1)
     whole[own[beyond.any(dim=1)]] = False
     return whole
-
-
-def _winners(whole: Tensor, cluster: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Who stands for each of C clusters: the best member that no edge cuts, else the best.
-
-    Args:
-        whole: (M,) bool, whether no interior edge cuts a member; members are ordered by strength.
-        cluster: (M,) int64, a name.
-
-    Returns:
-        winner: (C,) int64, a row of the members.
-        has_whole: (C,) bool, whether no edge cuts it.
-        cluster: (M,) int64, 0..C-1.
-    """
-    names, cluster = torch.unique(cluster, return_inverse=True)
-    num, rank = len(names), torch.arange(len(whole))
-    nobody = torch.full((num,), len(whole))
-    best = nobody.scatter_reduce(0, cluster, rank, "amin")
-    best_whole = nobody.scatter_reduce(0, cluster[whole], rank[whole], "amin")
-    has_whole = best_whole < len(whole)
-    return torch.where(has_whole, best_whole, best), has_whole, cluster
-
-
-def _certainty(scores: Tensor, winner: Tensor, whole: Tensor, cluster: Tensor) -> Tensor:
-    """(C,) score of each cluster: the mean over its whole members, its winner's where all are cut.
-
-    Args:
-        scores: (N,).
-        winner: (C,) int64, rows of the winners.
-        whole: (W,) int64, rows of the members that no edge cuts.
-        cluster: (W,) int64, whose members they are.
-    """
-    exact = scores.double()
-    total = torch.zeros(len(winner), dtype=torch.float64).index_add(0, cluster, exact[whole])
-    number = torch.bincount(cluster, minlength=len(winner))
-    return torch.where(number > 0, total / number.clamp(min=1), exact[winner]).to(scores)
-
-
-def _merged(
-    boxes: Tensor, winner: Tensor, has_whole: Tensor, members: Tensor, cluster: Tensor
-) -> Tensor:
-    """(C, 4), the box of each cluster: its winner's, or round all members where all are cut."""
-    column = cluster[:, None].expand(-1, 2)
-    low = boxes[winner, :2].scatter_reduce(0, column, boxes[members, :2], "amin")
-    high = boxes[winner, 2:].scatter_reduce(0, column, boxes[members, 2:], "amax")
-    return torch.where(has_whole[:, None], boxes[winner], torch.cat((low, high), dim=1))
-
-
-def _merged_oriented(
-    rboxes: Tensor, winner: Tensor, has_whole: Tensor, members: Tensor, cluster: Tensor
-) -> Tensor:
-    """(C, 5), as `_merged` for oriented boxes."""
-    merged, in_pieces = rboxes[winner], ~has_whole
-    piece = in_pieces[cluster]
-    group = (in_pieces.cumsum(0) - 1)[cluster[piece]]
-    merged[in_pieces] = enclosing_rectangles(rboxes[members[piece]], group)
-    return merged
-
-
-def _merged_masks(
-    masks: Tensor,
-    boxes: Tensor,
-    merged: Tensor,
-    winner: Tensor,
-    has_whole: Tensor,
-    members: Tensor,
-    cluster: Tensor,
-) -> Tensor:
-    """(C, M, M), as `_merged` for masks: the winner's, or of all members where all are cut."""
-    chosen, in_pieces = masks[winner], ~has_whole
-    piece = in_pieces[cluster]
-    group = (in_pieces.cumsum(0) - 1)[cluster[piece]]
-    rows = members[piece]
-    chosen[in_pieces] = united_masks(masks[rows], boxes[rows], group, merged[in_pieces])
-    return chosen
