@@ -40,7 +40,7 @@ lint: $(VENV)/.dev
 
 parity: $(PARITY)/.parity
 	$(PARITY)/bin/pytest -m 'parity or reference or slow' -rs --numprocesses auto \
-		--parity-report runs/parity.json
+		--parity-report=runs/parity.json
 
 bench: $(VENV)/.run
 	for name in $(BENCHMARKS); do $(BIN)/python benchmarks/$$name.py || exit 1; done
