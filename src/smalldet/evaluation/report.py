@@ -106,12 +106,14 @@ class Report:
             f"P, R, false alarms a megapixel at conf {self.conf:g}, IoU 0.5",
             title_justify="left",
             box=None,
+            padding=(0, 1, 0, 0),
             pad_edge=False,
         )
-        table.add_column("class", overflow="ellipsis", no_wrap=True, max_width=16)
-        sizes = [f"{name.replace('_', ' ')}\n{_span(name)}" for name in SIZE_RANGES_PX]
+        # 80 columns hold it; where names are longer they are folded, and never a number
+        table.add_column("class", overflow="fold", vertical="bottom", max_width=16)
+        sizes = ["\n".join([*name.split("_"), _span(name)]) for name in SIZE_RANGES_PX]
         for header in ("objects", "AP", "AP50", *sizes, "P", "R", "FA/MP"):
-            table.add_column(header, justify="right", no_wrap=True)
+            table.add_column(header, justify="right", no_wrap=True, vertical="bottom")
         table.add_row("all", *_row({**self.metrics, "counts": self.counts}), style="bold")
         table.add_row("objects", "", "", "", *(str(self.counts[s]) for s in SIZE_RANGES_PX))
         for name, row in self.per_class.items():
