@@ -11,14 +11,15 @@ import torch
 from PIL import Image
 
 from smalldet.inference import Predictor, journal, predict_sources
-from smalldet.models.families.speck import SpeckConfig
 
 MAKE = """
 import torch
 from smalldet.models.families.speck import SpeckConfig
 torch.manual_seed(5)
 config = SpeckConfig(backbone="mobilenetv3_small_050", width=16, strides=(8, 16))
-detector = config.build(["a", "b"], tile_px=64)
+detector = config.build(["a", "b"], tile_px=64).eval()
+for output in detector.head.class_outputs:
+    torch.nn.init.normal_(output.weight)  # scores that differ from place to place
 """
 KILLED = """
 import os, signal, sys
@@ -67,12 +68,12 @@ def test_a_killed_run_goes_on_to_the_same_result(tmp_path):
     """SIGKILL amid the tiles of a real detector; boxes and scores are equal to the last bit."""
     noise = np.random.default_rng(0).integers(0, 255, (300, 200, 3), np.uint8)
     Image.fromarray(noise).save(tmp_path / "a.png")
-    torch.manual_seed(5)
-    config = SpeckConfig(backbone="mobilenetv3_small_050", width=16, strides=(8, 16))
-    detector = config.build(["a", "b"], tile_px=64).eval()
-    with torch.inference_mode():
-        logits = detector.raw(torch.from_numpy(noise[:64, :64]).permute(2, 0, 1)[None])[0]
-    conf = float(logits.flatten().sigmoid().sort().values[-6])  # some boxes in each tile
+    made: dict[str, Any] = {}
+    exec(MAKE, made)
+    detector = made["detector"]
+    # half of what there is, by scores as they come out in this machine's precision
+    every = Predictor(detector, conf=0.0, device="cpu", batch_size=4).predict(noise)
+    conf = float(every.scores.median())
 
     out = tmp_path / "found.json"
     words = [sys.executable, "-W", "ignore", "-c", MAKE + KILLED, tmp_path / "a.png", out]
