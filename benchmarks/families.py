@@ -19,9 +19,7 @@ from typing import Annotated, Any
 from cyclopts import Parameter, run
 from families_measured import accuracy, course_of, detector, milliseconds, parity, tile_of, train
 from families_rows import ROWS, Row
-from sets import labelled_set, shared_folder
-
-from smalldet.data.index import Index
+from sets import labelled_set, shared_folder, spread
 
 Words = Parameter(consume_multiple=True)
 HEADERS = (
@@ -48,7 +46,7 @@ def main(
     if unknown := set(rows) - {row.name for row in chosen}:
         raise SystemExit(f"no rows {sorted(unknown)}; rows are {[row.name for row in ROWS]}")
     index = labelled_set(root, "hituav", "train")
-    truth = _spread(labelled_set(root, "hituav", "val"), pictures)
+    truth = spread(labelled_set(root, "hituav", "val"), pictures)
     measured: dict[str, dict[str, Any]] = {}
     detectors = {}
     for row in chosen:
@@ -114,15 +112,6 @@ def _largest(entries: list[dict[str, Any]]) -> str:
     return "; ".join(
         f"{measure} {error:.1e}" if error else f"{measure} 0" for measure, error in errors.items()
     )
-
-
-def _spread(index: Index, num_wanted: int | None) -> Index:
-    """So many pictures, evenly spread."""
-    if num_wanted is None or num_wanted >= len(index):
-        return index
-    step = len(index) / num_wanted
-    records = tuple(index.records[int(i * step)] for i in range(num_wanted))
-    return Index(index.class_names, records)
 
 
 if __name__ == "__main__":

@@ -21,3 +21,12 @@ def shared_folder(given: Path | None) -> Path:
 def labelled_set(shared: Path, name: str, part: str) -> Index:
     """One part (`train`, `val`) of a set."""
     return coco.read(shared / "data" / name / f"{part}.json")
+
+
+def spread(index: Index, num_wanted: int | None) -> Index:
+    """So many pictures, evenly spread over the set; all if None."""
+    if num_wanted is None or num_wanted >= len(index):
+        return index
+    step = len(index) / num_wanted
+    records = tuple(index.records[int(i * step)] for i in range(num_wanted))
+    return Index(index.class_names, records)

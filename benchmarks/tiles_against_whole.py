@@ -25,7 +25,7 @@ import numpy as np
 import torch
 from cyclopts import Parameter, run
 from limited import run_limited
-from sets import labelled_set, shared_folder
+from sets import labelled_set, shared_folder, spread
 
 from smalldet.data.index import ImageRecord, Index
 from smalldet.detections import Detections, TileDetections
@@ -82,7 +82,7 @@ def main(
     for name, model, mapping in PASSES:
         if name not in sets:
             continue
-        truth = _spread(labelled_set(root, name, "val"), pictures)
+        truth = spread(labelled_set(root, name, "val"), pictures)
         detector = load_model(model)
         options = {"conf": conf, "device": device}
         whole = [seen_once(found) for found in _predicted(detector, truth, options, whole=True)]
@@ -115,12 +115,6 @@ def _check(merges: Sequence[str], sets: Sequence[str], sahi_python: str | None) 
         raise SystemExit(f"no sets {wrong}; there are {[name for name, _, _ in PASSES]}")
     if sahi_python is None and any(merge in SAHI for merge in merges):
         raise SystemExit("SAHI's merges need --sahi-python, an interpreter that has SAHI")
-
-
-def _spread(index: Index, pictures: int | None) -> Index:
-    """So many pictures, evenly spread over the set; all if None."""
-    step = max(1, len(index) // (pictures or len(index)))
-    return Index(index.class_names, index.records[::step][:pictures])
 
 
 def _predicted(

@@ -76,7 +76,7 @@ def kill_at_random(
     life: BaseProcess, out: Path, rng: random.Random, startup_s: float, training_s: float
 ) -> None:
     """SIGKILL while it starts, or some time after its first state, or when it next writes one."""
-    state, part = out / "resume.safetensors", out / "resume.safetensors.part"
+    state, part = out / "resume.safetensors", out / ".resume.part.safetensors"
     before = state.stat().st_mtime_ns if state.exists() else 0
     moment = rng.choices(("starting", "anywhere", "writing"), (3, 5, 2))[0]
     if moment == "starting":
@@ -113,7 +113,7 @@ def test_killed_runs_end_bit_equal(
         life = start_life(recipe, killed)
         kill_at_random(life, killed, rng, startup_s, training_s / NUM_KILLS)
         steps.append(step_of(killed / "resume.safetensors"))
-        num_cut += len(list(killed.glob("*.part")))
+        num_cut += len(list(killed.glob(".*.part.*")))
     print(f"killed at steps {steps}, {num_cut} times amid the writing of a state or model")
     run_undisturbed(start_life, recipe, killed)
     assert same(whole, killed)

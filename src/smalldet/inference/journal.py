@@ -16,8 +16,8 @@ from safetensors.torch import save_file
 from smalldet.detections import TileDetections
 from smalldet.geometry.streaming import joined
 from smalldet.imagery import Scene
-from smalldet.inference.writers.replacing import replacing
 from smalldet.models.detector import Detector
+from smalldet.replacing import replacing
 
 INTERVAL_S = 20.0
 """Least time between two files."""

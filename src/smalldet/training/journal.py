@@ -14,6 +14,7 @@ from PIL import Image
 from torch.utils.tensorboard.writer import SummaryWriter
 
 from smalldet.config.load import dump
+from smalldet.replacing import replacing
 from smalldet.training.recipe import TrainRecipe
 
 RECORDED = ("smalldet", "torch", "torchvision", "timm", "accelerate", "hotcoco", "numpy")
@@ -38,9 +39,8 @@ class Journal:
         (folder / "versions.json").write_text(json.dumps(versions, indent=1), encoding="utf-8")
         self._lines = folder / "log.jsonl"
         kept = [line for line in self.lines() if line["step"] <= step]
-        part = self._lines.with_name(self._lines.name + ".part")
-        part.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
-        part.replace(self._lines)
+        with replacing(self._lines) as draft:
+            draft.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
         self._curves = SummaryWriter(str(folder / "tensorboard"), purge_step=step + 1)
 
     def write(self, group: str, step: int, values: Mapping[str, float | None]) -> None:

@@ -12,6 +12,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from smalldet.models.detector import Detector
+from smalldet.replacing import replacing
 from smalldet.training.ema import Ema
 
 
@@ -47,10 +48,9 @@ def save_state(
         tensors |= {prefix + k: v.detach().cpu() for k, v in module.state_dict().items()}
     for row, values in optimiser.state_dict()["state"].items():
         tensors |= {f"optimiser.{row}.{k}": torch.as_tensor(v).cpu() for k, v in values.items()}
-    part = path.with_name(path.name + ".part")
     tensors = {k: v.clone(memory_format=torch.contiguous_format) for k, v in tensors.items()}
-    save_file(tensors, part, {"progress": json.dumps(asdict(progress))})
-    part.replace(path)
+    with replacing(path) as draft:
+        save_file(tensors, draft, {"progress": json.dumps(asdict(progress))})
 
 
 def load_state(

@@ -14,8 +14,8 @@ from smalldet.inference.writers.geojson import write_geojson
 from smalldet.inference.writers.geopackage import write_geopackage
 from smalldet.inference.writers.picture import write_picture
 from smalldet.inference.writers.placing import SOURCE, named_crs
-from smalldet.inference.writers.replacing import replacing
 from smalldet.inference.writers.tables import write_coco, write_csv, write_dota
+from smalldet.replacing import replacing
 
 WRITERS: dict[str, Callable[[Path, Sequence[Result], str | None], None]] = {
     ".geojson": write_geojson,

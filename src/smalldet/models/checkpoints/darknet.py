@@ -26,6 +26,7 @@ from smalldet.models.graph.detector import YoloDetector
 from smalldet.models.graph.layers import ConvolutionLayer
 from smalldet.models.graph.net import GraphNet
 from smalldet.models.graph.specs import DARKNET_EPSILON
+from smalldet.replacing import replacing
 
 _FLOAT = np.dtype("<f4")
 
@@ -141,14 +142,12 @@ def write_weights(path: Path, net: GraphNet, header: WeightsHeader | None = None
     Darknet adds its own epsilon to a variance: the difference to the layer's goes into the value.
     """
     header = header or WeightsHeader()
-    part = path.with_name(path.name + ".part")
-    with part.open("wb") as file:
+    with replacing(path) as draft, draft.open("wb") as file:
         fields = (header.major, header.minor, header.revision, header.seen)
         file.write(struct.pack(header.layout, *fields))
         for values, shift in _stored(net):
             shifted = values.cpu().float().contiguous() + shift
             file.write(shifted.numpy().astype(_FLOAT).tobytes())
-    part.replace(path)
 
 
 def _open(path: Path) -> BinaryIO:

@@ -14,6 +14,7 @@ from torch import Tensor
 from smalldet.config.load import checked
 from smalldet.models.detector import Detector
 from smalldet.models.families import FAMILIES, ModelConfig
+from smalldet.replacing import replacing
 
 FORMAT = "smalldet-1"
 
@@ -38,9 +39,8 @@ def save_detector(
         "about": json.dumps(about or {}),
     }
     state = {k: v.detach().cpu().contiguous() for k, v in detector.state_dict().items()}
-    part = path.with_name(path.name + ".part")
-    save_file(state, part, metadata)
-    part.replace(path)
+    with replacing(path) as draft:
+        save_file(state, draft, metadata)
 
 
 def read_metadata(path: Path) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from smalldet.models.families import AnyConfig
 from smalldet.models.families.faster_rcnn import FasterRcnnConfig
 from smalldet.models.families.mask_rcnn import MaskRcnnConfig
 from smalldet.models.families.retinanet import RetinaNetConfig
+from smalldet.replacing import replacing
 
 TorchvisionConfig = FasterRcnnConfig | MaskRcnnConfig | RetinaNetConfig
 
@@ -85,9 +86,9 @@ def save(path: Path, detector: Detector, config: AnyConfig) -> None:
         foreign.append("attention")
     if foreign:
         raise ValueError(f"{path}: torchvision's {network} has no other {', '.join(foreign)}")
-    part = path.with_name(path.name + ".part")
-    torch.save({k: v.detach().cpu().contiguous() for k, v in detector.state_dict().items()}, part)
-    part.replace(path)
+    state = {k: v.detach().cpu().contiguous() for k, v in detector.state_dict().items()}
+    with replacing(path) as draft:
+        torch.save(state, draft)
 
 
 def _config(state: dict[str, Tensor], said: str | None, path: Path) -> TorchvisionConfig:

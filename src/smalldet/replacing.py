@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,9 +9,13 @@ from pathlib import Path
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A path beside `path` to write to; it takes the place of `path` if all goes well."""
+    """A path beside `path` to write to; it takes the place of `path` if all goes well.
+
+    It ends as `path` does, for writers that go by the extension. Its name is always the same, so
+    that what a killed process left is written over by the next one.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
+    draft = path.with_name(f".{path.stem}.part{path.suffix}")
     try:
         yield draft
         draft.replace(path)
