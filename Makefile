@@ -21,7 +21,8 @@ INSTALL := $(BIN)/uv pip install --python $(BIN)/python --constraints constraint
 PARITY := .venv-parity
 
 # Those that need no peer; each says in its first lines what it takes, and accuracy.py needs one.
-BENCHMARKS := embedded tiles_against_whole positives merge oriented throughput memory partial_labels
+BENCHMARKS := embedded tiles_against_whole positives merge oriented throughput memory training \
+	partial_labels
 
 .DEFAULT_GOAL := demo
 .PHONY: demo test lint parity bench constraints clean
