@@ -53,6 +53,12 @@ TilePx = Annotated[
 Overlap = Annotated[
     float, Parameter(name="--overlap", help="Least overlap of tiles as a fraction of their side.")
 ]
+Scales = Annotated[
+    tuple[float, ...],
+    Parameter(
+        help="Resolutions to look at, e.g. --scales 0.5 1 2.", consume_multiple=True, negative=""
+    ),
+]
 
 
 @app.command
@@ -98,6 +104,7 @@ def evaluate(
     ] = (),
     tile_px: TilePx = None,
     overlap_frac: Overlap = 0.2,
+    scales: Scales = (1.0,),
     whole: Annotated[bool, Parameter(help="Each picture as one tile.", negative="")] = False,
     conf: Annotated[
         float | None,
@@ -120,6 +127,7 @@ def evaluate(
             network=model_network,
             tile_px=tile_px,
             overlap_frac=overlap_frac,
+            scales=scales,
             whole=whole,
             conf=conf,
             device=device,
@@ -158,14 +166,7 @@ def predict(
     crs: Annotated[
         str | None, Parameter(help="Of map formats: `source`, or e.g. EPSG:32633.")
     ] = None,
-    scales: Annotated[
-        tuple[float, ...],
-        Parameter(
-            help="Resolutions to look at, e.g. --scales 0.5 1 2.",
-            consume_multiple=True,
-            negative="",
-        ),
-    ] = (1.0,),
+    scales: Scales = (1.0,),
     whole_pass: Annotated[
         bool, Parameter(help="Look also at the whole picture, for large objects.", negative="")
     ] = False,

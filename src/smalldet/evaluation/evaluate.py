@@ -28,6 +28,7 @@ def evaluate(
     *,
     tile_px: int | None = None,
     overlap_frac: float = 0.2,
+    scales: Sequence[float] = (1.0,),
     whole: bool = False,
     merge: str = "tiles",
     merge_iou: float | None = None,
@@ -45,8 +46,8 @@ def evaluate(
     Args:
         detector: any detector.
         truth: labelled pictures.
-        tile_px, overlap_frac, whole, merge, merge_iou, across_classes, device, batch_size: as in
-            `Predictor`.
+        tile_px, overlap_frac, scales, whole, merge, merge_iou, across_classes, device,
+            batch_size: as in `Predictor`.
         conf: score from which precision, recall and false alarms are counted; the detector's own
             if None.
         max_detections: the strongest of a picture that count.
@@ -67,6 +68,7 @@ def evaluate(
         conf=_LOWEST_CONF,
         device=device,
         batch_size=batch_size,
+        scales=scales,
         merge=merge,
         merge_iou=merge_iou,
         across_classes=across_classes,
