@@ -5,9 +5,10 @@
 PYTHON is an interpreter with `ultralytics`. Every contender trains for the same wall time on tiles
 of 640 px at full resolution, its averaged weights of the last step find the objects of the
 validation pictures, and one piece of code scores them. Pictures larger than a tile are cut for the
-peer, whose own way is to shrink them, and its detections are merged as ours are. With `--at-once`
-all contenders share the machine; otherwise they run one after the other. What has been trained is
-not trained again.
+peer, whose own way is to shrink them, and its detections are merged as ours are. Speck-n starts
+from ImageNet; `speck-n-from-model` from the embedded model that has seen nothing of the set.
+`--speck` changes the recipe of both. With `--at-once` all contenders share the machine; otherwise
+they run one after the other. What has been trained is not trained again.
 """
 
 from __future__ import annotations
@@ -41,10 +42,15 @@ from smalldet.models import load_model
 TILE_PX = 640
 OVERLAP_FRAC = 0.2
 MIN_VISIBLE_FRAC = 0.3
-CONTENDERS = ("speck-n", "yolo26n-coco", "yolo26n-scratch")
+CONTENDERS = ("speck-n", "speck-n-from-model", "yolo26n-coco", "yolo26n-scratch")
+OTHER_MODEL = {
+    "hituav": "speck-n-aerial",
+    "irst_tiny": "speck-n-thermal",
+    "aerial_airport": "speck-n-thermal",
+}
 SHOWN = ("AP", "AP50", "AP_very_tiny", "AP_tiny", "AP_small", "AP_medium", "AP_large")
 
-Contender = Literal["speck-n", "yolo26n-coco", "yolo26n-scratch"]
+Contender = Literal["speck-n", "speck-n-from-model", "yolo26n-coco", "yolo26n-scratch"]
 Words = Parameter(consume_multiple=True)
 
 
@@ -67,10 +73,15 @@ def main(
     at_once: bool = False,
     batch: int = 16,
     workers: int = 2,
+    speck: Annotated[tuple[str, ...], Words] = (),
     shared: Path | None = None,
     out: Path = Path("runs/accuracy"),
 ) -> None:
-    """Train every contender on every set, and print what each reached."""
+    """Train every contender on every set, and print what each reached.
+
+    Args:
+        speck: changes of Speck's recipe, as `data.tile_px=256`.
+    """
     root, console = shared_folder(shared), Console(width=140)
     table = Table(title=f"{minutes:g} minutes each", title_justify="left")
     for header in ("set", "contender", *SHOWN, "pictures a second"):
@@ -82,9 +93,10 @@ def main(
         vals[name] = cut(labelled_set(root, name, "val"), out / name / "val")
         for contender in contenders:
             folder = out / name / contender
-            if contender == "speck-n":
+            if contender.startswith("speck-n"):
                 source = root / "data" / name / "train.json"
-                command = speck_command(source, folder, minutes, batch, workers)
+                start = "imagenet" if contender == "speck-n" else OTHER_MODEL[name]
+                command = speck_command(source, folder, minutes, batch, workers, start, speck)
             else:
                 start = root / "weights" / "yolo26n-coco-pt" / "yolo26n.pt"
                 command = [
@@ -112,20 +124,35 @@ def main(
 
 
 def speck_command(
-    annotations: Path, folder: Path, minutes: float, batch: int, workers: int
+    annotations: Path,
+    folder: Path,
+    minutes: float,
+    batch: int,
+    workers: int,
+    start: str,
+    changes: tuple[str, ...],
 ) -> list[str]:
     """`smalldet train` on a set."""
     folder.mkdir(parents=True, exist_ok=True)
     recipe = folder / "accuracy.json"  # JSON is YAML
     content = {
-        "data": {"train": [{"annotations": str(annotations.resolve())}], "tile_px": TILE_PX},
-        "training": {
-            "epochs": 100_000, "minutes": minutes, "batch_size": batch, "num_workers": workers,
+        "data": {
+            "train": [{"annotations": str(annotations.resolve())}],
+            "tile_px": TILE_PX,
+            "predict_tile_px": TILE_PX,
         },
-    }  # fmt: skip
+        "training": {
+            "epochs": 100_000,
+            "minutes": minutes,
+            "batch_size": batch,
+            "num_workers": workers,
+            "start": start,
+        },
+    }
     recipe.write_text(json.dumps(content))
     run_folder = str(folder / "run")
-    return [sys.executable, "-m", "smalldet.cli", "train", str(recipe), "--out", run_folder]
+    verb = [sys.executable, "-m", "smalldet.cli", "train"]
+    return [*verb, str(recipe), *changes, "--out", run_folder]
 
 
 def run_all(commands: dict[tuple[str, str], list[str]], out: Path, at_once: bool) -> None:
@@ -148,7 +175,7 @@ def trained(folder: Path) -> bool:
 
 def measured(folder: Path, contender: str, val: Cut) -> tuple[Report, float]:
     """Score of a contender's last averaged weights, and tiles a second of its training."""
-    if contender == "speck-n":
+    if contender.startswith("speck-n"):
         report = evaluate(load_model(folder / "run" / "last.safetensors"), val.truth)
         lines = (folder / "run" / "log.jsonl").read_text().splitlines()
         speeds = [row["tiles_per_s"] for row in map(json.loads, lines) if "tiles_per_s" in row]

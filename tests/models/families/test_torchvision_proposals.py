@@ -1,18 +1,20 @@
-"""The first stage is silent where any class is muted."""
+"""The first stage and regions in which objects may stand without a label."""
 
 from __future__ import annotations
 
+import pytest
 import torch
+from torch import Tensor
 from torchvision.models.detection.rpn import RPNHead
 
 from smalldet.models.families.torchvision_anchors import Anchors, box_coder, build_assign
-from smalldet.models.families.torchvision_proposals import ProposalNetwork
+from smalldet.models.families.torchvision_proposals import ProposalNetwork, Proposed
 from smalldet.targets import Target
 
 
-def test_proposals_get_no_negatives_where_any_class_is_muted() -> None:
-    """The gradient of objectness is zero in the muted half, and not in the other."""
-    network = ProposalNetwork(
+@pytest.fixture
+def network() -> ProposalNetwork:
+    return ProposalNetwork(
         RPNHead(4, 1),
         Anchors([[8.0]], [1.0], [8]),
         box_coder(),
@@ -21,17 +23,33 @@ def test_proposals_get_no_negatives_where_any_class_is_muted() -> None:
         nms_iou=0.7,
         num_sampled=256,
     )
-    raw = network.raw([torch.rand(1, 4, 8, 8)])
-    raw.objectness.retain_grad()
+
+
+def gradient_with_left_half_muted(network: ProposalNetwork, classes: list[bool]) -> Tensor:
+    """Scores rise row by row; the (8, 8) gradient of the objectness loss."""
+    raw = network.raw([torch.zeros(1, 4, 8, 8)])
+    objectness = torch.linspace(-1, 1, 64)[None].requires_grad_()
     target = Target(
         torch.zeros(0, 4),
         torch.zeros(0, dtype=torch.long),
         torch.tensor([[0.0, 0, 32, 64]]),
-        torch.tensor([[False, True]]),
+        torch.tensor([classes]),
     )
-    objectness, _ = network.loss(raw, [target], [torch.Generator().manual_seed(0)])
-    objectness.backward()
-    gradient = raw.objectness.grad
-    assert gradient is not None
-    halves = gradient.view(8, 8)
-    assert (halves[:, :4] == 0).all() and (halves[:, 4:] > 0).all()
+    raw = Proposed(objectness, raw.codes, raw.anchors)
+    network.loss(raw, [target], [torch.Generator().manual_seed(0)])[0].backward()
+    assert objectness.grad is not None
+    return objectness.grad.view(8, 8)
+
+
+def test_nothing_is_background_where_all_classes_are_muted(network: ProposalNetwork) -> None:
+    gradient = gradient_with_left_half_muted(network, [True, True])
+    assert (gradient[:, :4] == 0).all() and (gradient[:, 4:] > 0).all()
+
+
+def test_where_a_class_is_muted_what_looks_like_an_object_is_left_alone(
+    network: ProposalNetwork,
+) -> None:
+    """Half of the muted anchors learn that they are background: those with the lowest scores."""
+    gradient = gradient_with_left_half_muted(network, [False, True])
+    assert (gradient[:4] > 0).all()
+    assert (gradient[4:, :4] == 0).all() and (gradient[4:, 4:] > 0).all()

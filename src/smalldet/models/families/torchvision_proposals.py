@@ -33,6 +33,8 @@ from smalldet.models.losses import mean_over_processes, mute_mask
 from smalldet.targets import Target
 
 MIN_PROPOSAL_PX = 1e-3
+# of the anchors where only some classes are muted, those that least look like an object
+QUIET_FRAC = 0.5
 
 
 class Proposed(NamedTuple):
@@ -113,8 +115,10 @@ class ProposalNetwork(nn.Module):
     ) -> tuple[Tensor, Tensor]:
         """Objectness and box loss of the anchors drawn, over their number.
 
-        An anchor in a region that mutes any class is no negative: it is not known that nothing is
-        there.
+        An anchor in a region that mutes any class is not known to be background. Where all classes
+        are muted none learns that it is. Where only some are, the half that the network itself
+        scores lowest does: objects fill far less than half of a picture, and where every picture
+        mutes a class, as with two half-labelled sets, nothing else would tell background apart.
         """
         anchors = torch.cat(raw.anchors)
         objectness_sum, box_sum = raw.objectness.new_zeros(()), raw.codes.new_zeros(())
@@ -126,8 +130,11 @@ class ProposalNetwork(nn.Module):
                     matched >= 0, 1, torch.where(matched == -1, BACKGROUND, IGNORED)
                 )
                 if len(target.mute_boxes):
-                    muted = mute_mask(centres_of(anchors), target).any(1)
-                    labels[muted & (labels == BACKGROUND)] = IGNORED
+                    muted = mute_mask(centres_of(anchors), target)
+                    unsure = muted.any(1) & (labels == BACKGROUND)
+                    labels[unsure] = IGNORED
+                    partly = (unsure & ~muted.all(1)).nonzero()[:, 0]
+                    labels[_quiet(raw.objectness[picture], partly)] = BACKGROUND
                 drawn = sampled(labels, self.num_sampled, self.positive_frac, generator)
                 held = drawn[labels[drawn] == 1]
                 wanted = self.coder.encode_single(target.boxes[matched[held]], anchors[held])
@@ -141,3 +148,9 @@ class ProposalNetwork(nn.Module):
             num_drawn += len(drawn)
         norm = mean_over_processes(box_sum.new_tensor(float(num_drawn))).clamp(min=1)
         return objectness_sum / norm, box_sum / norm
+
+
+def _quiet(objectness: Tensor, rows: Tensor) -> Tensor:
+    """Those of `rows` (K,) that least look like an object by `objectness` (A,)."""
+    order = objectness[rows].argsort(stable=True)
+    return rows[order[: int(len(rows) * QUIET_FRAC)]]
