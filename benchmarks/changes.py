@@ -7,12 +7,13 @@ on the set's training pictures for as many steps, or minutes, as all others. The
 the last step are measured on the validation pictures; with `--held-out N` every Nth training
 picture is kept out and measured on instead, so that a recipe can be chosen without looking at the
 validation pictures. Differences are to the same seed without the change; the spread is from the
-least to the most of the seeds. What has been trained under `--out` is not trained again.
+least to the most of the seeds. Rows that are finished under `--out` are not trained again.
 """
 
 from __future__ import annotations
 
 import json
+import shutil
 import statistics
 from collections.abc import Sequence
 from pathlib import Path
@@ -135,6 +136,7 @@ def _measured(common: dict[str, Any], change: str, seed: int, truth: Index, fold
     """Train with one change, unless that has been done, and measure."""
     kept = folder / "row.json"
     if not kept.exists():
+        shutil.rmtree(folder, ignore_errors=True)  # a run that was stopped
         changes = [text.strip() for text in CHANGES.get(change, change.split("+"))]
         data, training = common["data"], common["training"]
         sizes = {"half_tile": data["tile_px"] // 2, "four_batches": 4 * training["batch_size"]}

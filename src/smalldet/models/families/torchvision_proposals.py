@@ -34,7 +34,7 @@ from smalldet.targets import Target
 
 MIN_PROPOSAL_PX = 1e-3
 # of the anchors where only some classes are muted, those that least look like an object
-QUIET_FRAC = 0.5
+QUIET_FRAC = 0.9
 
 
 class Proposed(NamedTuple):
@@ -116,8 +116,8 @@ class ProposalNetwork(nn.Module):
         """Objectness and box loss of the anchors drawn, over their number.
 
         An anchor in a region that mutes any class is not known to be background. Where all classes
-        are muted none learns that it is. Where only some are, the half that the network itself
-        scores lowest does: objects fill far less than half of a picture, and where every picture
+        are muted none learns that it is. Where only some are, all but the tenth that the network
+        itself scores highest do: objects hold fewer anchors than that, and where every picture
         mutes a class, as with two half-labelled sets, nothing else would tell background apart.
         """
         anchors = torch.cat(raw.anchors)
