@@ -73,6 +73,18 @@ def test_sizes_and_classes_and_waiting(draw_set: Callable[..., Path]) -> None:
         assert advice not in text
 
 
+def test_smaller_tiles_are_advised_where_they_hold_the_objects(
+    draw_set: Callable[..., Path],
+) -> None:
+    path = draw_set()
+    index = read_sources([SourceConfig(annotations=path)], None)
+    text = told(path, [val_line(20, 0.3)], measured(index), index)
+    assert "tiles of 256 px" in text and "data.predict_tile_px=640" in text
+    large = replace(index.records[0], boxes=np.array([[0, 0, 150, 150]] * 4, np.float32))
+    wide = Index(index.class_names, (large,))
+    assert "tiles of" not in told(path, [val_line(20, 0.3)], measured(wide), wide)
+
+
 def test_without_validation_the_loss_speaks(draw_set: Callable[..., Path]) -> None:
     path = draw_set()
     index = read_sources([SourceConfig(annotations=path)], None)

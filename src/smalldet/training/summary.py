@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from smalldet.data.index import Index
 from smalldet.evaluation.report import Report
@@ -20,6 +21,9 @@ FEW_OBJECTS = 50
 LONG_WAIT_FRAC = 0.2
 RISE_AP = 0.005
 MIN_COUNT = 10
+# a tile of this many times the side of the largest objects but a twentieth holds them whole
+TILE_SIDES = 3
+LEAST_TILE_PX = 256
 
 
 def summary(
@@ -87,13 +91,15 @@ def _length(evaluations: Sequence[dict[str, Any]], steps: Sequence[dict[str, Any
 def _sizes(train: Index, report: Report | None, recipe: TrainRecipe) -> list[str]:
     lines = []
     boxes = np.concatenate([record.boxes[~record.ignore] for record in train.records])
-    tiny = float((np.sqrt(np.prod(boxes[:, 2:] - boxes[:, :2], axis=1)) < TINY_PX).mean())
+    sides = np.sqrt(np.prod(boxes[:, 2:] - boxes[:, :2], axis=1))
+    tiny = float((sides < TINY_PX).mean()) if len(sides) else 0.0
     if tiny > MANY_TINY_FRAC:
         lines.append(
             f"{tiny:.0%} of the training objects are under {TINY_PX} px: finer pictures help most; "
             "or enlarge (data.scale_jitter with both ends raised, and predict at the same scale)"
             + _finer(recipe)
         )
+    lines += _tiles(sides, recipe)
     if report is not None:
         measured = {
             size: report.metrics[f"AR_{size}"]
@@ -109,6 +115,21 @@ def _sizes(train: Index, report: Report | None, recipe: TrainRecipe) -> list[str
                 f"{report.counts[worst]}. The worst pictures are drawn in val/."
             )
     return lines
+
+
+def _tiles(sides: NDArray[np.float64], recipe: TrainRecipe) -> list[str]:
+    """Whether tiles of half the side or less would show more objects in the same time."""
+    data, batch = recipe.data, recipe.training.batch_size
+    most = float(np.percentile(sides, 95)) if len(sides) else math.inf
+    if TILE_SIDES * most > data.tile_px / 2 or data.tile_px < 2 * LEAST_TILE_PX:
+        return []
+    side = max(LEAST_TILE_PX, math.ceil(TILE_SIDES * most / 32) * 32)
+    return [
+        f"95 % of the training objects are under {most:.0f} px: tiles of {side} px hold them, and "
+        f"show more of them in the same time (data.tile_px={side} "
+        f"data.predict_tile_px={data.predict_tile_px or data.tile_px} "
+        f"training.batch_size={2 * batch})."
+    ]
 
 
 def _finer(recipe: TrainRecipe) -> str:
