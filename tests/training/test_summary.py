@@ -78,11 +78,11 @@ def test_smaller_tiles_are_advised_where_they_hold_the_objects(
 ) -> None:
     path = draw_set()
     index = read_sources([SourceConfig(annotations=path)], None)
-    text = told(path, [val_line(20, 0.3)], measured(index), index)
-    assert "tiles of 256 px" in text and "data.predict_tile_px=640" in text
+    recipe = recipe_for_folder(path.parent, ("data.tile_px=640",))
     large = replace(index.records[0], boxes=np.array([[0, 0, 150, 150]] * 4, np.float32))
-    wide = Index(index.class_names, (large,))
-    assert "tiles of" not in told(path, [val_line(20, 0.3)], measured(wide), wide)
+    for objects, advised in ((index, True), (Index(index.class_names, (large,)), False)):
+        text = "\n".join(summary([], objects, None, recipe, Path("run")))
+        assert ("Tiles of 256 px" in text) == advised
 
 
 def test_without_validation_the_loss_speaks(draw_set: Callable[..., Path]) -> None:

@@ -42,9 +42,14 @@ class DataConfig(Frozen):
     classes: tuple[str, ...] | None = Field(
         default=None, description="default: those of the first source"
     )
-    tile_px: int = Field(default=640, ge=32, multiple_of=32)
+    tile_px: int | None = Field(
+        default=None,
+        ge=32,
+        multiple_of=32,
+        description="default: fitted to the objects, 256 to 640",
+    )
     predict_tile_px: int | None = Field(
-        default=None, ge=32, description="of prediction; default tile_px"
+        default=None, ge=32, description="of prediction; default tile_px, or 640 if that is fitted"
     )
     tiles_per_epoch: int | None = Field(default=None, ge=1)
     min_visible_frac: float = Field(default=0.3, ge=0, le=1)
@@ -108,7 +113,7 @@ class TrainRecipe(Frozen):
     @model_validator(mode="after")
     def _fits(self) -> TrainRecipe:
         stride = self.model.max_stride
-        if self.data.tile_px % stride:
+        if self.data.tile_px is not None and self.data.tile_px % stride:
             raise ValueError(
                 f"data.tile_px {self.data.tile_px} is no multiple of the model's stride {stride}"
             )

@@ -17,6 +17,7 @@ from smalldet.targets import Target
 from smalldet.training.depthwise import fast_depthwise
 from smalldet.training.recipe import DataConfig, TrainRecipe
 from smalldet.training.sources import read_sources
+from smalldet.training.tile_side import MOST_PX, fitting_tile_px
 
 
 def read_indexes(recipe: TrainRecipe) -> tuple[Index, Index | None]:
@@ -35,7 +36,8 @@ def read_indexes(recipe: TrainRecipe) -> tuple[Index, Index | None]:
 
 
 def build_dataset(index: Index, data: DataConfig, seed: int) -> TiledDataset:
-    """Training tiles of a recipe."""
+    """Training tiles of a fitted recipe."""
+    assert data.tile_px is not None
     return TiledDataset(
         index,
         tile_px=data.tile_px,
@@ -54,8 +56,9 @@ def build_dataset(index: Index, data: DataConfig, seed: int) -> TiledDataset:
 
 
 def start_detector(recipe: TrainRecipe, class_names: Sequence[str]) -> Detector:
-    """A detector with the weights that `training.start` names."""
+    """A detector of a fitted recipe, with the weights that `training.start` names."""
     side = recipe.data.predict_tile_px or recipe.data.tile_px
+    assert side is not None
     detector = recipe.model.build(class_names, side)
     start = recipe.training.start
     if start == "imagenet":
@@ -66,13 +69,19 @@ def start_detector(recipe: TrainRecipe, class_names: Sequence[str]) -> Detector:
 
 
 def fitted(recipe: TrainRecipe, index: Index) -> TrainRecipe:
-    """The recipe with anchors for the objects of `index`, where its model asks for such."""
-    model = recipe.model
-    if not isinstance(model, YoloConfig):
-        return recipe
-    boxes = np.concatenate([record.boxes[~record.ignore] for record in index.records])
-    sides = torch.from_numpy(boxes[:, 2:] - boxes[:, :2])
-    return recipe.model_copy(update={"model": model.fitted(sides)})
+    """The recipe with what it leaves to the objects of `index`: side of tiles, anchors."""
+    data, model = recipe.data, recipe.model
+    if data.tile_px is None:
+        tiles = {
+            "tile_px": fitting_tile_px(index),
+            "predict_tile_px": data.predict_tile_px or MOST_PX,
+        }
+        recipe = recipe.model_copy(update={"data": data.model_copy(update=tiles)})
+    if isinstance(model, YoloConfig):
+        boxes = np.concatenate([record.boxes[~record.ignore] for record in index.records])
+        sides = torch.from_numpy(boxes[:, 2:] - boxes[:, :2])
+        recipe = recipe.model_copy(update={"model": model.fitted(sides)})
+    return recipe
 
 
 def set_training_mode(detector: Detector, freeze_norms: bool) -> None:

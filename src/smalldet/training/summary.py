@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from smalldet.data.index import Index
 from smalldet.evaluation.report import Report
 from smalldet.evaluation.sizes import SIZE_RANGES_PX
 from smalldet.training.recipe import TrainRecipe
+from smalldet.training.tile_side import fitting_tile_px
 
 TINY_PX = 8
 MANY_TINY_FRAC = 0.25
@@ -21,9 +21,6 @@ FEW_OBJECTS = 50
 LONG_WAIT_FRAC = 0.2
 RISE_AP = 0.005
 MIN_COUNT = 10
-# a tile of this many times the side of the largest objects but a twentieth holds them whole
-TILE_SIDES = 3
-LEAST_TILE_PX = 256
 
 
 def summary(
@@ -91,15 +88,14 @@ def _length(evaluations: Sequence[dict[str, Any]], steps: Sequence[dict[str, Any
 def _sizes(train: Index, report: Report | None, recipe: TrainRecipe) -> list[str]:
     lines = []
     boxes = np.concatenate([record.boxes[~record.ignore] for record in train.records])
-    sides = np.sqrt(np.prod(boxes[:, 2:] - boxes[:, :2], axis=1))
-    tiny = float((sides < TINY_PX).mean()) if len(sides) else 0.0
+    tiny = float((np.sqrt(np.prod(boxes[:, 2:] - boxes[:, :2], axis=1)) < TINY_PX).mean())
     if tiny > MANY_TINY_FRAC:
         lines.append(
             f"{tiny:.0%} of the training objects are under {TINY_PX} px: finer pictures help most; "
             "or enlarge (data.scale_jitter with both ends raised, and predict at the same scale)"
             + _finer(recipe)
         )
-    lines += _tiles(sides, recipe)
+    lines += _tiles(train, recipe)
     if report is not None:
         measured = {
             size: report.metrics[f"AR_{size}"]
@@ -117,18 +113,14 @@ def _sizes(train: Index, report: Report | None, recipe: TrainRecipe) -> list[str
     return lines
 
 
-def _tiles(sides: NDArray[np.float64], recipe: TrainRecipe) -> list[str]:
+def _tiles(train: Index, recipe: TrainRecipe) -> list[str]:
     """Whether tiles of half the side or less would show more objects in the same time."""
-    data, batch = recipe.data, recipe.training.batch_size
-    most = float(np.percentile(sides, 95)) if len(sides) else math.inf
-    if TILE_SIDES * most > data.tile_px / 2 or data.tile_px < 2 * LEAST_TILE_PX:
+    data, side = recipe.data, fitting_tile_px(train)
+    if data.tile_px is None or 2 * side > data.tile_px:
         return []
-    side = max(LEAST_TILE_PX, math.ceil(TILE_SIDES * most / 32) * 32)
     return [
-        f"95 % of the training objects are under {most:.0f} px: tiles of {side} px hold them, and "
-        f"show more of them in the same time (data.tile_px={side} "
-        f"data.predict_tile_px={data.predict_tile_px or data.tile_px} "
-        f"training.batch_size={2 * batch})."
+        f"Tiles of {side} px hold 95 % of the training objects with room to spare, and show more "
+        f"of them in the same time: leave out data.tile_px={data.tile_px}."
     ]
 
 
