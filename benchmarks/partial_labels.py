@@ -74,6 +74,7 @@ def main(
                 assert report is not None
                 ap, ap50 = (100 * (report.metrics[key] or 0) for key in ("AP", "AP50"))
                 first = ap if first is None else first
+                print(f"{labels} {seed}: AP {ap:.1f}, AP50 {ap50:.1f}", flush=True)
                 table.add_row(labels, str(seed), f"{ap:.1f}", f"{ap50:.1f}", f"{ap - first:+.1f}")
     Console(width=100).print(table)
 

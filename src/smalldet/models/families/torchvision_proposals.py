@@ -8,6 +8,7 @@ mute regions.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import torch
@@ -33,7 +34,9 @@ from smalldet.models.losses import mean_over_processes, mute_mask
 from smalldet.targets import Target
 
 MIN_PROPOSAL_PX = 1e-3
-# of the anchors where only some classes are muted, those that least look like an object
+# a mute region this wide, as a share of the picture, is ground that nobody labelled, no object
+WIDE_FRAC = 0.25
+# of the anchors on such ground, those that least look like an object
 QUIET_FRAC = 0.9
 
 
@@ -115,10 +118,10 @@ class ProposalNetwork(nn.Module):
     ) -> tuple[Tensor, Tensor]:
         """Objectness and box loss of the anchors drawn, over their number.
 
-        An anchor in a region that mutes any class is not known to be background. Where all classes
-        are muted none learns that it is. Where only some are, all but the tenth that the network
-        itself scores highest do: objects hold fewer anchors than that, and where every picture
-        mutes a class, as with two half-labelled sets, nothing else would tell background apart.
+        An anchor in a region that mutes any class is not known to be background. On wide ground
+        that mutes only some classes all but the tenth that the network itself scores highest
+        learn that they are: objects hold fewer anchors than that, and where every picture mutes
+        a class, as with two half-labelled sets, nothing else would tell background apart.
         """
         anchors = torch.cat(raw.anchors)
         objectness_sum, box_sum = raw.objectness.new_zeros(()), raw.codes.new_zeros(())
@@ -130,11 +133,11 @@ class ProposalNetwork(nn.Module):
                     matched >= 0, 1, torch.where(matched == -1, BACKGROUND, IGNORED)
                 )
                 if len(target.mute_boxes):
-                    muted = mute_mask(centres_of(anchors), target)
-                    unsure = muted.any(1) & (labels == BACKGROUND)
-                    labels[unsure] = IGNORED
-                    partly = (unsure & ~muted.all(1)).nonzero()[:, 0]
-                    labels[_quiet(raw.objectness[picture], partly)] = BACKGROUND
+                    centres = centres_of(anchors)
+                    silent = mute_mask(centres, target).any(1) & (labels == BACKGROUND)
+                    labels[silent] = IGNORED
+                    ground = (silent & _on_open_ground(centres, target)).nonzero()[:, 0]
+                    labels[_quiet(raw.objectness[picture], ground)] = BACKGROUND
                 drawn = sampled(labels, self.num_sampled, self.positive_frac, generator)
                 held = drawn[labels[drawn] == 1]
                 wanted = self.coder.encode_single(target.boxes[matched[held]], anchors[held])
@@ -148,6 +151,16 @@ class ProposalNetwork(nn.Module):
             num_drawn += len(drawn)
         norm = mean_over_processes(box_sum.new_tensor(float(num_drawn))).clamp(min=1)
         return objectness_sum / norm, box_sum / norm
+
+
+def _on_open_ground(centres: Tensor, target: Target) -> Tensor:
+    """(A,) bool: muted by wide regions only, and not for all classes."""
+    sides = target.mute_boxes[:, 2:] - target.mute_boxes[:, :2]
+    wide = (sides >= WIDE_FRAC * centres.amax(0).to(sides)).all(1)
+    narrow = replace(
+        target, mute_boxes=target.mute_boxes[~wide], mute_classes=target.mute_classes[~wide]
+    )
+    return ~mute_mask(centres, target).all(1) & ~mute_mask(centres, narrow).any(1)
 
 
 def _quiet(objectness: Tensor, rows: Tensor) -> Tensor:
