@@ -20,7 +20,8 @@ PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3; do \
 INSTALL := $(BIN)/uv pip install --python $(BIN)/python --constraints constraints.txt
 PARITY := .venv-parity
 
-# Those that need no peer; each says in its first lines what it takes, and accuracy.py needs one.
+# Those that need no peer; each says in its first lines what it takes. accuracy.py needs one, and
+# changes.py trains for hours.
 BENCHMARKS := embedded tiles_against_whole positives merge oriented throughput memory training \
 	partial_labels
 
