@@ -18,14 +18,14 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 import torch
 from cyclopts import Parameter, run
 from PIL import Image
 from rich.console import Console
 from rich.table import Table
-from sets import labelled_set, shared_folder
+from sets import labelled_set, shared_folder, tiles_per_s
 
 from smalldet.data.index import ImageRecord, Index
 from smalldet.data.windows import Window, labels_in
@@ -42,7 +42,6 @@ from smalldet.models import load_model
 TILE_PX = 640
 OVERLAP_FRAC = 0.2
 MIN_VISIBLE_FRAC = 0.3
-CONTENDERS = ("speck-n", "speck-n-from-model", "yolo26n-coco", "yolo26n-scratch")
 OTHER_MODEL = {
     "hituav": "speck-n-aerial",
     "irst_tiny": "speck-n-thermal",
@@ -51,6 +50,7 @@ OTHER_MODEL = {
 SHOWN = ("AP", "AP50", "AP_very_tiny", "AP_tiny", "AP_small", "AP_medium", "AP_large")
 
 Contender = Literal["speck-n", "speck-n-from-model", "yolo26n-coco", "yolo26n-scratch"]
+CONTENDERS: tuple[Contender, ...] = get_args(Contender)
 Words = Parameter(consume_multiple=True)
 
 
@@ -177,9 +177,7 @@ def measured(folder: Path, contender: str, val: Cut) -> tuple[Report, float]:
     """Score of a contender's last averaged weights, and tiles a second of its training."""
     if contender.startswith("speck-n"):
         report = evaluate(load_model(folder / "run" / "last.safetensors"), val.truth)
-        lines = (folder / "run" / "log.jsonl").read_text().splitlines()
-        speeds = [row["tiles_per_s"] for row in map(json.loads, lines) if "tiles_per_s" in row]
-        return report, speeds[-1] if speeds else 0.0
+        return report, tiles_per_s(folder / "run")
     rows = json.loads((folder / "detections.json").read_text())
     speed = json.loads((folder / "speed.json").read_text())["pictures_per_s"]
     return score(val.truth, merged(rows, val)), speed

@@ -22,7 +22,7 @@ from typing import Annotated, Any
 from cyclopts import Parameter, run
 from rich.console import Console
 from rich.table import Table
-from sets import labelled_set, shared_folder, spread
+from sets import labelled_set, shared_folder, spread, tiles_per_s
 
 from smalldet.config.load import checked, override
 from smalldet.data.index import Index
@@ -55,6 +55,7 @@ CHANGES: dict[str, tuple[str, ...]] = {
     "attention": ("model.attention=eca",),
     "from ImageNet": ("training.start=imagenet",),
 }
+OTHER_LEVELS = ("levels of 8 and 16 px", "levels from 2 px")
 SHOWN = ("AP", "AP50", "AP75", "AP_very_tiny", "AP_tiny", "AP_small", "AP_medium")
 Words = Parameter(consume_multiple=True)
 Row = dict[str, float | None]
@@ -66,7 +67,7 @@ def main(
     steps: int | None = None,
     minutes: float | None = None,
     seeds: int = 3,
-    only: Annotated[tuple[str, ...], Words] = tuple(CHANGES),
+    only: Annotated[tuple[str, ...], Words] = (),
     start: str = "speck-n-aerial",
     tile: int = 320,
     batch: int = 8,
@@ -79,8 +80,9 @@ def main(
     """Train a recipe with one change at a time and print what each does.
 
     Args:
-        only: rows of the table; besides the names in this file `section.key=value`, several joined
-            by `+`.
+        only: rows of the table, the first is what others are compared with; besides the names in
+            this file `section.key=value`, several joined by `+`. Default: all that the start
+            allows, as a detector of other levels starts from ImageNet or from nothing.
         base: changes that all rows have.
     """
     if (steps is None) == (minutes is None):
@@ -94,6 +96,8 @@ def main(
     images = root / "data" / name / "images"
     common = _common(source, images, steps, minutes, start, tile, batch)
     common = override(common, base)
+    from_model = start not in ("imagenet", "scratch")
+    only = only or tuple(name for name in CHANGES if not (from_model and name in OTHER_LEVELS))
     rows: dict[str, list[Row]] = {}
     for seed in range(seeds):
         for change in only:
@@ -150,9 +154,7 @@ def _measured(common: dict[str, Any], change: str, seed: int, truth: Index, fold
         train(checked(TrainRecipe, content, change), folder, device="auto")
         chosen = json.loads(scales[0].partition("=")[2]) if scales else [1.0]
         report = evaluate(load_model(folder / "last.safetensors"), truth, scales=chosen)
-        lines = (folder / "log.jsonl").read_text(encoding="utf-8").splitlines()
-        speeds = [row["tiles_per_s"] for row in map(json.loads, lines) if "tiles_per_s" in row]
-        row = {key: report.metrics[key] for key in SHOWN} | {"tiles_per_s": speeds[-1]}
+        row = {key: report.metrics[key] for key in SHOWN} | {"tiles_per_s": tiles_per_s(folder)}
         kept.write_text(json.dumps(row), encoding="utf-8")
     return json.loads(kept.read_text(encoding="utf-8"))
 
@@ -181,11 +183,11 @@ def _table(rows: dict[str, list[Row]], title: str) -> Table:
         speed = _mean([row["tiles_per_s"] for row in measured], 1)
         pairs = zip(measured, first, strict=True)
         gains = [100 * ((row["AP"] or 0) - (ours["AP"] or 0)) for row, ours in pairs]
-        aps = [100 * (row["AP"] or 0) for row in measured]
-        apart = (f"{min(aps):.1f} to {max(aps):.1f}", "") if measured is first else (
-            f"{min(gains):+.1f} to {max(gains):+.1f}", f"{statistics.mean(gains):+.1f}"
-        )  # fmt: skip
-        table.add_row(change, *means, speed, apart[1], apart[0])
+        apart, extent = f"{statistics.mean(gains):+.1f}", f"{min(gains):+.1f} to {max(gains):+.1f}"
+        if measured is first:
+            aps = [100 * (row["AP"] or 0) for row in measured]
+            apart, extent = "", f"{min(aps):.1f} to {max(aps):.1f}"
+        table.add_row(change, *means, speed, apart, extent)
     return table
 
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 import json
 import tempfile
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 import numpy as np
 from cyclopts import Parameter, run
@@ -34,9 +34,9 @@ SIDE_PX = 192
 OBJECTS = 7
 TILE_PX = 128
 BATCH = 8
-LABELS = ("full", "half", "unknown", "absent")
 
 Labels = Literal["full", "half", "unknown", "absent"]
+LABELS: tuple[Labels, ...] = get_args(Labels)
 
 
 def main(

@@ -69,6 +69,11 @@ class Index:
             np.add.at(totals, record.labels[~record.ignore], 1)
         return dict(zip(self.class_names, totals.tolist(), strict=True))
 
+    def object_sides(self) -> NDArray[np.float32]:
+        """(N, 2) widths and heights of all objects in pixels, ignored ones left out."""
+        boxes = np.concatenate([record.boxes[~record.ignore] for record in self.records])
+        return boxes[:, 2:] - boxes[:, :2]
+
     def renamed(
         self,
         class_names: Sequence[str],

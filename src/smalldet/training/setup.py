@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -78,8 +77,7 @@ def fitted(recipe: TrainRecipe, index: Index) -> TrainRecipe:
         }
         recipe = recipe.model_copy(update={"data": data.model_copy(update=tiles)})
     if isinstance(model, YoloConfig):
-        boxes = np.concatenate([record.boxes[~record.ignore] for record in index.records])
-        sides = torch.from_numpy(boxes[:, 2:] - boxes[:, :2])
+        sides = torch.from_numpy(index.object_sides())
         recipe = recipe.model_copy(update={"model": model.fitted(sides)})
     return recipe
 

@@ -87,8 +87,7 @@ def _length(evaluations: Sequence[dict[str, Any]], steps: Sequence[dict[str, Any
 
 def _sizes(train: Index, report: Report | None, recipe: TrainRecipe) -> list[str]:
     lines = []
-    boxes = np.concatenate([record.boxes[~record.ignore] for record in train.records])
-    tiny = float((np.sqrt(np.prod(boxes[:, 2:] - boxes[:, :2], axis=1)) < TINY_PX).mean())
+    tiny = float((np.sqrt(train.object_sides().prod(1)) < TINY_PX).mean())
     if tiny > MANY_TINY_FRAC:
         lines.append(
             f"{tiny:.0%} of the training objects are under {TINY_PX} px: finer pictures help most; "

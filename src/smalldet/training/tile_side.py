@@ -21,9 +21,9 @@ def fitting_tile_px(train: Index) -> int:
     Tiles are drawn around objects, so that of two runs over as many pixels the one with smaller
     tiles sees more objects, more pictures a batch, and less empty ground.
     """
-    boxes = np.concatenate([record.boxes[~record.ignore] for record in train.records])
-    if len(boxes) == 0:
+    sides = train.object_sides()
+    if len(sides) == 0:
         return MOST_PX
-    largest = np.percentile(np.sqrt(np.prod(boxes[:, 2:] - boxes[:, :2], axis=1)), 95)
+    largest = np.percentile(np.sqrt(sides.prod(1)), 95)
     side = math.ceil(TILE_SIDES * float(largest) / STEP_PX) * STEP_PX
     return min(max(side, LEAST_PX), MOST_PX)

@@ -134,9 +134,11 @@ class ProposalNetwork(nn.Module):
                 )
                 if len(target.mute_boxes):
                     centres = centres_of(anchors)
-                    silent = mute_mask(centres, target).any(1) & (labels == BACKGROUND)
+                    muted = mute_mask(centres, target)
+                    silent = muted.any(1) & (labels == BACKGROUND)
                     labels[silent] = IGNORED
-                    ground = (silent & _on_open_ground(centres, target)).nonzero()[:, 0]
+                    open_ground = ~muted.all(1) & ~_in_narrow_region(centres, target)
+                    ground = (silent & open_ground).nonzero()[:, 0]
                     labels[_quiet(raw.objectness[picture], ground)] = BACKGROUND
                 drawn = sampled(labels, self.num_sampled, self.positive_frac, generator)
                 held = drawn[labels[drawn] == 1]
@@ -153,14 +155,14 @@ class ProposalNetwork(nn.Module):
         return objectness_sum / norm, box_sum / norm
 
 
-def _on_open_ground(centres: Tensor, target: Target) -> Tensor:
-    """(A,) bool: muted by wide regions only, and not for all classes."""
+def _in_narrow_region(centres: Tensor, target: Target) -> Tensor:
+    """(A,) bool: in a mute region that may be an object: a cut one, or a crowd."""
     sides = target.mute_boxes[:, 2:] - target.mute_boxes[:, :2]
-    wide = (sides >= WIDE_FRAC * centres.amax(0).to(sides)).all(1)
-    narrow = replace(
-        target, mute_boxes=target.mute_boxes[~wide], mute_classes=target.mute_classes[~wide]
+    narrow = (sides < WIDE_FRAC * centres.amax(0).to(sides)).any(1)
+    regions = replace(
+        target, mute_boxes=target.mute_boxes[narrow], mute_classes=target.mute_classes[narrow]
     )
-    return ~mute_mask(centres, target).all(1) & ~mute_mask(centres, narrow).any(1)
+    return mute_mask(centres, regions).any(1)
 
 
 def _quiet(objectness: Tensor, rows: Tensor) -> Tensor:
