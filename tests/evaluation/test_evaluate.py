@@ -114,6 +114,13 @@ def _ap_of_files(truth: Index, results: list[dict[str, object]]) -> float:
     return float(precision[precision > -1].mean())
 
 
+def test_pictures_are_looked_at_in_the_resolutions_asked_for(truth: Index) -> None:
+    """Its squares are twice too large for the finder at scale 2."""
+    plain, enlarged = (evaluate(SquareFinder(), truth, scales=[s]).metrics["AP"] for s in (1, 2))
+    assert plain and plain > 0.9
+    assert enlarged is not None and enlarged < 0.1
+
+
 def test_a_map_joins_classes_of_other_names(truth: Index) -> None:
     report = evaluate(SquareFinder(("box",)), truth, device="cpu", mapping={"box": "square"})
     assert report.metrics["AP"] == pytest.approx(1)

@@ -42,6 +42,10 @@ def test_tiles_hold_nearly_all_objects(index: Index, sides: list[float], tile_px
     assert fitting_tile_px(with_sides(index, sides)) == tile_px
 
 
+def test_tiles_are_multiples_of_a_model_s_stride(index: Index) -> None:
+    assert fitting_tile_px(with_sides(index, [39.0] * 9), max_stride=128) == 384
+
+
 def test_a_recipe_is_fitted_only_where_it_is_silent(index: Index, tmp_path: Path) -> None:
     silent = fitted(recipe_for_folder(tmp_path / "data"), index).data
     assert (silent.tile_px, silent.predict_tile_px) == (256, 640)

@@ -72,7 +72,7 @@ def fitted(recipe: TrainRecipe, index: Index) -> TrainRecipe:
     data, model = recipe.data, recipe.model
     if data.tile_px is None:
         tiles = {
-            "tile_px": fitting_tile_px(index),
+            "tile_px": fitting_tile_px(index, model.max_stride),
             "predict_tile_px": data.predict_tile_px or MOST_PX,
         }
         recipe = recipe.model_copy(update={"data": data.model_copy(update=tiles)})

@@ -114,7 +114,7 @@ def _sizes(train: Index, report: Report | None, recipe: TrainRecipe) -> list[str
 
 def _tiles(train: Index, recipe: TrainRecipe) -> list[str]:
     """Whether tiles of half the side or less would show more objects in the same time."""
-    data, side = recipe.data, fitting_tile_px(train)
+    data, side = recipe.data, fitting_tile_px(train, recipe.model.max_stride)
     if data.tile_px is None or 2 * side > data.tile_px:
         return []
     return [

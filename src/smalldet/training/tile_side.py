@@ -15,15 +15,20 @@ MOST_PX = 640
 STEP_PX = 64
 
 
-def fitting_tile_px(train: Index) -> int:
+def fitting_tile_px(train: Index, max_stride: int = 1) -> int:
     """Side of the smallest tiles that hold the objects of `train` and what is around them.
 
     Tiles are drawn around objects, so that of two runs over as many pixels the one with smaller
     tiles sees more objects, more pictures a batch, and less empty ground.
+
+    Args:
+        train: training pictures.
+        max_stride: of the model, a power of two; the side is a multiple of it.
     """
     sides = train.object_sides()
     if len(sides) == 0:
         return MOST_PX
     largest = np.percentile(np.sqrt(sides.prod(1)), 95)
-    side = math.ceil(TILE_SIDES * float(largest) / STEP_PX) * STEP_PX
+    step = max(STEP_PX, max_stride)
+    side = math.ceil(TILE_SIDES * float(largest) / step) * step
     return min(max(side, LEAST_PX), MOST_PX)
