@@ -121,6 +121,16 @@ def test_prediction_is_detections_whatever_the_mode(detector: Detector) -> None:
         assert (found[0].scores.diff() <= 0).all()
 
 
+def test_asking_for_more_confidence_leaves_out_and_changes_nothing(detector: Detector) -> None:
+    detector.eval()
+    (all_found,) = detector.predict(pictures(1), conf=0.0)
+    conf = all_found.scores.median().item()
+    (found,) = detector.predict(pictures(1), conf=conf)
+    confident = all_found[all_found.scores > conf]
+    assert 0 < len(found) == len(confident)
+    torch.testing.assert_close(found.boxes, confident.boxes, rtol=1e-4, atol=1e-3)
+
+
 def test_bytes_and_floats_are_the_same_picture(detector: Detector) -> None:
     detector.eval()
     as_bytes = detector.predict(pictures(1), conf=0.0, max_detections=5)[0]

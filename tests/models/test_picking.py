@@ -22,3 +22,14 @@ def test_the_strongest_go_through_suppression_and_thin_ones_only_if_asked() -> N
     found = pick(boxes, scores, labels, ("it",), **few)
     assert torch.equal(found.scores, scores[[19, 18]])
     assert len(pick(boxes, scores, labels, ("it",), **few, min_side_px=1.0)) == 0
+
+
+def test_voters_below_the_least_score_vote_but_do_not_stay() -> None:
+    """Else where a box lies would depend on the confidence that was asked for."""
+    boxes = torch.tensor([[0.0, 0, 10, 10], [1, 0, 11, 10], [50, 50, 60, 60]])
+    scores, labels = torch.tensor([0.6, 0.3, 0.4]), torch.zeros(3, dtype=torch.long)
+    found = pick(
+        boxes, scores, labels, ("it",), nms_iou=0.6, max_detections=9, min_score=0.5, vote_iou=0.7
+    )
+    assert torch.allclose(found.boxes, torch.tensor([[1 / 3, 0, 31 / 3, 10]]))
+    assert torch.equal(found.scores, scores[:1])

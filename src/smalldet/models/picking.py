@@ -7,6 +7,11 @@ from torch import Tensor
 
 from smalldet.detections import Detections
 from smalldet.geometry.suppression import nms
+from smalldet.geometry.voting import voted
+
+# A voter has at least this share of the score of the box that it votes on: so who votes does not
+# depend on the confidence asked for, as long as candidates reach down to that share of it.
+VOTER_SHARE = 0.5
 
 
 def pick(
@@ -19,12 +24,14 @@ def pick(
     max_detections: int,
     candidates_per_detection: int = 10,
     min_side_px: float = 0.0,
+    min_score: float = 0.0,
+    vote_iou: float | None = None,
 ) -> Detections:
     """Detections of one picture, strongest first.
 
     Args:
         boxes: (N, 4) xyxy pixels; empty ones and those that are no numbers go.
-        scores: (N,) above the confidence asked for.
+        scores: (N,).
         labels: (N,).
         class_names: what labels point into.
         nms_iou: two boxes of a class above it are one object.
@@ -32,6 +39,9 @@ def pick(
         candidates_per_detection: the strongest so many for each of `max_detections` go through NMS,
             which bounds its time and memory at very low scores.
         min_side_px: boxes thinner than this go too.
+        min_score: only stronger boxes stay; weaker ones may still vote.
+        vote_iou: boxes that overlap one that stays by more vote on where its edges are (see
+            `voted`); None: none do.
     """
     sides = boxes[:, 2:] - boxes[:, :2]
     sound = torch.isfinite(boxes).all(1) & (sides > 0).all(1) & (sides >= min_side_px).all(1)
@@ -40,4 +50,9 @@ def pick(
         rows = rows[scores[rows].topk(candidates_per_detection * max_detections).indices]
     boxes, scores, labels = boxes[rows], scores[rows], labels[rows]
     kept = nms(boxes, scores, labels, nms_iou)[:max_detections]
-    return Detections(boxes[kept], scores[kept], labels[kept], class_names)
+    kept = kept[scores[kept] > min_score]
+    if vote_iou is None:
+        found = boxes[kept]
+    else:
+        found = voted(boxes, scores, labels, kept, vote_iou, VOTER_SHARE)
+    return Detections(found, scores[kept], labels[kept], class_names)

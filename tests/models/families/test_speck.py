@@ -39,6 +39,22 @@ def test_every_class_loss_teaches_to_see_the_objects(class_loss: str) -> None:
     assert logits[0, :, 1].max() > logits[1].max() + 1, "the second picture holds nothing"
 
 
+def test_locations_that_see_one_object_vote_on_its_box(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also those below the confidence that was asked for, or boxes would depend on it."""
+    detector = built().eval()
+    boxes = torch.tensor([[[10.0, 10, 20, 20], [11, 10, 21, 20], [40, 40, 50, 50]]])
+    logits = torch.tensor([0.6, 0.3, 0.2]).logit()[None, :, None].repeat(1, 1, 3)
+    logits[..., 1:] = -9
+    monkeypatch.setattr(detector, "raw", lambda _: (logits, boxes, None))
+    for conf in (0.1, 0.5):
+        (found,) = detector.predict(scene()[0][:1], conf=conf)
+        assert torch.allclose(found.boxes[0], torch.tensor([31 / 3, 10, 61 / 3, 20]))
+        assert len(found) == (2 if conf < 0.2 else 1)
+    detector.vote_iou = None
+    (found,) = detector.predict(scene()[0][:1], conf=0.5)
+    assert torch.equal(found.boxes, boxes[0, :1])
+
+
 @pytest.mark.parametrize("box_loss", ["ciou", "giou", "diou", "nwd"])
 def test_every_box_loss_falls_when_it_is_followed(box_loss: str) -> None:
     values = _follow(built(box_loss=box_loss).train(), 10)

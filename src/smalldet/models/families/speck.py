@@ -30,7 +30,7 @@ from smalldet.models.losses import (
     quality_focal_loss,
 )
 from smalldet.models.necks import PathAggregation
-from smalldet.models.picking import pick
+from smalldet.models.picking import VOTER_SHARE, pick
 from smalldet.models.refiner import PixelRefiner
 from smalldet.targets import Target
 
@@ -73,6 +73,9 @@ class SpeckConfig(Frozen):
         default=False, description="tiny boxes that are found are moved by a look at their pixels"
     )
     nms_iou: float = Field(default=0.6, gt=0, le=1)
+    vote_iou: float | None = Field(
+        default=0.7, ge=0, lt=1, description="boxes that overlap a found one by more move its edges"
+    )
 
     @field_validator("strides")
     @classmethod
@@ -109,6 +112,7 @@ class SpeckConfig(Frozen):
             box_weight=self.box_weight,
             refine=self.refine,
             nms_iou=self.nms_iou,
+            vote_iou=self.vote_iou,
         )
 
 
@@ -134,6 +138,8 @@ class Speck(Detector):
         box_weight: of the box loss against the class loss.
         refine: look again at the pixels of each tiny box that is found; see `PixelRefiner`.
         nms_iou: two boxes of a class and tile above it are one object.
+        vote_iou: boxes of that object which overlap the strongest by more vote on where its edges
+            are; None: the strongest stays where it is.
     """
 
     in_channels = 3
@@ -160,6 +166,7 @@ class Speck(Detector):
         box_weight: float = 2.0,
         refine: bool = False,
         nms_iou: float = 0.6,
+        vote_iou: float | None = 0.7,
     ) -> None:
         super().__init__()
         self.class_names = tuple(class_names)
@@ -170,6 +177,7 @@ class Speck(Detector):
         self.box_loss: BoxLoss = box_loss
         self.box_weight = box_weight
         self.nms_iou = nms_iou
+        self.vote_iou = vote_iou
         self.backbone = Backbone(backbone, strides, num_frozen_stages, freeze_norms)
         self.backbone_attention = LevelAttention(
             attention if "backbone" in attention_at else "none", self.backbone.channels
@@ -279,7 +287,8 @@ class Speck(Detector):
         self, scores: Tensor, boxes: Tensor, conf: float, max_detections: int
     ) -> Detections:
         """Scores (L, C) and boxes (L, 4) of one picture to its detections."""
-        places, labels = (scores > conf).nonzero(as_tuple=True)
+        share = 1.0 if self.vote_iou is None else VOTER_SHARE
+        places, labels = (scores > conf * share).nonzero(as_tuple=True)
         return pick(
             boxes[places],
             scores[places, labels],
@@ -288,6 +297,8 @@ class Speck(Detector):
             nms_iou=self.nms_iou,
             max_detections=max_detections,
             candidates_per_detection=CANDIDATES_PER_DETECTION,
+            min_score=conf,
+            vote_iou=self.vote_iou,
         )
 
 

@@ -1,0 +1,83 @@
+"""Box voting: who votes, how votes weigh, and that neither order nor place of boxes matters."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
+
+from smalldet.geometry.suppression import nms
+from smalldet.geometry.voting import voted
+
+
+def crowd(num: int, seed: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Boxes of a few objects, each found many times over, on a grid that float32 holds far out."""
+    draw = torch.Generator().manual_seed(seed)
+    objects = torch.randint(0, 120, (8, 2), generator=draw).double()
+    centre = objects[torch.randint(0, 8, (num,), generator=draw)]
+    offset = torch.randint(-24, 25, (num, 4), generator=draw) / 8
+    boxes = torch.cat((centre - 8, centre + 8), dim=1) + offset
+    scores = torch.rand(num, generator=draw) * 0.99 + 0.01
+    return boxes.float(), scores, torch.randint(0, 3, (num,), generator=draw)
+
+
+def test_votes_weigh_by_score_and_only_the_right_boxes_have_one() -> None:
+    boxes = torch.tensor(
+        [
+            [10.0, 10, 20, 20],  # stays
+            [11.0, 10, 21, 20],  # votes
+            [10.0, 12, 20, 20],  # votes
+            [10.0, 10, 20, 19],  # too weak
+            [10.0, 10, 20, 21],  # another class
+            [14.0, 10, 24, 20],  # too far
+            [10.0, 10, 20, 20.5],  # stronger, and another stays in its place
+        ]
+    )
+    scores = torch.tensor([0.8, 0.4, 0.6, 0.3, 0.7, 0.7, 0.9])
+    labels = torch.tensor([0, 0, 0, 0, 1, 0, 0])
+    found = voted(boxes, scores, labels, torch.tensor([0]), 0.7, 0.5)
+    mean = (0.8 * boxes[0] + 0.4 * boxes[1] + 0.6 * boxes[2]) / 1.8
+    assert torch.allclose(found, mean[None])
+    both = voted(boxes[:2], scores[:2], labels[:2], torch.tensor([1, 0]), 0.7, 0.5)
+    assert torch.equal(both, boxes[[1, 0]]), "boxes that stay do not vote"
+
+
+@given(st.integers(1, 80), st.integers(0, 10_000), st.sampled_from([0.5, 0.7, 0.9]))
+def test_agrees_with_a_table_of_all_pairs(num: int, seed: int, threshold: float) -> None:
+    boxes, scores, labels = crowd(num, seed)
+    kept = nms(boxes, scores, labels, 0.6)
+    found = voted(boxes, scores, labels, kept, threshold, 0.5)
+    for row, box in zip(kept.tolist(), found, strict=True):
+        lower, upper = boxes[:, :2].maximum(boxes[row, :2]), boxes[:, 2:].minimum(boxes[row, 2:])
+        inter = (upper - lower).clamp(min=0).prod(1)
+        areas = (boxes[:, 2:] - boxes[:, :2]).prod(1)
+        near = inter / (areas + areas[row] - inter) > threshold
+        near &= (labels == labels[row]) & (scores <= scores[row]) & (scores >= scores[row] / 2)
+        near[kept] = False
+        near[row] = True
+        weights = scores * near
+        assert torch.allclose(box, weights @ boxes / weights.sum(), atol=1e-3)
+
+
+def test_order_and_place_do_not_matter() -> None:
+    boxes, scores, labels = crowd(300, seed=1)
+    kept = nms(boxes, scores, labels, 0.6)
+    found = voted(boxes, scores, labels, kept, 0.7, 0.5)
+    assert 0.5 < (found - boxes[kept]).abs().max() < 8
+    shuffled = torch.randperm(300, generator=torch.Generator().manual_seed(2))
+    where = torch.empty(300, dtype=torch.long)
+    where[shuffled] = torch.arange(300)
+    other = voted(boxes[shuffled], scores[shuffled], labels[shuffled], where[kept], 0.7, 0.5)
+    assert torch.allclose(other, found, atol=1e-4)
+    far = voted(boxes + 100_000, scores, labels, kept, 0.7, 0.5)
+    assert torch.allclose(far - 100_000, found, atol=0.01)
+
+
+@pytest.mark.parametrize("num_kept", [0, 2])
+def test_without_voters_boxes_stay(num_kept: int) -> None:
+    boxes = torch.tensor([[0.0, 0, 4, 4], [50, 50, 50, 50], [9, 9, 14, 14]])
+    kept = torch.arange(num_kept)
+    found = voted(boxes, torch.ones(3), torch.zeros(3, dtype=torch.long), kept, 0.7, 0.5)
+    assert torch.equal(found, boxes[:num_kept])
