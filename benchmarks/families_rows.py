@@ -12,7 +12,7 @@ from smalldet.training.setup import fitted
 CONFIGS = Path(__file__).resolve().parents[1] / "configs"
 
 # Alike for all rows. Tiles of a quarter of the area give four times the steps in the same minutes;
-# what is measured are tiles of 640 px. Epochs are short because mosaic ends between two of them.
+# what is measured are tiles of 640 px.
 SAME = (
     "data.tile_px=320",
     "data.predict_tile_px=640",

@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from smalldet.config.load import checked, load_yaml
+from smalldet.data.mosaic import joined_tiles
 from smalldet.models import load_model
 from smalldet.models.checkpoints.native import read_metadata, read_state
 from smalldet.training.loop import LossNotFiniteError, Run, train
@@ -112,3 +113,37 @@ def test_minutes_end_a_run_early(draw_set: Callable[..., Path], tmp_path: Path) 
     recipe = tiny(folder, "training.epochs=100000", "training.minutes=0.0001")
     train(recipe, tmp_path / "run")
     assert read_metadata(tmp_path / "run" / "last.safetensors")["about"]["steps"] == 1
+
+
+@pytest.mark.parametrize(
+    ("off_frac", "minutes_done", "num_mosaics"), [(0.5, 0, 8), (0, 0, 16), (1, 0, 0), (0.5, 600, 0)]
+)
+def test_mosaic_ends_amid_an_epoch(
+    draw_set: Callable[..., Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    off_frac: float,
+    minutes_done: int,
+    num_mosaics: int,
+) -> None:
+    """Short runs have few epochs: their last part is without mosaics all the same."""
+    recipe = tiny(
+        draw_set("train").parent,
+        "data.tiles_per_epoch=16",
+        "data.mosaic_prob=1",
+        f"data.mosaic_off_frac={off_frac}",
+        "training.epochs=1",
+        "training.minutes=1000",
+    )
+    joined: list[int] = []
+
+    def counted(*args: Any) -> Any:
+        joined.append(1)
+        return joined_tiles(*args)
+
+    monkeypatch.setattr("smalldet.data.tiled.joined_tiles", counted)
+    run = Run(recipe, tmp_path / "run", resume=False, device="cpu", on_progress=None)
+    run.progress.elapsed_s = 60 * minutes_done
+    run.train_epoch()
+    assert run.progress.step == 4
+    assert len(joined) == num_mosaics

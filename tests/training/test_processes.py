@@ -65,7 +65,7 @@ def test_processes_share_the_batches_of_one(draw_set: Callable[..., Path], skipp
     tiles = TiledDataset(index, tile_px=32, train=True, num_tiles=22)
 
     def batches(num_processes: int, process: int) -> list[torch.Tensor]:
-        chosen = loader(tiles, 4, seed=3, num_processes=num_processes, process=process)
+        chosen = loader(tiles, 4, num_processes=num_processes, process=process)
         chosen.sampler.start_at(skipped)  # pyright: ignore[reportAttributeAccessIssue]
         assert len(chosen) == (22 - skipped) // 4
         return [images for images, _ in chosen]

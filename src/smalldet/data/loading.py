@@ -17,14 +17,12 @@ Batch = tuple[Tensor, list[Target]]
 
 
 class EpochSampler(Sampler[int]):
-    """Positions of a TiledDataset in an order given by (seed, epoch) of the dataset alone.
+    """Positions of a TiledDataset in order: what stands at one is drawn, so there is no shuffling.
 
     Several processes share each batch: together they load what one would.
 
     Args:
-        dataset: whose epoch counts; `dataset.set_epoch` is the one place to set it.
-        seed: of the order.
-        shuffle: False for the order of the dataset.
+        dataset: whose positions.
         batch_size: tiles a batch over all processes.
         num_processes: that share a batch.
         process: which of them this is.
@@ -33,16 +31,12 @@ class EpochSampler(Sampler[int]):
     def __init__(
         self,
         dataset: TiledDataset,
-        seed: int,
-        shuffle: bool = True,
         *,
         batch_size: int = 1,
         num_processes: int = 1,
         process: int = 0,
     ) -> None:
         self.dataset = dataset
-        self.seed = seed
-        self.shuffle = shuffle
         self.batch_size, self.num_processes, self.process = batch_size, num_processes, process
         self._num_skipped = 0
 
@@ -51,12 +45,8 @@ class EpochSampler(Sampler[int]):
         self._num_skipped = num_samples
 
     def __iter__(self) -> Iterator[int]:
-        order = np.arange(len(self.dataset))
-        if self.shuffle:
-            key = np.random.SeedSequence([self.seed, self.dataset.epoch])
-            order = np.random.Generator(np.random.PCG64(key)).permutation(order)
-        start, self._num_skipped = self._num_skipped, 0
-        order = order[start:]
+        order = np.arange(self._num_skipped, len(self.dataset))
+        self._num_skipped = 0
         if self.num_processes > 1:
             whole = order[: len(order) // self.batch_size * self.batch_size]
             order = whole.reshape(-1, self.num_processes, self.batch_size // self.num_processes)
@@ -80,13 +70,12 @@ def loader(
     batch_size: int,
     *,
     num_workers: int = 0,
-    seed: int = 0,
     num_processes: int = 1,
     process: int = 0,
     pin_memory: bool = False,
     prefetch_factor: int = 4,
 ) -> DataLoader[tuple[Tensor, Target]]:
-    """Batches of a dataset: shuffled and whole for training, else in order and all.
+    """Batches of a dataset: whole ones for training, else all.
 
     Call `dataset.set_epoch(epoch)` before each pass. To go on after `k` batches of an epoch, call
     `loader.sampler.start_at(k * batch_size)` before the pass as well: the batches that follow are
@@ -96,7 +85,6 @@ def loader(
         dataset: tiles.
         batch_size: tiles a batch over all processes; this one loads its share.
         num_workers: processes that cut tiles, 0 for none; they live through all epochs.
-        seed: of the order.
         num_processes: that share each batch, for training.
         process: which of them this is.
         pin_memory: for copies to a GPU.
@@ -118,8 +106,6 @@ def loader(
         batch_size=batch_size // num_processes,
         sampler=EpochSampler(
             dataset,
-            seed,
-            shuffle=dataset.train,
             batch_size=batch_size,
             num_processes=num_processes,
             process=process,

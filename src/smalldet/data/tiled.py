@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 
 import numpy as np
 import torch
@@ -51,8 +52,8 @@ class TiledDataset(Dataset[tuple[Tensor, Target]]):
         flips: mirror.
         rot90: turn by right angles.
         photometric: change colours, blur, noise.
-        mosaic_prob: share of tiles made of four windows, until `set_mosaic(False)`.
-        mixup_prob: share of tiles blended with another, until `set_mosaic(False)`.
+        mosaic_prob: share of tiles made of four windows, up to `end_mosaic_at`.
+        mixup_prob: share of tiles blended with another, up to `end_mosaic_at`.
         copy_paste_prob: share of tiles in which small objects are set down again.
         repeat_threshold: pictures and objects of classes that fewer than this share of the pictures
             hold are drawn oftener; see `repeat_factors`.
@@ -118,7 +119,7 @@ class TiledDataset(Dataset[tuple[Tensor, Target]]):
         self._pictures = Pictures(cache_mb)
         # In shared memory, so that workers that live through all epochs see the changes.
         self._epoch = torch.zeros(1, dtype=torch.long).share_memory_()
-        self._mosaic = torch.ones(1, dtype=torch.bool).share_memory_()
+        self._mosaic_end = torch.full((1,), sys.maxsize).share_memory_()
         self._repeats = repeat_factors(index, repeat_threshold)
         self._plan(num_tiles, overlap_frac)
 
@@ -154,9 +155,9 @@ class TiledDataset(Dataset[tuple[Tensor, Target]]):
         """Draw other tiles; workers that already run see it too."""
         self._epoch[0] = epoch
 
-    def set_mosaic(self, enabled: bool) -> None:
-        """Switch mosaic on or off; off for the last epochs of a training."""
-        self._mosaic[0] = enabled
+    def end_mosaic_at(self, position: int) -> None:
+        """No mosaic nor mixup from a position of the epoch on, for the end of a training."""
+        self._mosaic_end[0] = position
 
     def __getitem__(self, position: int) -> tuple[Tensor, Target]:
         """The tile: image (3, tile_px, tile_px) uint8 and its labels in pixels of the tile.
@@ -173,9 +174,10 @@ class TiledDataset(Dataset[tuple[Tensor, Target]]):
             return tile.expand(3, -1, -1).contiguous(), target
         key = np.random.SeedSequence([self.seed, self.epoch, position])
         rng = np.random.Generator(np.random.PCG64(key))
-        tile, target = self._tile(rng)
-        if bool(self._mosaic) and rng.random() < self.mixup_prob:
-            tile, target = blended((tile, target), self._tile(rng), rng)
+        mosaic = position < int(self._mosaic_end)
+        tile, target = self._tile(rng, mosaic)
+        if mosaic and rng.random() < self.mixup_prob:
+            tile, target = blended((tile, target), self._tile(rng, mosaic), rng)
         if rng.random() < self.copy_paste_prob:
             tile, target = pasted(tile, target, rng)
         image, target = flip_and_turn(tile, target, rng, flips=self.flips, rot90=self.rot90)
@@ -183,9 +185,9 @@ class TiledDataset(Dataset[tuple[Tensor, Target]]):
             image = change_colours(image, rng)
         return image.expand(3, -1, -1).contiguous(), target
 
-    def _tile(self, rng: np.random.Generator) -> tuple[Tensor, Target]:
-        """One window, or a mosaic of four."""
-        if not (bool(self._mosaic) and rng.random() < self.mosaic_prob):
+    def _tile(self, rng: np.random.Generator, mosaic: bool) -> tuple[Tensor, Target]:
+        """One window, or, where they are allowed, a mosaic of four."""
+        if not (mosaic and rng.random() < self.mosaic_prob):
             return self._drawn((self.tile_px, self.tile_px), rng)
         areas = quadrants(self.tile_px, rng)
         parts = [self._drawn((x1 - x0, y1 - y0), rng) for x0, y0, x1, y1 in areas]

@@ -124,7 +124,6 @@ class Run:
             self.dataset,
             self.config.batch_size,
             num_workers=self.config.num_workers,
-            seed=self.config.seed,
             num_processes=self.accelerator.num_processes,
             process=self.accelerator.process_index,
             pin_memory=self.device.type == "cuda",
@@ -149,17 +148,17 @@ class Run:
     def share_done(self) -> float:
         """How much of the run is done, by epochs or by minutes, whichever ends it first."""
         by_steps = self.progress.step / (self.config.epochs * self.num_batches)
+        return max(by_steps, self._share_by_time())
+
+    def _share_by_time(self) -> float:
         minutes = self.config.minutes
-        by_time = self.progress.elapsed_s / 60 / minutes if minutes else 0.0
-        return max(by_steps, by_time)
+        return self.progress.elapsed_s / 60 / minutes if minutes else 0.0
 
     def train_epoch(self) -> None:
         """Train to the end of the epoch under way, or of the run if that comes first."""
         progress = self.progress
-        if progress.batch == 0:
-            progress.mosaic = self.share_done() < 1 - self.recipe.data.mosaic_off_frac
         self.dataset.set_epoch(progress.epoch)
-        self.dataset.set_mosaic(progress.mosaic)
+        self._end_mosaic()
         self.batches.sampler.start_at(progress.batch * self.config.batch_size)  # pyright: ignore[reportAttributeAccessIssue]
         set_training_mode(self.detector, self.config.freeze_norms)
         saved_at = began = time.monotonic()
@@ -171,6 +170,7 @@ class Run:
             self._count_time(time.monotonic() - began)
             began = time.monotonic()
             self._tell(terms)
+            self._end_mosaic()
             if began - saved_at >= self.config.save_every_s:
                 self._save_state()
                 saved_at = began
@@ -262,6 +262,14 @@ class Run:
             elapsed = torch.tensor(self.progress.elapsed_s, device=self.device)
             torch.distributed.broadcast(elapsed, 0)
             self.progress.elapsed_s = float(elapsed)
+
+    def _end_mosaic(self) -> None:
+        """Tell the dataset where in the epoch mosaic ends: at a step, or as soon as it is time."""
+        share = 1 - self.recipe.data.mosaic_off_frac
+        last = math.ceil(share * self.config.epochs * self.num_batches)
+        num_batches = last - self.progress.epoch * self.num_batches
+        over = self._share_by_time() >= share
+        self.dataset.end_mosaic_at(0 if over else num_batches * self.config.batch_size)
 
     @property
     def _state_path(self) -> Path:

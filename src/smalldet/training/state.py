@@ -26,7 +26,6 @@ class Progress:
         step: optimiser steps done in all.
         elapsed_s: training time so far, evaluation left out.
         best_ap: highest validation AP so far, -1 before the first.
-        mosaic: whether the epoch under way draws mosaics.
         conf: of the model, by the last evaluation.
     """
 
@@ -35,7 +34,6 @@ class Progress:
     step: int = 0
     elapsed_s: float = 0.0
     best_ap: float = -1.0
-    mosaic: bool = True
     conf: float = Detector.conf
 
 
