@@ -147,3 +147,23 @@ def test_mosaic_ends_amid_an_epoch(
     run.train_epoch()
     assert run.progress.step == 4
     assert len(joined) == num_mosaics
+
+
+def test_parts_learn_and_all_else_stays_to_the_bit(
+    draw_set: Callable[..., Path], tmp_path: Path
+) -> None:
+    """A second look is added to a trained detector without a change of what it finds."""
+    folder = draw_set("train").parent
+    train(tiny(folder, "training.epochs=1", "data.tiles_per_epoch=8"), tmp_path / "first")
+    start = tmp_path / "first" / "last.safetensors"
+    more = (f"training.start={start}", "model.refine=true", "data.tiles_per_epoch=8")
+    recipe = tiny(folder, *more, "training.only=[refiner]", "training.epochs=1")
+    run = Run(recipe, tmp_path / "second", resume=False, device="cpu", on_progress=None)
+    before = {key: value.clone() for key, value in run.detector.state_dict().items()}
+    run.train_epoch()
+    run.save()
+    after = read_state(tmp_path / "second" / "last.safetensors")
+    for key, value in before.items():
+        assert torch.equal(value, after[key]) == (not key.startswith("refiner.")), key
+    with pytest.raises(ValueError, match="no part tail, but backbone, neck, head"):
+        train(tiny(folder, "training.only=[head, tail]"), tmp_path / "third")

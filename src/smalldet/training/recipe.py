@@ -87,6 +87,9 @@ class TrainingConfig(Frozen):
     freeze_norms: bool = Field(
         default=False, description="batch norms keep their statistics: for small batches"
     )
+    only: tuple[str, ...] = Field(
+        default=(), description="parts of the detector that learn, e.g. [refiner]; default all"
+    )
     start: str = Field(default="imagenet", description="imagenet, scratch, a model's name or file")
     start_classes: str | None = Field(
         default=None, description="of a start whose file has none: a file of names, or a,b,c"

@@ -64,7 +64,29 @@ def start_detector(recipe: TrainRecipe, class_names: Sequence[str]) -> Detector:
         detector.load_imagenet(recipe.training.imagenet_weights)
     elif start != "scratch":
         start_from(start, detector, recipe.training.start_classes, recipe.training.start_network)
+    if recipe.training.only:
+        learn_only(detector, recipe.training.only)
     return detector
+
+
+def learn_only(detector: Detector, parts: Sequence[str]) -> None:
+    """Keep all weights as they are but those of some parts.
+
+    Args:
+        detector: whose weights.
+        parts: beginnings of the names of weights, whole words: `head`, `backbone.net`.
+
+    Raises:
+        ValueError: a part has no weights; names those that there are.
+    """
+    names = [name for name, _ in detector.named_parameters()]
+    for part in parts:
+        if not any(name.startswith(f"{part}.") for name in names):
+            known = ", ".join(dict.fromkeys(name.partition(".")[0] for name in names))
+            raise ValueError(f"training.only: the detector has no part {part}, but {known}")
+    for name, parameter in detector.named_parameters():
+        if not name.startswith(tuple(f"{part}." for part in parts)):
+            parameter.requires_grad_(False)
 
 
 def fitted(recipe: TrainRecipe, index: Index) -> TrainRecipe:
@@ -83,11 +105,12 @@ def fitted(recipe: TrainRecipe, index: Index) -> TrainRecipe:
 
 
 def set_training_mode(detector: Detector, freeze_norms: bool) -> None:
-    """Training mode; with `freeze_norms` all batch norms keep their statistics."""
+    """Training mode; batch norms that do not learn, or all, keep their statistics."""
     detector.train()
-    for module in detector.modules() if freeze_norms else ():
+    for module in detector.modules():
         if isinstance(module, nn.modules.batchnorm._BatchNorm):
-            module.eval()
+            learns = module.weight is None or module.weight.requires_grad
+            module.train(learns and not freeze_norms and module.training)
 
 
 class LossOf(nn.Module):
