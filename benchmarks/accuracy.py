@@ -33,6 +33,7 @@ from smalldet.detections import Detections, TileDetections
 from smalldet.evaluation import score
 from smalldet.evaluation.evaluate import evaluate
 from smalldet.evaluation.report import Report
+from smalldet.evaluation.sizes import SIZE_RANGES_PX
 from smalldet.geometry.boxes import xywh_to_xyxy, xyxy_to_xywh
 from smalldet.geometry.merge import merge_tiles
 from smalldet.geometry.tiles import interior_cuts, tile_grid
@@ -47,7 +48,9 @@ OTHER_MODEL = {
     "irst_tiny": "speck-n-thermal",
     "aerial_airport": "speck-n-thermal",
 }
-SHOWN = ("AP", "AP50", "AP_very_tiny", "AP_tiny", "AP_small", "AP_medium", "AP_large")
+SIZE_RANGES_PX["under_16"] = (0.0, 16.0)  # of both ranges together, where one has few objects
+SIZES = ("under_16", "very_tiny", "tiny", "small", "medium", "large")
+SHOWN = ("AP", "AP50", "AP75", *(f"AP_{size}" for size in SIZES), "best_F1")
 
 Contender = Literal["speck-n", "speck-n-from-model", "yolo26n-coco", "yolo26n-scratch"]
 CONTENDERS: tuple[Contender, ...] = get_args(Contender)

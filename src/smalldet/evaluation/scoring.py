@@ -22,7 +22,6 @@ from smalldet.evaluation.sizes import (
     counts_by_size,
 )
 
-_SIZES = tuple(SIZE_RANGES_PX)
 _IOU_50, _IOU_75 = 0, 5  # places of IoU 0.5 and 0.75 in COCO's 0.5:0.05:0.95
 _COCO_CAPS = (1, 10, 100)  # detections a class and picture
 
@@ -166,7 +165,7 @@ def _by_size(
         "AP75": _mean(precision[_IOU_75, ..., 0]),
         "AR": _mean(recall[..., 0]),
     }
-    for a, size in enumerate(_SIZES, start=1):
+    for a, size in enumerate(SIZE_RANGES_PX, start=1):
         metrics[f"AP_{size}"] = _mean(precision[..., a])
         metrics[f"AP50_{size}"] = _mean(precision[_IOU_50, ..., a])
         metrics[f"AR_{size}"] = _mean(recall[..., a])
@@ -183,7 +182,7 @@ def _coco(precision: NDArray[np.float64], recall: NDArray[np.float64]) -> dict[s
     }
     for i, most in enumerate(_COCO_CAPS):
         metrics[f"COCO_AR_{most}"] = _mean(recall[..., 0, i])
-    for a, size in enumerate(COCO_AREA_RANGES, start=1 + len(_SIZES)):
+    for a, size in enumerate(COCO_AREA_RANGES, start=1 + len(SIZE_RANGES_PX)):
         metrics[f"COCO_AP_{size}"] = _mean(precision[..., a, cap])
         metrics[f"COCO_AR_{size}"] = _mean(recall[..., a, cap])
     return metrics
