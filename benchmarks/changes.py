@@ -68,7 +68,7 @@ def main(
     minutes: float | None = None,
     seeds: int = 3,
     only: Annotated[tuple[str, ...], Words] = (),
-    start: str = "speck-n-aerial",
+    start: str = "imagenet",
     tile: int = 320,
     batch: int = 8,
     base: Annotated[tuple[str, ...], Words] = (),
