@@ -23,7 +23,7 @@ PARITY := .venv-parity
 # Those that need no peer; each says in its first lines what it takes. accuracy.py needs one, and
 # changes.py trains for hours.
 BENCHMARKS := embedded tiles_against_whole positives merge oriented throughput memory training \
-	partial_labels
+	partial_labels box_voting
 
 .DEFAULT_GOAL := demo
 .PHONY: demo test lint parity bench constraints clean

@@ -50,7 +50,7 @@ SIZES = ("under_16", "very_tiny", "tiny", "small", "medium", "large")
 SHOWN = ("AP", "AP50", "AP75", *(f"AP_{size}" for size in SIZES), "best_F1")
 
 Contender = Literal["speck-n", "speck-n-from-model", "yolo26n-coco", "yolo26n-scratch"]
-DEFAULT: tuple[Contender, ...] = ("speck-n", "yolo26n-coco", "yolo26n-scratch")
+DEFAULT_CONTENDERS: tuple[Contender, ...] = ("speck-n", "yolo26n-coco", "yolo26n-scratch")
 Words = Parameter(consume_multiple=True)
 
 
@@ -69,7 +69,7 @@ def main(
     minutes: float = 60,
     peers: Annotated[str, Parameter(help="Python with ultralytics.")],
     sets: Annotated[tuple[str, ...], Words] = ("hituav", "irst_tiny", "aerial_airport"),
-    contenders: Annotated[tuple[Contender, ...], Words] = DEFAULT,
+    contenders: Annotated[tuple[Contender, ...], Words] = DEFAULT_CONTENDERS,
     at_once: bool = False,
     batch: int = 16,
     workers: int = 2,

@@ -1,10 +1,11 @@
 """What box voting does to a Speck: accuracy by size of object, and the time of an evaluation.
 
-    python benchmarks/box_voting.py speck-n-thermal:hituav [MODEL:SET ...] [--part train --every 8]
+    python benchmarks/box_voting.py [MODEL:SET ...] [--part train --every 8]
 
-Every model finds the objects of a set with boxes where suppression leaves them, and moved by the
-votes of the boxes that overlap them by more than each of `--votes`. Weights and scores are the
-same, so that differences are due to the votes alone.
+Without pairs named, the embedded models on all sets that bear on them. Every model finds the
+objects of a set with boxes where suppression leaves them, and moved by the votes of the boxes that
+overlap them by more than each of `--votes`. Weights and scores are the same, so that differences
+are due to the votes alone.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter, run
+from embedded import PASSES
 from rich.console import Console
 from rich.table import Table
 from sets import labelled_set, shared_folder
@@ -37,7 +39,7 @@ def main(
     """Print a table of models with and without votes.
 
     Args:
-        pairs: MODEL:SET, a model's name or file and a labelled set.
+        pairs: MODEL:SET, a model's name or file and a labelled set; default: the embedded ones.
         votes: IoU from which a box votes.
         part: of the set.
         every: so many pictures stand for one.
@@ -45,14 +47,16 @@ def main(
     table = Table(title=f"{part}, one picture of {every}", title_justify="left")
     for header in ("model", "set", "votes from IoU", *SHOWN, "s"):
         table.add_column(header, justify="right")
-    for pair in pairs:
+    root = shared_folder(shared)
+    mappings = {set_name: mapping for _, set_name, mapping in PASSES}
+    for pair in pairs or [f"{name}:{set_name}" for name, set_name, _ in PASSES]:
         name, _, set_name = pair.rpartition(":")
-        whole = labelled_set(shared_folder(shared), set_name, part)
+        whole = labelled_set(root, set_name, part)
         truth = Index(whole.class_names, whole.records[::every])
         detector = load_model(name)
         if not isinstance(detector, Speck):
             raise SystemExit(f"{name}: is no Speck")
-        mapping = {"minibus": "bus"} if "minibus" in truth.class_names else {}
+        mapping = mappings.get(set_name, {})
         for vote_iou in (None, *votes):
             detector.vote_iou = vote_iou
             began = time.perf_counter()

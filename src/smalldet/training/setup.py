@@ -84,8 +84,9 @@ def learn_only(detector: Detector, parts: Sequence[str]) -> None:
         if not any(name.startswith(f"{part}.") for name in names):
             known = ", ".join(dict.fromkeys(name.partition(".")[0] for name in names))
             raise ValueError(f"training.only: the detector has no part {part}, but {known}")
+    learning = tuple(f"{part}." for part in parts)
     for name, parameter in detector.named_parameters():
-        if not name.startswith(tuple(f"{part}." for part in parts)):
+        if not name.startswith(learning):
             parameter.requires_grad_(False)
 
 
@@ -110,7 +111,8 @@ def set_training_mode(detector: Detector, freeze_norms: bool) -> None:
     for module in detector.modules():
         if isinstance(module, nn.modules.batchnorm._BatchNorm):
             learns = module.weight is None or module.weight.requires_grad
-            module.train(learns and not freeze_norms and module.training)
+            if freeze_norms or not learns:
+                module.eval()
 
 
 class LossOf(nn.Module):
