@@ -23,7 +23,7 @@ from sets import labelled_set, shared_folder
 from smalldet.data.index import Index
 from smalldet.evaluation.evaluate import evaluate
 from smalldet.models import load_model
-from smalldet.models.families.speck import Speck
+from smalldet.models.speck.detector import Speck
 
 SHOWN = ("AP", "AP50", "AP75", "AP_very_tiny", "AP_tiny", "AP_small", "AP_medium", "AP_large")
 Words = Parameter(consume_multiple=True)

@@ -20,8 +20,8 @@ from torch import Tensor
 from smalldet.data.tiled import TiledDataset
 from smalldet.geometry.boxes import box_sides
 from smalldet.models import load_model
-from smalldet.models.assigners import Truth
-from smalldet.models.families.speck import Speck, SpeckConfig
+from smalldet.models.assigners.small_objects import Truth
+from smalldet.models.speck.detector import Speck, SpeckConfig
 
 EDGES_PX = torch.tensor([0.0, 4, 8, 16, 32, 96, 1e9])
 MOST = 9

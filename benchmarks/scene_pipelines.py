@@ -19,9 +19,9 @@ import torch
 from limited import limit_memory, peak_mb
 
 from smalldet.hardware import choose_device, choose_precision, keep_freed_memory
-from smalldet.inference.folding import fold_norms
 from smalldet.models import load_model
 from smalldet.models.detector import Detector
+from smalldet.models.fuse_batchnorm import fuse_batchnorm
 
 Run = Callable[[str, Path], dict[str, Any]]
 """Predicts a file, writes COCO results, and says what else is worth a column."""
@@ -124,7 +124,7 @@ def _sahi_own(model: str, conf: float | None, device: torch.device) -> tuple[Any
     from sahi.models.base import DetectionModel
     from sahi.prediction import ObjectPrediction
 
-    detector = fold_norms(load_model(model).eval())
+    detector = fuse_batchnorm(load_model(model).eval())
     detector = detector.to(device, memory_format=torch.channels_last)  # pyright: ignore
     threshold = detector.conf if conf is None else conf
 

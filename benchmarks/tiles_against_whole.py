@@ -30,8 +30,8 @@ from sets import labelled_set, shared_folder, spread
 from smalldet.data.index import ImageRecord, Index
 from smalldet.detections import Detections, TileDetections
 from smalldet.evaluation.scoring import score
-from smalldet.geometry.alternatives import MERGES
 from smalldet.geometry.boxes import box_areas
+from smalldet.geometry.merge_methods import MERGES
 from smalldet.geometry.streaming import seen_once
 from smalldet.geometry.tiles import interior_cuts
 from smalldet.imagery import open_scene

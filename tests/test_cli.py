@@ -12,9 +12,9 @@ import pytest
 
 import smalldet
 from smalldet.models import load_model
-from smalldet.models.checkpoints.imported import Imported
-from smalldet.models.checkpoints.reading import write_model
-from smalldet.models.families.yolo import YoloConfig
+from smalldet.models.checkpoints.loaded_model import LoadedModel
+from smalldet.models.checkpoints.read_model import write_model
+from smalldet.models.yolo.config import YoloConfig
 
 
 def run(*words: str | Path) -> subprocess.CompletedProcess[str]:
@@ -82,7 +82,7 @@ def test_a_model_of_another_maker_is_converted(tmp_path: Path) -> None:
     """Darknet's files to our own; what the weights cannot say is a flag, or an error that asks."""
     text = "anchors: [[8, 8]]\nlayers:\n  - {conv: 8, stride: 2}\n  - {yolo: [0]}\n"
     config = YoloConfig(text=text)
-    write_model(tmp_path / "n.weights", Imported(config.build(("a", "b"), 32), config))
+    write_model(tmp_path / "n.weights", LoadedModel(config.build(("a", "b"), 32), config))
     (tmp_path / "n.names").unlink()
     failed = run("convert", tmp_path / "n.weights", "--to", tmp_path / "n.safetensors")
     assert failed.returncode == 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -294,7 +294,7 @@ def _is_main_process() -> bool:
 
 
 @contextmanager
-def _bar() -> Iterator[Callable[[float, float, str], None]]:
+def _bar() -> Generator[Callable[[float, float, str], None]]:
     """A progress bar on stderr; call what it yields with (done, total, text)."""
     columns = (
         TextColumn("{task.description}"),

@@ -1,9 +1,5 @@
 """Detections: the one result that every room speaks."""
 
-# torch types some methods only in part:
-# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
-# pyright: reportUnknownArgumentType=false
-
 from __future__ import annotations
 
 from collections.abc import Sequence

@@ -11,7 +11,7 @@ from torch import Tensor
 from smalldet.detections import Detections, TileDetections
 from smalldet.geometry.merge import merge_tiles
 from smalldet.geometry.overlaps import iou, pairwise
-from smalldet.geometry.standing import STRETCHING_SCORE
+from smalldet.geometry.representatives import STRETCHING_SCORE
 from smalldet.geometry.tiles import interior_cuts, tile_grid
 
 NAMES = ("car", "van")

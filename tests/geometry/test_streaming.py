@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from smalldet.detections import Detections, TileDetections
-from smalldet.geometry.alternatives import MERGES
+from smalldet.geometry.merge_methods import MERGES
 from smalldet.geometry.streaming import StreamedMerge, joined, united
 from smalldet.geometry.tiles import interior_cuts, tile_grid
 

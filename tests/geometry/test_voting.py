@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from smalldet.geometry.suppression import nms
-from smalldet.geometry.voting import voted
+from smalldet.geometry.voting import vote_boxes
 
 
 def crowd(num: int, seed: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -37,10 +37,10 @@ def test_votes_weigh_by_score_and_only_the_right_boxes_have_one() -> None:
     )
     scores = torch.tensor([0.8, 0.4, 0.6, 0.3, 0.7, 0.7, 0.9])
     labels = torch.tensor([0, 0, 0, 0, 1, 0, 0])
-    found = voted(boxes, scores, labels, torch.tensor([0]), 0.7, 0.5)
+    found = vote_boxes(boxes, scores, labels, torch.tensor([0]), 0.7, 0.5)
     mean = (0.8 * boxes[0] + 0.4 * boxes[1] + 0.6 * boxes[2]) / 1.8
     assert torch.allclose(found, mean[None])
-    both = voted(boxes[:2], scores[:2], labels[:2], torch.tensor([1, 0]), 0.7, 0.5)
+    both = vote_boxes(boxes[:2], scores[:2], labels[:2], torch.tensor([1, 0]), 0.7, 0.5)
     assert torch.equal(both, boxes[[1, 0]]), "boxes that stay do not vote"
 
 
@@ -48,7 +48,7 @@ def test_votes_weigh_by_score_and_only_the_right_boxes_have_one() -> None:
 def test_agrees_with_a_table_of_all_pairs(num: int, seed: int, threshold: float) -> None:
     boxes, scores, labels = crowd(num, seed)
     kept = nms(boxes, scores, labels, 0.6)
-    found = voted(boxes, scores, labels, kept, threshold, 0.5)
+    found = vote_boxes(boxes, scores, labels, kept, threshold, 0.5)
     for row, box in zip(kept.tolist(), found, strict=True):
         lower, upper = boxes[:, :2].maximum(boxes[row, :2]), boxes[:, 2:].minimum(boxes[row, 2:])
         inter = (upper - lower).clamp(min=0).prod(1)
@@ -64,14 +64,14 @@ def test_agrees_with_a_table_of_all_pairs(num: int, seed: int, threshold: float)
 def test_order_and_place_do_not_matter() -> None:
     boxes, scores, labels = crowd(300, seed=1)
     kept = nms(boxes, scores, labels, 0.6)
-    found = voted(boxes, scores, labels, kept, 0.7, 0.5)
+    found = vote_boxes(boxes, scores, labels, kept, 0.7, 0.5)
     assert 0.5 < (found - boxes[kept]).abs().max() < 8
     shuffled = torch.randperm(300, generator=torch.Generator().manual_seed(2))
     where = torch.empty(300, dtype=torch.long)
     where[shuffled] = torch.arange(300)
-    other = voted(boxes[shuffled], scores[shuffled], labels[shuffled], where[kept], 0.7, 0.5)
+    other = vote_boxes(boxes[shuffled], scores[shuffled], labels[shuffled], where[kept], 0.7, 0.5)
     assert torch.allclose(other, found, atol=1e-4)
-    far = voted(boxes + 100_000, scores, labels, kept, 0.7, 0.5)
+    far = vote_boxes(boxes + 100_000, scores, labels, kept, 0.7, 0.5)
     assert torch.allclose(far - 100_000, found, atol=0.01)
 
 
@@ -79,5 +79,5 @@ def test_order_and_place_do_not_matter() -> None:
 def test_without_voters_boxes_stay(num_kept: int) -> None:
     boxes = torch.tensor([[0.0, 0, 4, 4], [50, 50, 50, 50], [9, 9, 14, 14]])
     kept = torch.arange(num_kept)
-    found = voted(boxes, torch.ones(3), torch.zeros(3, dtype=torch.long), kept, 0.7, 0.5)
+    found = vote_boxes(boxes, torch.ones(3), torch.zeros(3, dtype=torch.long), kept, 0.7, 0.5)
     assert torch.equal(found, boxes[:num_kept])

@@ -13,7 +13,7 @@ from smalldet.detections import Detections
 from smalldet.models.checkpoints.native import load_detector, save_detector, transfer_from
 from smalldet.models.detector import Detector
 from smalldet.models.families import FAMILIES, ModelConfig
-from smalldet.models.graph import known_text
+from smalldet.models.yolo import known_text
 from smalldet.targets import Target
 
 TINY_PYRAMID = {"backbone": "mobilenetv3_small_050", "strides": (4, 8, 16), "width": 32}

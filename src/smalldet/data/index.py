@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from smalldet.class_names import class_key
+
 MASK_PX = 56
 """Side of the grids of masks: twice the 28 of Mask R-CNN's output."""
 
@@ -45,11 +47,6 @@ class ImageRecord:
     gsd_m: float | None = None
     unknown: frozenset[int] = field(default_factory=frozenset)
     masks: NDArray[np.uint8] | None = None
-
-
-def class_key(name: str) -> str:
-    """What two spellings of a class share: letters and digits, whatever the case."""
-    return "".join(ch for ch in name.casefold() if ch.isalnum())
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,7 +9,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from smalldet.data.index import Index, class_key
+from smalldet.class_names import class_key
+from smalldet.data.index import Index
 from smalldet.demo.poster import draw_poster
 from smalldet.demo.scene import draw_scene
 from smalldet.demo.tally import Tally, found_counts, tally, tally_table

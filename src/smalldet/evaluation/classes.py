@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from smalldet.data.index import ImageRecord, Index, class_key
+from smalldet.class_names import class_key
+from smalldet.data.index import ImageRecord, Index
 from smalldet.detections import Detections
 
 

@@ -1,9 +1,5 @@
 """Clusters of boxes that hold at most one box of each tile."""
 
-# torch types some methods only in part:
-# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
-# pyright: reportUnknownArgumentType=false
-
 from __future__ import annotations
 
 import torch

@@ -1,9 +1,5 @@
 """Weighted boxes fusion of what several tiles saw."""
 
-# torch types some methods only in part:
-# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
-# pyright: reportUnknownArgumentType=false
-
 from __future__ import annotations
 
 import torch
@@ -14,7 +10,7 @@ from smalldet.geometry.boxes import box_areas
 from smalldet.geometry.clusters import connected_components
 from smalldet.geometry.overlaps import iou
 from smalldet.geometry.pairs import intersecting_pairs
-from smalldet.geometry.ranking import RankedBoxes, check_threshold
+from smalldet.geometry.ranked_boxes import RankedBoxes, check_threshold
 
 
 def merge_wbf(

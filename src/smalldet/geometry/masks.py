@@ -4,10 +4,6 @@ A grid of fixed size says as much about an object of 4 px as about one of 400, m
 its box, and goes through merging and filtering as one array.
 """
 
-# torch types some methods only in part:
-# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
-# pyright: reportUnknownArgumentType=false
-
 from __future__ import annotations
 
 from itertools import pairwise

@@ -1,9 +1,5 @@
 """The merge: detections of overlapping tiles become one set of detections of the scene."""
 
-# torch types some methods only in part:
-# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
-# pyright: reportUnknownArgumentType=false
-
 from __future__ import annotations
 
 import math
@@ -17,9 +13,14 @@ from smalldet.geometry.merge_oriented import overlap_on_ground
 from smalldet.geometry.oriented import canonical, enclosing_boxes
 from smalldet.geometry.overlaps import iou, normalized_wasserstein
 from smalldet.geometry.pairs import alike_pairs, intersecting_pairs
+from smalldet.geometry.representatives import (
+    choose_representatives,
+    merged_boxes,
+    merged_masks,
+    merged_rboxes,
+)
 from smalldet.geometry.rotated import rotated_iou
 from smalldet.geometry.shared_ground import Views, shared_views
-from smalldet.geometry.standing import merged_boxes, merged_masks, merged_rboxes, standing
 from smalldet.geometry.suppression import unsuppressed
 
 
@@ -87,17 +88,17 @@ def merge_tiles(
     cluster = constrained_clusters(first, second, overlap * scores[second], tile)
     joined = torch.nonzero(cluster[first] == cluster[second]).flatten()
     whole = _seen_whole(cut, exact, tiles[tile], first[joined], second[joined])
-    stands = standing(scores, whole, torch.nonzero(kept).squeeze(1), cluster)
+    representatives = choose_representatives(scores, whole, torch.nonzero(kept).squeeze(1), cluster)
     if rboxes is None:
-        merged, merged_r = merged_boxes(boxes, stands), None
+        merged, merged_r = merged_boxes(boxes, representatives), None
     else:
-        merged_r = canonical(merged_rboxes(rboxes, stands).float())
+        merged_r = canonical(merged_rboxes(rboxes, representatives).float())
         merged = enclosing_boxes(merged_r)
     masks = None
     if dets.masks is not None:
-        masks = merged_masks(dets.masks[order].cpu(), boxes, merged, stands)
-    classes = labels[stands.winner]
-    found = Detections(merged, stands.scores, classes, dets.class_names, merged_r, masks)
+        masks = merged_masks(dets.masks[order].cpu(), boxes, merged, representatives)
+    classes = labels[representatives.winner]
+    found = Detections(merged, representatives.scores, classes, dets.class_names, merged_r, masks)
     return found.sorted_by_score().to(device)
 
 

@@ -5,10 +5,6 @@ the part's smallest rectangle, or a piece of the object in the object's own dire
 most twice the area of the visible part: every convex shape fills half of its smallest rectangle.
 """
 
-# torch types some methods only in part:
-# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
-# pyright: reportUnknownArgumentType=false
-
 from __future__ import annotations
 
 import torch

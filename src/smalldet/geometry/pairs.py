@@ -1,9 +1,5 @@
 """Pairs of boxes that share an area, found without looking at all N x N of them."""
 
-# torch types some methods only in part:
-# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
-# pyright: reportUnknownArgumentType=false
-
 from __future__ import annotations
 
 from collections.abc import Iterator

@@ -1,9 +1,5 @@
 """Merging what was seen of a scene at several resolutions."""
 
-# torch types some methods only in part:
-# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
-# pyright: reportUnknownArgumentType=false
-
 from __future__ import annotations
 
 import math

@@ -1,9 +1,5 @@
 """What boxes show on the ground that their tile shares with other tiles."""
 
-# torch types some methods only in part:
-# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
-# pyright: reportUnknownArgumentType=false
-
 from __future__ import annotations
 
 import warnings

@@ -1,9 +1,5 @@
 """The merge of a scene that comes from top to bottom: what is complete leaves, the rest waits."""
 
-# torch types some methods only in part:
-# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
-# pyright: reportUnknownArgumentType=false
-
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torchvision import ops  # pyright: ignore[reportMissingTypeStubs]
+from torchvision import ops
 
 from smalldet.detections import order_by_strength
 from smalldet.geometry.overlaps import iou

@@ -9,7 +9,7 @@ from smalldet.geometry.overlaps import iou
 from smalldet.geometry.pairs import alike_pairs
 
 
-def voted(
+def vote_boxes(
     boxes: Tensor,
     scores: Tensor,
     labels: Tensor,

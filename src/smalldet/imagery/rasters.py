@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -28,7 +28,7 @@ _filtering = threading.Lock()
 
 
 @contextmanager
-def ignoring(category: type[Warning]) -> Iterator[None]:
+def ignoring(category: type[Warning]) -> Generator[None]:
     """Without one kind of warning. Filters belong to the process, so threads take turns."""
     with _filtering, warnings.catch_warnings():
         warnings.simplefilter("ignore", category)
@@ -113,7 +113,7 @@ class RasterPixels:
         self.empty_is_colour = self._nodata is not None and self.dtype == np.uint8
 
     @contextmanager
-    def _handle(self) -> Iterator[DatasetReader]:
+    def _handle(self) -> Generator[DatasetReader]:
         with self._slots:
             if self._closed:
                 raise ValueError(f"{self._path}: is closed")

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from smalldet.imagery import expand_sources, open_scene
-from smalldet.inference.journal import OtherRunError
+from smalldet.inference.prediction_checkpoint import OtherRunError
 from smalldet.inference.predictor import Predictor
 from smalldet.inference.results import Result
 from smalldet.inference.writers.output import (
@@ -89,20 +89,20 @@ def predict_sources(
         check_output(out, len(paths), crs)
     predictor = Predictor(detector, **options)
     folder = Path(out) if out is not None and is_directory(out) else None
-    journals = None if out is None else _journal_folder(out)
-    if journals is not None and not resume:
-        shutil.rmtree(journals, ignore_errors=True)
+    checkpoints = None if out is None else _checkpoint_folder(out)
+    if checkpoints is not None and not resume:
+        shutil.rmtree(checkpoints, ignore_errors=True)
     outcome = Outcome()
     named = list(zip(paths, unique_stems(paths), strict=True))
     for path, stem in named:
-        journal = None if journals is None else journals / stem
+        checkpoint = None if checkpoints is None else checkpoints / stem
         try:
             with open_scene(path, bands or predictor.usual_bands) as scene:
                 found = predictor.predict(
                     scene,
                     on_progress=_told(on_progress, path),
                     on_scouted=_told(on_scouted, path),
-                    journal=journal,
+                    checkpoint=checkpoint,
                 )
                 result = Result.of(scene, path, found)
             if folder is not None:
@@ -120,22 +120,22 @@ def predict_sources(
     if out is not None and outcome.results:
         target = out if folder is None else folder / COMBINED
         outcome.written += write(target, outcome.results, crs)
-    if journals is not None:
-        _forget(journals, [stem for path, stem in named if path not in outcome.failures])
+    if checkpoints is not None:
+        _forget(checkpoints, [stem for path, stem in named if path not in outcome.failures])
     return outcome
 
 
-def _journal_folder(out: str | os.PathLike[str]) -> Path:
+def _checkpoint_folder(out: str | os.PathLike[str]) -> Path:
     path = Path(out)
     return path / ".partial" if is_directory(out) else path.with_name(f".{path.name}.partial")
 
 
-def _forget(journals: Path, stems: Sequence[str]) -> None:
-    """Remove the journals of pictures that are written; one that failed can still go on."""
+def _forget(checkpoints: Path, stems: Sequence[str]) -> None:
+    """Remove the checkpoints of pictures that are written; one that failed can still go on."""
     for stem in stems:
-        shutil.rmtree(journals / stem, ignore_errors=True)
-    if journals.is_dir() and not any(journals.iterdir()):
-        journals.rmdir()
+        shutil.rmtree(checkpoints / stem, ignore_errors=True)
+    if checkpoints.is_dir() and not any(checkpoints.iterdir()):
+        checkpoints.rmdir()
 
 
 def _told(

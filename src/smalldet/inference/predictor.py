@@ -10,19 +10,23 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from smalldet.data.index import class_key
+from smalldet.class_names import class_key
 from smalldet.detections import Detections, TileDetections
-from smalldet.geometry.alternatives import MERGES
+from smalldet.geometry.merge_methods import MERGES
 from smalldet.geometry.scales import merge_scales
 from smalldet.geometry.streaming import StreamedMerge, joined, seen_once, united, without_far_tiles
 from smalldet.hardware import choose_device, choose_precision, keep_freed_memory
 from smalldet.imagery import Scene, Source, open_scene
-from smalldet.inference.folding import fold_norms
-from smalldet.inference.journal import Journal, detector_fingerprint, picture_fingerprint
+from smalldet.inference.prediction_checkpoint import (
+    PredictionCheckpoint,
+    detector_fingerprint,
+    picture_fingerprint,
+)
 from smalldet.inference.scout import Scout
 from smalldet.inference.tile_detector import Step, TileDetector
 from smalldet.inference.tiling import Tiling, tile_scene
 from smalldet.models.detector import Detector
+from smalldet.models.fuse_batchnorm import fuse_batchnorm
 
 MAX_SCALE = 8.0
 
@@ -96,9 +100,9 @@ class Predictor:
         if self.device.type == "cpu":
             keep_freed_memory()
         self.detector = detector.eval()
-        folded = fold_norms(detector)
+        fused = fuse_batchnorm(detector)
         self._tile_detector = TileDetector(
-            folded.to(self.device, memory_format=torch.channels_last),  # pyright: ignore[reportCallIssue]
+            fused.to(self.device, memory_format=torch.channels_last),  # pyright: ignore[reportCallIssue]
             self.device,
             choose_precision("auto", self.device),
             self.tile_px,
@@ -121,7 +125,7 @@ class Predictor:
         bands: Sequence[int] | None = None,
         on_progress: Callable[[int, int], None] | None = None,
         on_scouted: Callable[[int, int], None] | None = None,
-        journal: Path | None = None,
+        checkpoint: Path | None = None,
     ) -> Detections:
         """Objects of a scene in its pixels, strongest first.
 
@@ -131,20 +135,20 @@ class Predictor:
                 Scene, which has its own.
             on_progress: called with the tiles done and their number.
             on_scouted: called with the tiles that the scout leaves to visit and their number.
-            journal: folder in which to note what is found on the way. Where a run that was stopped
-                has left one, this one goes on with it. It is not removed.
+            checkpoint: folder in which to note what is found on the way. Where a run that was
+                stopped has left one, this one goes on with it. It is not removed.
 
         Raises:
             FileNotFoundError, ValueError: the source cannot be read or has other bands, or the
-                journal is of another run.
+                checkpoint is of another run.
         """
         if not isinstance(source, Scene):
             with open_scene(source, bands or self.usual_bands) as scene:
                 return self.predict(
-                    scene, on_progress=on_progress, on_scouted=on_scouted, journal=journal
+                    scene, on_progress=on_progress, on_scouted=on_scouted, checkpoint=checkpoint
                 )
         tiling = self._visited(source, self._tiling(source), on_scouted)
-        noted = None if journal is None else Journal(journal, self._run(source))
+        noted = None if checkpoint is None else PredictionCheckpoint(checkpoint, self._run(source))
         steps = self._steps(source, tiling, noted, on_progress)
         if len(tiling) == 1:
             merged = [seen_once(joined([found for found, _ in steps]))]
@@ -216,29 +220,29 @@ class Predictor:
         self,
         scene: Scene,
         tiling: Tiling,
-        journal: Journal | None,
+        checkpoint: PredictionCheckpoint | None,
         on_progress: Callable[[int, int], None] | None,
     ) -> Iterator[Step]:
-        """All tiles in their order, those that the journal knows first."""
+        """All tiles in their order, those that the checkpoint knows first."""
         first, nothing = 0, self._tile_detector.nothing(tiling)
         yield nothing, first
-        if journal is not None:
-            for found, first in journal.restored(nothing):
+        if checkpoint is not None:
+            for found, first in checkpoint.restored(nothing):
                 yield found, first
         num_done = first
         for found, num_done in self._tile_detector.steps(scene, tiling, self.conf, first):
-            if journal is not None:
-                journal.note(found, num_done)
+            if checkpoint is not None:
+                checkpoint.note(found, num_done)
             if on_progress is not None:
                 on_progress(num_done, len(tiling))
             yield found, num_done
-        if journal is not None:
-            journal.flush()
+        if checkpoint is not None:
+            checkpoint.flush()
         if on_progress is not None and num_done < len(tiling):
             on_progress(len(tiling), len(tiling))
 
     def _run(self, scene: Scene) -> dict[str, str]:
-        """All that the detections of a scene's tiles depend on, for the journal."""
+        """All that the detections of a scene's tiles depend on, for the checkpoint."""
         detector = self._tile_detector
         facts = {
             "model": self._fingerprint,

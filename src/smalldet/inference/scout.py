@@ -11,7 +11,7 @@ from torch import Tensor
 
 from smalldet.geometry.pairs import intersecting_pairs
 from smalldet.imagery import Scene
-from smalldet.inference.reading import batches_ahead
+from smalldet.inference.read_tiles import batches_ahead
 from smalldet.inference.tile_detector import TileDetector
 from smalldet.inference.tiling import Tiling, tile_scene
 

@@ -17,7 +17,7 @@ from smalldet.geometry.boxes import clip_boxes
 from smalldet.geometry.masks import regrid
 from smalldet.geometry.tiles import interior_cuts
 from smalldet.imagery import Scene
-from smalldet.inference.reading import batches_ahead
+from smalldet.inference.read_tiles import batches_ahead
 from smalldet.inference.tiling import Tile, Tiling
 from smalldet.models.detector import Detector
 

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
-from smalldet.models.checkpoints.imported import Imported, Said, read_class_names
+from smalldet.class_names import ClassNames, parse_class_names
+from smalldet.models.checkpoints.loaded_model import ImportHints, LoadedModel
 from smalldet.models.checkpoints.native import transfer_from
-from smalldet.models.checkpoints.reading import read_model, write_model
+from smalldet.models.checkpoints.read_model import read_model, write_model
 from smalldet.models.detector import Detector
 
 EMBEDDED = Path(__file__).parents[1] / "weights"
 DEFAULT_MODEL = "speck-n-aerial"
-
-ClassNames = Sequence[str] | str | Path
-"""Names, a file of names, or `a,b,c`."""
 
 __all__ = [
     "DEFAULT_MODEL",
@@ -72,9 +69,9 @@ def import_model(
     *,
     class_names: ClassNames | None = None,
     network: str | None = None,
-) -> Imported:
+) -> LoadedModel:
     """As `load_model`, together with the schema that builds the detector again."""
-    said = Said(class_names=_names(class_names), network=network)
+    said = ImportHints(class_names=parse_class_names(class_names), network=network)
     return read_model(model_path(name_or_path), said)
 
 
@@ -107,14 +104,3 @@ def convert_model(
         raise FileExistsError(f"{path}: exists already")
     model = import_model(source, class_names=class_names, network=network)
     return write_model(path, model, {"converted_from": Path(source).name})
-
-
-def _names(said: ClassNames | None) -> tuple[str, ...] | None:
-    """Class names from a list, a file of them, or `a,b,c`."""
-    if said is None:
-        return None
-    if isinstance(said, str | Path):
-        if isinstance(said, Path) or Path(said).is_file() or "," not in said:
-            return read_class_names(Path(said))
-        said = said.split(",")
-    return tuple(name.strip() for name in said)

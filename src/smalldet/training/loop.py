@@ -21,9 +21,9 @@ from smalldet.models.checkpoints.native import save_detector
 from smalldet.models.detector import Detector
 from smalldet.targets import Target
 from smalldet.training.ema import Ema
-from smalldet.training.journal import Journal
 from smalldet.training.optimiser import build_optimiser, set_learning_rate
 from smalldet.training.recipe import TrainRecipe
+from smalldet.training.run_log import RunLog
 from smalldet.training.setup import (
     LossOf,
     build_dataset,
@@ -140,8 +140,8 @@ class Run:
             )
             self.ema.model.conf = self.progress.conf
         self.model = self.accelerator.prepare(LossOf(self.detector, self.precision))
-        self.journal = (
-            Journal(out, recipe, str(self.device), self.progress.step) if self.is_main else None
+        self.run_log = (
+            RunLog(out, recipe, str(self.device), self.progress.step) if self.is_main else None
         )
         self._ran_s = self._waited_s = 0.0
 
@@ -218,20 +218,20 @@ class Run:
         for buffer in self.ema.model.buffers() if self.accelerator.num_processes > 1 else ():
             torch.distributed.broadcast(buffer, 0)
         detections = predict_shared(self.ema.model, val, self.accelerator)
-        if self.journal is None:
+        if self.run_log is None:
             return None
         report = score(val, detections, conf=self.ema.model.conf)
         report.write(self.out / "metrics.json")
         self.progress.conf = self.ema.model.conf = report.metrics["best_conf"] or Detector.conf
         pictures = draw_spread(val, detections, self.ema.model.conf, self.out / "val")
-        self.journal.show("val", self.progress.step, pictures)
+        self.run_log.show("val", self.progress.step, pictures)
         ap = report.metrics["AP"] or 0.0
         if ap > self.progress.best_ap:
             self.progress.best_ap = ap
             self._save_model("best")
         metrics = {k: v for k, v in report.metrics.items() if k in LOGGED_METRICS}
         seconds = time.monotonic() - began
-        self.journal.write("val", self.progress.step, {**metrics, "seconds": round(seconds, 2)})
+        self.run_log.write("val", self.progress.step, {**metrics, "seconds": round(seconds, 2)})
         return report
 
     def save(self) -> None:
@@ -242,13 +242,13 @@ class Run:
 
     def summarise(self, report: Report | None) -> None:
         """Write what a person can act on to `summary.txt`."""
-        if self.journal is not None:
-            lines = summary(self.journal.lines(), self.dataset.index, report, self.recipe, self.out)
+        if self.run_log is not None:
+            lines = summary(self.run_log.lines(), self.dataset.index, report, self.recipe, self.out)
             (self.out / "summary.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
     def close(self) -> None:
-        if self.journal is not None:
-            self.journal.close()
+        if self.run_log is not None:
+            self.run_log.close()
 
     def _save_state(self) -> None:
         if self.is_main:
@@ -285,7 +285,7 @@ class Run:
 
     def _tell(self, terms: dict[str, float]) -> None:
         progress = self.progress
-        if self.journal is None:
+        if self.run_log is None:
             return
         self.on_progress(self.share_done(), f"epoch {progress.epoch + 1}  loss {terms['loss']:.3f}")
         if progress.step % LOG_EVERY_STEPS == 0:
@@ -293,7 +293,7 @@ class Run:
                 "tiles_per_s": progress.step * self.config.batch_size / progress.elapsed_s,
                 "wait_frac": self._waited_s / self._ran_s,
             }
-            self.journal.write("train", progress.step, {**terms, **speeds})
+            self.run_log.write("train", progress.step, {**terms, **speeds})
 
     def _where(self, images: Tensor, targets: list[Target]) -> str:
         picture = self.out / "bad_batch.jpg"

@@ -11,7 +11,7 @@ from smalldet.data.index import Index
 from smalldet.data.tiled import TiledDataset
 from smalldet.models import start_from
 from smalldet.models.detector import Detector
-from smalldet.models.families.yolo import YoloConfig
+from smalldet.models.yolo.config import YoloConfig
 from smalldet.targets import Target
 from smalldet.training.depthwise import fast_depthwise
 from smalldet.training.recipe import DataConfig, TrainRecipe
@@ -110,7 +110,7 @@ def set_training_mode(detector: Detector, freeze_norms: bool) -> None:
     detector.train()
     for module in detector.modules():
         if isinstance(module, nn.modules.batchnorm._BatchNorm):
-            learns = module.weight is None or module.weight.requires_grad
+            learns = all(weight.requires_grad for weight in module.parameters())
             if freeze_norms or not learns:
                 module.eval()
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from smalldet.data.formats.reading import read_labels
-from smalldet.data.index import Index, class_key, joined
+from smalldet.class_names import class_key
+from smalldet.data.formats.read_labels import read_labels
+from smalldet.data.index import Index, joined
 from smalldet.training.recipe import SourceConfig
 
 

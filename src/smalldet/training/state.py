@@ -11,8 +11,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from smalldet.atomic_write import atomic_write
 from smalldet.models.detector import Detector
-from smalldet.replacing import replacing
 from smalldet.training.ema import Ema
 
 
@@ -47,7 +47,7 @@ def save_state(
     for row, values in optimiser.state_dict()["state"].items():
         tensors |= {f"optimiser.{row}.{k}": torch.as_tensor(v).cpu() for k, v in values.items()}
     tensors = {k: v.clone(memory_format=torch.contiguous_format) for k, v in tensors.items()}
-    with replacing(path) as draft:
+    with atomic_write(path) as draft:
         save_file(tensors, draft, {"progress": json.dumps(asdict(progress))})
 
 

@@ -14,15 +14,16 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from smalldet.class_names import read_class_names
 from smalldet.models.checkpoints.darknet import (
     WeightsHeader,
     load,
     read_weights,
     write_weights,
 )
-from smalldet.models.checkpoints.imported import Said, read_class_names
-from smalldet.models.graph.darknet import lower_cfg
-from smalldet.models.graph.net import GraphNet
+from smalldet.models.checkpoints.loaded_model import ImportHints
+from smalldet.models.yolo.darknet import parse_cfg
+from smalldet.models.yolo.net import GraphNet
 
 CFG = (
     "[net]\nchannels=2\nwidth=32\nheight=32\n"
@@ -35,7 +36,7 @@ NUM_FLOATS = (4 * 3 + 3 * 2) + (6 + 6 * 3)
 
 
 def new_net() -> GraphNet:
-    return GraphNet(lower_cfg(CFG)).eval()
+    return GraphNet(parse_cfg(CFG)).eval()
 
 
 def content(major: int = 0, minor: int = 2, num_floats: int = NUM_FLOATS) -> bytes:
@@ -109,16 +110,16 @@ def test_a_huge_network_with_a_small_file_takes_no_memory(tmp_path: Path) -> Non
     )
     weights.write_bytes(content())
     with pytest.raises(ValueError, match=r"n\.weights: .*needs 900\d{6} floats.*has 42"):
-        load(weights, Said(class_names=("car",)))
+        load(weights, ImportHints(class_names=("car",)))
 
 
 def test_names_must_fit_the_cfg(tmp_path: Path) -> None:
     cfg, weights = tmp_path / "n.cfg", tmp_path / "n.weights"
     cfg.write_text(CFG, encoding="utf-8")
     weights.write_bytes(content())
-    assert not load(weights, Said(class_names=("car",))).detector.training
+    assert not load(weights, ImportHints(class_names=("car",))).detector.training
     with pytest.raises(ValueError, match=r"n\.weights: .*1 classes, but 2 class names"):
-        load(weights, Said(class_names=("car", "ship")))
+        load(weights, ImportHints(class_names=("car", "ship")))
 
 
 REAL = ["mobilenetv2-yolov3-nano", "yolo-fastest-1.1", "yolov4-tiny"]
@@ -139,7 +140,7 @@ def test_real_networks_answer_as_in_opencv(
         pytest.skip(f"no real weights: {folder}")
     (weights,) = folder.glob("*.weights")
     names = read_class_names(folder / "coco.names")
-    detector = load(weights, Said(class_names=names)).detector
+    detector = load(weights, ImportHints(class_names=names)).detector
     record = partial(record_parity, name, "OpenCV 4.11.0's answers, real weights")
     for run in json.loads((folder / "reference.json").read_text(encoding="utf-8"))["runs"]:
         with Image.open(shared_dir / "weights" / "images" / run["image"]) as image:
@@ -157,7 +158,7 @@ def test_real_weights_come_back_exactly(shared_dir: Path, tmp_path: Path, name: 
     if not folder.is_dir():
         pytest.skip(f"no real weights: {folder}")
     (cfg,), (weights,) = folder.glob("*.cfg"), folder.glob("*.weights")
-    net = GraphNet(lower_cfg(cfg.read_text(encoding="utf-8", errors="replace"), str(cfg)))
+    net = GraphNet(parse_cfg(cfg.read_text(encoding="utf-8", errors="replace"), str(cfg)))
     again = tmp_path / "again.weights"
     write_weights(again, net, read_weights(weights, net))
     assert again.read_bytes() == weights.read_bytes()

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from smalldet.models.checkpoints import detectron2
-from smalldet.models.checkpoints.imported import Said
-from smalldet.models.families.torchvision_anchors import AnchorConfig
+from smalldet.models.checkpoints.loaded_model import ImportHints
+from smalldet.models.rcnn.anchors import AnchorConfig
 
 CLASSES = ("car", "ship", "plane", "bus")
 SIDE = 128
@@ -77,7 +77,7 @@ def test_other_files_are_refused_by_name(tmp_path: Path, content: Any, message: 
     path = tmp_path / "model.pkl"
     path.write_bytes(pickle.dumps(content))
     with pytest.raises(ValueError, match=rf"model\.pkl: .*{message}"):
-        detectron2.load(path, Said())
+        detectron2.load(path, ImportHints())
 
 
 def built_by_detectron2(architecture: str, masks: bool) -> Any:
@@ -143,7 +143,7 @@ def test_numbers_are_detectron2s(
     path = tmp_path / "model_final.pkl"
     arrays = {key: value.numpy() for key, value in net.state_dict().items()}
     path.write_bytes(pickle.dumps({"model": arrays, "__author__": "Detectron2 Model Zoo"}))
-    imported = detectron2.load(path, Said(class_names=CLASSES))
+    imported = detectron2.load(path, ImportHints(class_names=CLASSES))
     detector: Any = imported.detector
     detector.nms_iou = 1.0
     if architecture != RETINANET:

@@ -15,8 +15,8 @@ import torch
 from torch import nn
 
 from smalldet.models.checkpoints import keras_retinanet
-from smalldet.models.checkpoints.imported import Said
-from smalldet.models.families.torchvision_pyramid import _pad_like_tensorflow
+from smalldet.models.checkpoints.loaded_model import ImportHints
+from smalldet.models.rcnn.pyramid import _pad_like_tensorflow
 
 h5py = pytest.importorskip("h5py")
 CLASSES = ("car", "ship", "plane", "bus")
@@ -62,10 +62,10 @@ def test_other_files_are_refused_by_name(tmp_path: Path) -> None:
     with h5py.File(path, "w") as file:
         file["dense/dense/kernel:0"] = np.zeros((2, 2), np.float32)
     with pytest.raises(ValueError, match=r"other\.h5: no keras-retinanet over ResNet-50"):
-        keras_retinanet.load(path, Said())
+        keras_retinanet.load(path, ImportHints())
     path.write_bytes(path.read_bytes()[:600])
     with pytest.raises(ValueError, match=r"other\.h5: not a readable HDF5 file"):
-        keras_retinanet.load(path, Said())
+        keras_retinanet.load(path, ImportHints())
 
 
 @pytest.mark.parity
@@ -96,7 +96,7 @@ def test_numbers_are_keras_retinanets(
     net.set_weights(weights)
     path = tmp_path / "net.h5"
     (net.save_weights if weights_only else net.save)(path)
-    detector: Any = keras_retinanet.load(path, Said(class_names=CLASSES)).detector
+    detector: Any = keras_retinanet.load(path, ImportHints(class_names=CLASSES)).detector
     picture = rng.integers(0, 256, (256, 224, 3), dtype=np.uint8)
     bgr = picture[..., ::-1].astype(np.float32) - np.array([103.939, 116.779, 123.68], np.float32)
     codes, scores = net.predict(bgr[None])

@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from torchvision.models import detection
 
 from smalldet.models.checkpoints import torchvision
-from smalldet.models.checkpoints.imported import Said
-from smalldet.models.families.retinanet import RetinaNetConfig
+from smalldet.models.checkpoints.loaded_model import ImportHints
+from smalldet.models.rcnn.retinanet import RetinaNetConfig
 
 CLASSES = ("car", "ship", "plane", "bus")
 MOBILENET = "fasterrcnn_mobilenet_v3_large_fpn"
@@ -73,7 +73,7 @@ def test_a_file_of_torchvision_is_known_by_its_names(tmp_path: Path) -> None:
     """Class names and classes of background are the only things that have to be said."""
     net = lively("faster_rcnn", MOBILENET)
     torch.save({"model": net.state_dict(), "epoch": 3}, tmp_path / "net.pth")
-    imported = torchvision.load(tmp_path / "net.pth", Said(class_names=CLASSES))
+    imported = torchvision.load(tmp_path / "net.pth", ImportHints(class_names=CLASSES))
     assert imported.config.family == "faster_rcnn" and imported.config.network == MOBILENET
     assert imported.detector.class_names == CLASSES and not imported.detector.training
     torchvision.save(tmp_path / "back.pth", imported.detector, imported.config)
@@ -83,15 +83,15 @@ def test_a_file_of_torchvision_is_known_by_its_names(tmp_path: Path) -> None:
     assert all(torch.equal(back[key], wanted[key]) for key in wanted)
 
     with pytest.raises(ValueError, match="4 classes, and 1 names"):
-        torchvision.load(tmp_path / "net.pth", Said(class_names=("car",)))
+        torchvision.load(tmp_path / "net.pth", ImportHints(class_names=("car",)))
     with pytest.raises(ValueError, match="say their names"):
-        torchvision.load(tmp_path / "net.pth", Said())
+        torchvision.load(tmp_path / "net.pth", ImportHints())
 
 
 def test_other_files_are_refused_by_name(tmp_path: Path) -> None:
     torch.save({"weight": torch.zeros(3)}, tmp_path / "other.pth")
     with pytest.raises(ValueError, match=r"other\.pth: no detector of torchvision"):
-        torchvision.load(tmp_path / "other.pth", Said())
+        torchvision.load(tmp_path / "other.pth", ImportHints())
 
 
 def test_a_network_that_torchvision_does_not_have_is_not_written(tmp_path: Path) -> None:
@@ -163,7 +163,7 @@ def test_numbers_are_torchvisions(
     """
     net = lively(family, network)
     torch.save(net.state_dict(), tmp_path / "net.pth")
-    imported = torchvision.load(tmp_path / "net.pth", Said(class_names=CLASSES))
+    imported = torchvision.load(tmp_path / "net.pth", ImportHints(class_names=CLASSES))
     config = imported.config
     if family != "retinanet":
         config = config.model_copy(update={"num_proposals": NUM_REGIONS})

@@ -17,7 +17,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from smalldet.models.checkpoints.imported import Said
+from smalldet.models.checkpoints.loaded_model import ImportHints
 from smalldet.models.checkpoints.ultralytics import load
 
 STRIDES = (4.0, 8.0)
@@ -188,7 +188,7 @@ def test_a_network_answers_as_its_own_modules(tmp_path: Path, old: bool, zipped:
     x = torch.rand(2, 3, 64, 96)
     with torch.no_grad():
         expected = model(x)
-        found = load(path, Said())
+        found = load(path, ImportHints())
         raw = found.detector.raw(x)  # pyright: ignore[reportCallIssue]
     assert found.detector.class_names == ("car", "ship")
     assert [layer.own_anchors for layer in found.detector.outputs] == [  # pyright: ignore
@@ -203,14 +203,14 @@ def test_a_network_answers_as_its_own_modules(tmp_path: Path, old: bool, zipped:
 def test_names_come_from_the_file_or_are_said(tmp_path: Path) -> None:
     path = tmp_path / "mine.pt"
     torch.save({"model": new_model({0: "a", 1: "b"}).half()}, path)
-    assert load(path, Said()).detector.class_names == ("a", "b")
-    said = load(path, Said(class_names=("x", "y"), tile_px=320)).detector
+    assert load(path, ImportHints()).detector.class_names == ("a", "b")
+    said = load(path, ImportHints(class_names=("x", "y"), tile_px=320)).detector
     assert (said.class_names, said.tile_px) == (("x", "y"), 320)
     with pytest.raises(ValueError, match=r"mine\.pt: .*2 classes, but 3"):
-        load(path, Said(class_names=("x", "y", "z")))
+        load(path, ImportHints(class_names=("x", "y", "z")))
     torch.save({"model": new_model(("only",))}, path)
     with pytest.raises(ValueError, match=r"mine\.pt: its class names are not as many"):
-        load(path, Said())
+        load(path, ImportHints())
 
 
 @pytest.mark.usefixtures("package")
@@ -218,16 +218,16 @@ def test_other_networks_are_refused_by_name(tmp_path: Path) -> None:
     path = tmp_path / "mine.pt"
     torch.save({"model": new_model().state_dict()}, path)
     with pytest.raises(ValueError, match=r"mine\.pt: holds no network"):
-        load(path, Said())
+        load(path, ImportHints())
     model = new_model()
     model.model[2].__class__ = C2f
     torch.save({"model": model}, path)
     with pytest.raises(ValueError, match=r"models\.common\.C2f is not supported"):
-        load(path, Said())
+        load(path, ImportHints())
     model.model = model.model[:-1]
     torch.save({"model": model}, path)
     with pytest.raises(ValueError, match="networks without anchors are not supported"):
-        load(path, Said())
+        load(path, ImportHints())
 
 
 @pytest.mark.usefixtures("package")
@@ -238,7 +238,7 @@ def test_a_network_larger_than_its_file_is_not_built(tmp_path: Path) -> None:
     model.model[1].conv.out_channels = 60_000  # pyright: ignore
     torch.save({"model": model}, path)
     with pytest.raises(ValueError, match=r"mine\.pt: its tensors do not fit its layers"):
-        load(path, Said())
+        load(path, ImportHints())
 
 
 @pytest.mark.reference
@@ -254,7 +254,7 @@ def test_the_real_yolov5n_answers_as_its_own_package(
     folder = shared_dir / "weights" / "yolov5n-v7.0-coco-pt"
     if not folder.is_dir():
         pytest.skip(f"no real weights: {folder}")
-    imported = load(folder / "yolov5n.pt", Said())
+    imported = load(folder / "yolov5n.pt", ImportHints())
     assert imported.config.network == "yolov5n"  # pyright: ignore[reportAttributeAccessIssue]
     runs = json.loads((folder / "reference.json").read_text(encoding="utf-8"))["runs"]
     (run,) = (run for run in runs if run["image"] == image)
@@ -323,7 +323,7 @@ def test_random_weights_answer_as_in_the_yolov5_package(
         model(torch.rand(2, 3, 192, 256))
     torch.save({"model": model.eval()}, tmp_path / "n.pt")
     picture = torch.rand(1, 3, 192, 256)
-    detector = load(tmp_path / "n.pt", Said()).detector
+    detector = load(tmp_path / "n.pt", ImportHints()).detector
     with torch.no_grad():
         expected = model(picture)[0][0]
         outputs = [places for _, places in detector.places(picture)]  # pyright: ignore

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
+from smalldet.atomic_write import atomic_write
 from smalldet.imagery.sources import is_remote
 from smalldet.inference.results import Result
 from smalldet.inference.writers.geojson import write_geojson
@@ -15,7 +16,6 @@ from smalldet.inference.writers.geopackage import write_geopackage
 from smalldet.inference.writers.picture import write_picture
 from smalldet.inference.writers.placing import SOURCE, named_crs
 from smalldet.inference.writers.tables import write_coco, write_csv, write_dota
-from smalldet.replacing import replacing
 
 WRITERS: dict[str, Callable[[Path, Sequence[Result], str | None], None]] = {
     ".geojson": write_geojson,
@@ -99,7 +99,7 @@ def write_one(folder: Path, stem: str, result: Result, crs: str | None) -> list[
 
 
 def _write_file(path: Path, results: Sequence[Result], crs: str | None) -> Path:
-    with replacing(path) as draft:
+    with atomic_write(path) as draft:
         WRITERS[path.suffix.lower()](draft, results, crs)
     return path
 

@@ -18,15 +18,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from smalldet.models.checkpoints.imported import Imported, Said, read_class_names
-from smalldet.models.families.yolo import YoloConfig
-from smalldet.models.graph.cfg_writer import cfg_text
-from smalldet.models.graph.darknet import lower_cfg, read_text
-from smalldet.models.graph.detector import YoloDetector
-from smalldet.models.graph.layers import ConvolutionLayer
-from smalldet.models.graph.net import GraphNet
-from smalldet.models.graph.specs import DARKNET_EPSILON
-from smalldet.replacing import replacing
+from smalldet.atomic_write import atomic_write
+from smalldet.class_names import read_class_names
+from smalldet.models.checkpoints.loaded_model import ImportHints, LoadedModel
+from smalldet.models.yolo.cfg_writer import cfg_text
+from smalldet.models.yolo.config import YoloConfig
+from smalldet.models.yolo.darknet import parse_cfg, read_text
+from smalldet.models.yolo.detector import YoloDetector
+from smalldet.models.yolo.layers import ConvolutionLayer
+from smalldet.models.yolo.net import GraphNet
+from smalldet.models.yolo.specs import DARKNET_EPSILON
 
 _FLOAT = np.dtype("<f4")
 
@@ -47,7 +48,7 @@ class WeightsHeader:
         return "<3iQ" if wide else "<3iI"
 
 
-def load(path: Path, said: Said) -> Imported:
+def load(path: Path, said: ImportHints) -> LoadedModel:
     """The detector of a `.weights` file and the `.cfg` that it was trained with.
 
     Args:
@@ -70,7 +71,7 @@ def load(path: Path, said: Said) -> Imported:
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
     read_weights(path, detector.net)
-    return Imported(detector.eval(), config)
+    return LoadedModel(detector.eval(), config)
 
 
 def save(path: Path, detector: YoloDetector) -> list[Path]:
@@ -90,7 +91,7 @@ def save(path: Path, detector: YoloDetector) -> list[Path]:
     return [path, cfg, names]
 
 
-def _config(path: Path, said: Said) -> YoloConfig:
+def _config(path: Path, said: ImportHints) -> YoloConfig:
     if said.config is None and said.network is not None:
         return YoloConfig(network=said.network)
     cfg = said.config or path.with_suffix(".cfg")
@@ -100,7 +101,7 @@ def _config(path: Path, said: Said) -> YoloConfig:
             "beside it under the same stem, or said"
         )
     text = read_text(cfg)
-    lower_cfg(text, str(cfg))
+    parse_cfg(text, str(cfg))
     return YoloConfig(network=cfg.stem, text=text)
 
 
@@ -142,7 +143,7 @@ def write_weights(path: Path, net: GraphNet, header: WeightsHeader | None = None
     Darknet adds its own epsilon to a variance: the difference to the layer's goes into the value.
     """
     header = header or WeightsHeader()
-    with replacing(path) as draft, draft.open("wb") as file:
+    with atomic_write(path) as draft, draft.open("wb") as file:
         fields = (header.major, header.minor, header.revision, header.seen)
         file.write(struct.pack(header.layout, *fields))
         for values, shift in _stored(net):

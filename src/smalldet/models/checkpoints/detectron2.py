@@ -18,13 +18,13 @@ from torch import Tensor
 from torchvision.models.detection import FasterRCNN_ResNet50_FPN_Weights
 
 from smalldet.config.load import load_yaml
-from smalldet.models.checkpoints.imported import Imported, Said
-from smalldet.models.checkpoints.inert_pickle import read_pickle
+from smalldet.models.checkpoints.loaded_model import ImportHints, LoadedModel
 from smalldet.models.checkpoints.numpy_pickle import NUMPY_NAMES, array_of
+from smalldet.models.checkpoints.safe_pickle import read_pickle
 from smalldet.models.checkpoints.torch_file import read_state
-from smalldet.models.families.faster_rcnn import FasterRcnnConfig
-from smalldet.models.families.mask_rcnn import MaskRcnnConfig
-from smalldet.models.families.retinanet import RetinaNetConfig
+from smalldet.models.rcnn.faster_rcnn import FasterRcnnConfig
+from smalldet.models.rcnn.mask_rcnn import MaskRcnnConfig
+from smalldet.models.rcnn.retinanet import RetinaNetConfig
 
 TRAINED_PX = 800
 NUM_COCO_CLASSES = 80
@@ -58,7 +58,7 @@ NAMES = (
 )
 
 
-def load(path: Path, said: Said) -> Imported:
+def load(path: Path, said: ImportHints) -> LoadedModel:
     """The detector of a Detectron2 `.pkl` (its model zoo) or `.pth` (its trainer).
 
     Classes are COCO's where the file has 80; others have to be said. What a file may leave open,
@@ -104,7 +104,7 @@ def load(path: Path, said: Said) -> Imported:
         detector.load_state_dict(renamed)
     except RuntimeError as error:
         raise ValueError(f"{path}: does not fit {config.network}: {error}") from error
-    return Imported(detector.eval(), config)
+    return LoadedModel(detector.eval(), config)
 
 
 def is_detectron2(keys: Sequence[str]) -> bool:

@@ -19,8 +19,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from smalldet.models.checkpoints.imported import Imported, Said
-from smalldet.models.families.retinanet import OCTAVES, RetinaNetConfig
+from smalldet.models.checkpoints.loaded_model import ImportHints, LoadedModel
+from smalldet.models.rcnn.retinanet import OCTAVES, RetinaNetConfig
 
 MAGIC = b"\x89HDF\r\n\x1a\n"
 TRAINED_PX = 800
@@ -52,7 +52,7 @@ NAMES: tuple[tuple[str, Callable[[re.Match[str]], str]], ...] = (
 )
 
 
-def load(path: Path, said: Said) -> Imported:
+def load(path: Path, said: ImportHints) -> LoadedModel:
     """The detector of a `.h5` of keras-retinanet, saved as a model or as weights.
 
     Class names always have to be said, in the order of the training's class ids. Boxes that reach
@@ -91,7 +91,7 @@ def load(path: Path, said: Said) -> Imported:
         detector.load_state_dict(state)
     except RuntimeError as error:
         raise ValueError(f"{path}: does not fit RetinaNet over ResNet-50: {error}") from error
-    return Imported(detector.eval(), config)
+    return LoadedModel(detector.eval(), config)
 
 
 def _config(tensorflow_stem: bool) -> RetinaNetConfig:

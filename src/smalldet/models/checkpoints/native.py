@@ -11,10 +11,11 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from smalldet.atomic_write import atomic_write
+from smalldet.class_names import positions_of
 from smalldet.config.load import checked
 from smalldet.models.detector import Detector
 from smalldet.models.families import FAMILIES, ModelConfig
-from smalldet.replacing import replacing
 
 FORMAT = "smalldet-1"
 
@@ -39,7 +40,7 @@ def save_detector(
         "about": json.dumps(about or {}),
     }
     state = {k: v.detach().cpu().contiguous() for k, v in detector.state_dict().items()}
-    with replacing(path) as draft:
+    with atomic_write(path) as draft:
         save_file(state, draft, metadata)
 
 
@@ -111,9 +112,8 @@ def transfer_from(given: Detector, detector: Detector, where: str) -> list[str]:
     Raises:
         ValueError: so little fits that this is another architecture.
     """
-    theirs = {name.casefold(): i for i, name in enumerate(given.class_names)}
     state = given.state_dict()
-    rows = [theirs.get(name.casefold(), -1) for name in detector.class_names]
+    rows = positions_of(detector.class_names, given.class_names)
     own = detector.state_dict()
     fresh: list[str] = []
     for key, value in own.items():

@@ -19,7 +19,7 @@ from typing import IO, Any, cast
 import torch
 from torch import Tensor
 
-from smalldet.models.checkpoints.inert_pickle import PERSISTENT, Record, load_pickle
+from smalldet.models.checkpoints.safe_pickle import PERSISTENT, Record, load_pickle
 
 # what torch.save itself names, and modules of torch
 TORCH_NAMES = ("torch.",)

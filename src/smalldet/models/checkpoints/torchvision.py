@@ -13,14 +13,14 @@ import torch
 from torch import Tensor
 from torchvision.models.detection import FasterRCNN_ResNet50_FPN_Weights
 
-from smalldet.models.checkpoints.imported import Imported, Said
+from smalldet.atomic_write import atomic_write
+from smalldet.models.checkpoints.loaded_model import ImportHints, LoadedModel
 from smalldet.models.checkpoints.torch_file import read_state
 from smalldet.models.detector import Detector
 from smalldet.models.families import AnyConfig
-from smalldet.models.families.faster_rcnn import FasterRcnnConfig
-from smalldet.models.families.mask_rcnn import MaskRcnnConfig
-from smalldet.models.families.retinanet import RetinaNetConfig
-from smalldet.replacing import replacing
+from smalldet.models.rcnn.faster_rcnn import FasterRcnnConfig
+from smalldet.models.rcnn.mask_rcnn import MaskRcnnConfig
+from smalldet.models.rcnn.retinanet import RetinaNetConfig
 
 TorchvisionConfig = FasterRcnnConfig | MaskRcnnConfig | RetinaNetConfig
 
@@ -36,7 +36,7 @@ def is_torchvision(keys: Sequence[str]) -> bool:
     return body and (RETINANET_CLASSES in keys or RCNN_CLASSES in keys)
 
 
-def load(path: Path, said: Said) -> Imported:
+def load(path: Path, said: ImportHints) -> LoadedModel:
     """The detector of a `.pth` file of torchvision, or of its training script.
 
     Class names are those of COCO where the file has its 91 outputs. Others have to be said: for
@@ -60,7 +60,7 @@ def load(path: Path, said: Said) -> Imported:
         detector.load_state_dict(state)
     except RuntimeError as error:
         raise ValueError(f"{path}: does not fit torchvision's {config.network}: {error}") from error
-    return Imported(detector.eval(), config)
+    return LoadedModel(detector.eval(), config)
 
 
 def save(path: Path, detector: Detector, config: AnyConfig) -> None:
@@ -87,7 +87,7 @@ def save(path: Path, detector: Detector, config: AnyConfig) -> None:
     if foreign:
         raise ValueError(f"{path}: torchvision's {network} has no other {', '.join(foreign)}")
     state = {k: v.detach().cpu().contiguous() for k, v in detector.state_dict().items()}
-    with replacing(path) as draft:
+    with atomic_write(path) as draft:
         torch.save(state, draft)
 
 

@@ -1,7 +1,7 @@
 """Checkpoints of Ultralytics YOLOv5 and YOLOv3 (`.pt`), without their packages.
 
 Such a file is a pickle of the whole network as Python objects. Here it is read as records
-(`inert_pickle`), the records are told as one of our network texts, and their tensors are copied.
+(`safe_pickle`), the records are told as one of our network texts, and their tensors are copied.
 Newer models of the same makers, which have no anchors, are not of this family.
 """
 
@@ -16,8 +16,8 @@ import torch
 import yaml
 from torch import Tensor
 
-from smalldet.models.checkpoints.imported import Imported, Said
-from smalldet.models.checkpoints.inert_pickle import Record
+from smalldet.models.checkpoints.loaded_model import ImportHints, LoadedModel
+from smalldet.models.checkpoints.safe_pickle import Record
 from smalldet.models.checkpoints.torch_file import TorchFile
 from smalldet.models.checkpoints.ultralytics_modules import (
     FOCUS,
@@ -26,14 +26,14 @@ from smalldet.models.checkpoints.ultralytics_modules import (
     state_of,
     told_network,
 )
-from smalldet.models.families.yolo import YoloConfig
-from smalldet.models.graph.builder import with_outputs
-from smalldet.models.graph.description import lower_text
-from smalldet.models.graph.known import KNOWN, known_text
-from smalldet.models.graph.layers import ConvolutionLayer
-from smalldet.models.graph.net import GraphNet
-from smalldet.models.graph.pen import Style
-from smalldet.models.graph.specs import Convolution
+from smalldet.models.yolo.block_writer import Style
+from smalldet.models.yolo.builder import with_outputs
+from smalldet.models.yolo.config import YoloConfig
+from smalldet.models.yolo.description import parse_network
+from smalldet.models.yolo.known import KNOWN, known_text
+from smalldet.models.yolo.layers import ConvolutionLayer
+from smalldet.models.yolo.net import GraphNet
+from smalldet.models.yolo.specs import Convolution
 
 # classes of the makers' packages, and of what their training options hold
 KNOWN_NAMES = ("models.", "utils.", "ultralytics.", "yolov5.", "numpy.", "pathlib.", "argparse.")
@@ -50,7 +50,7 @@ OUTPUT = {
 SIDE_PX = {4: 1280}
 
 
-def load(path: Path, said: Said) -> Imported:
+def load(path: Path, said: ImportHints) -> LoadedModel:
     """A YOLOv5 or YOLOv3 checkpoint.
 
     Args:
@@ -68,7 +68,7 @@ def load(path: Path, said: Said) -> Imported:
             raise ValueError(f"{path}: not a checkpoint of YOLOv5 or YOLOv3: {error!r}") from error
 
 
-def _import(file: TorchFile, said: Said) -> Imported:
+def _import(file: TorchFile, said: ImportHints) -> LoadedModel:
     model = _model(file)
     modules = list(children_of(children_of(model)["model"]).values())
     detect = modules[-1]
@@ -98,7 +98,7 @@ def _import(file: TorchFile, said: Said) -> Imported:
         raise ValueError(f"{file.path}: its tensors do not fit its layers")
     detector = config.build(names, said.tile_px or side_px)
     _copy(file.path, values, detector.net)
-    return Imported(detector.eval(), config)
+    return LoadedModel(detector.eval(), config)
 
 
 def _model(file: TorchFile) -> Record:
@@ -143,12 +143,12 @@ def _text(
 
 def _config(text: str, name: str, num_classes: int) -> YoloConfig:
     """The schema, by name where it is one of the networks that come with smalldet."""
-    graph = with_outputs(lower_text(text, name), num_classes)
+    graph = with_outputs(parse_network(text, name), num_classes)
     first = next(layer for layer in graph.layers if isinstance(layer, Convolution))
     for known, (text_name, width, _) in KNOWN.items():
         if not text_name.startswith("yolov5") or Style(width).filters(64) != first.filters:
             continue
-        own = lower_text(known_text(known), known)
+        own = parse_network(known_text(known), known)
         if len(own.layers) == len(graph.layers) and with_outputs(own, num_classes) == graph:
             return YoloConfig(network=known)
     return YoloConfig(network=name, text=text)

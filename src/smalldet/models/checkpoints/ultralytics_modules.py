@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from smalldet.models.checkpoints.inert_pickle import Record
+from smalldet.models.checkpoints.safe_pickle import Record
 
 ACTIVATIONS = {
     "SiLU": "swish",

@@ -1,0 +1,1 @@
+"""Assigners: which location or anchor learns which object."""

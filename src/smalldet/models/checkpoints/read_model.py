@@ -1,0 +1,134 @@
+"""Any file of trained weights: what it is, by its first bytes, and the importer that reads it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from smalldet.models.checkpoints import (
+    darknet,
+    detectron2,
+    keras_retinanet,
+    native,
+    torchvision,
+    ultralytics,
+)
+from smalldet.models.checkpoints.loaded_model import ImportHints, LoadedModel
+from smalldet.models.checkpoints.safe_pickle import Record
+from smalldet.models.checkpoints.torch_file import TorchFile
+from smalldet.models.yolo import YoloDetector
+
+Importer = Callable[[Path, ImportHints], LoadedModel]
+
+ZIP = b"PK\x03\x04"
+TENSORFLOW = re.compile(r"\.(pb|index|meta|data-\d+-of-\d+)$|\.ckpt")
+PICKLE = b"\x80"
+KINDS = (
+    "smalldet's own .safetensors, Darknet .weights, Ultralytics YOLOv5 and YOLOv3 .pt, "
+    "torchvision .pth, Detectron2 .pkl and .pth, keras-retinanet .h5"
+)
+
+
+def read_model(path: Path, said: ImportHints | None = None) -> LoadedModel:
+    """The detector of a file of trained weights, whoever wrote it.
+
+    Args:
+        path: the file.
+        said: what the file cannot say.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: none of the formats that are read, damaged, or `said` is needed or does not fit.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no such model")
+    return _importer(path)(path, said or ImportHints())
+
+
+def write_model(path: Path, model: LoadedModel, about: dict[str, Any] | None = None) -> list[Path]:
+    """Write a detector in the format that the suffix names.
+
+    Args:
+        path: `.safetensors`, `.weights` (with `.cfg` and `.names` beside), or torchvision's `.pth`.
+        model: the detector and its schema.
+        about: anything JSON can say about its making; kept in `.safetensors` only.
+
+    Returns:
+        The files.
+
+    Raises:
+        ValueError: no such format, or one that cannot hold this detector.
+    """
+    detector, config = model.detector, model.config
+    if path.suffix == ".safetensors":
+        native.save_detector(path, detector, config, about)
+    elif path.suffix == ".weights":
+        if not isinstance(detector, YoloDetector):
+            raise ValueError(f"{path}: Darknet knows the YOLO family only, not {config.family}")
+        return darknet.save(path, detector)
+    elif path.suffix == ".pth":
+        torchvision.save(path, detector, config)
+    else:
+        raise ValueError(f"{path}: write to .safetensors, .weights or .pth")
+    return [path]
+
+
+def _importer(path: Path) -> Importer:
+    if TENSORFLOW.search(path.name):
+        raise ValueError(
+            f"{path}: checkpoints of TensorFlow's object detection are not read: their variables "
+            "are named after objects of the code that made them, which differ from version to "
+            "version. Start from torchvision's or Detectron2's weights of the same network instead"
+        )
+    with path.open("rb") as file:
+        head = file.read(16)
+    if path.suffix == ".weights":
+        return darknet.load
+    if head[8:9] == b"{" or path.suffix == ".safetensors":
+        return _load_native
+    if head[:8] == keras_retinanet.MAGIC:
+        return keras_retinanet.load
+    if path.suffix == ".pkl":
+        return detectron2.load
+    if head[:4] == ZIP or head[:1] == PICKLE:
+        return _importer_of_pickle(path)
+    raise ValueError(f"{path}: no file of weights that is known; known are {KINDS}")
+
+
+def _importer_of_pickle(path: Path) -> Importer:
+    """By what a file of torch.save holds: objects, or tensors of known names."""
+    with TorchFile(path, ultralytics.KNOWN_NAMES) as file:
+        content = file.content
+    if isinstance(content, dict):
+        inner = content.get("ema") or content.get("model") or content
+        content = inner if isinstance(inner, dict | Record) else content
+    if isinstance(content, Record):
+        return ultralytics.load
+    keys = [str(key) for key in content] if isinstance(content, dict) else []
+    if torchvision.is_torchvision(keys):
+        return torchvision.load
+    if detectron2.is_detectron2(keys):
+        return detectron2.load
+    raise ValueError(
+        f"{path}: a file of torch.save, but of no network that is known; its names begin with "
+        f"{keys[:3]}; known are {KINDS}"
+    )
+
+
+def _load_native(path: Path, said: ImportHints) -> LoadedModel:
+    metadata = native.read_metadata(path)
+    config = native.model_config(metadata["model"], str(path))
+    if said.network is not None or said.config is not None:
+        raise ValueError(f"{path}: a smalldet checkpoint says itself what network it is")
+    detector = native.load_detector(path)
+    names = said.class_names
+    if names is not None:
+        if len(names) != len(detector.class_names):
+            raise ValueError(
+                f"{path}: has {len(detector.class_names)} classes, but {len(names)} were given"
+            )
+        detector.class_names = names
+    detector.tile_px = said.tile_px or detector.tile_px
+    return LoadedModel(detector, config)

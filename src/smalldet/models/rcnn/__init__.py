@@ -1,0 +1,1 @@
+"""Faster R-CNN, Mask R-CNN and RetinaNet on the modules of torchvision."""

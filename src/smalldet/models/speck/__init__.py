@@ -1,0 +1,1 @@
+"""Speck: smalldet's own detector."""

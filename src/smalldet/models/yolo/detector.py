@@ -1,0 +1,131 @@
+"""YoloDetector: a YOLO of any generation with anchors, as its graph describes it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from smalldet.detections import Detections
+from smalldet.geometry.boxes import clip_boxes
+from smalldet.models.detector import Detector, as_float
+from smalldet.models.postprocess import select_detections
+from smalldet.models.yolo import ratio_loss, yolo_loss
+from smalldet.models.yolo.layers import ConvolutionLayer
+from smalldet.models.yolo.net import GraphNet
+from smalldet.models.yolo.shapes import Graph
+from smalldet.models.yolo.yolo_head import Grid, Places, decode, grid_of
+from smalldet.targets import Target
+
+# How often a place holds an object, to start objectness with (arXiv 1708.02002, section 4.1).
+OBJECT_PRIOR = 0.01
+
+
+class YoloDetector(Detector):
+    """A graph with `Yolo` outputs.
+
+    Args:
+        graph: of a cfg (`read_cfg`), of our own texts (`parse_network`).
+        class_names: as many as the outputs have classes, in the order of the weights.
+        tile_px: side of training tiles; default: the longer side that the graph states.
+        nms_iou: two boxes of a class and tile above it are one object.
+
+    Raises:
+        ValueError: the graph has no output, or its classes are not as many as the names.
+    """
+
+    def __init__(
+        self,
+        graph: Graph,
+        class_names: Sequence[str],
+        *,
+        tile_px: int | None = None,
+        nms_iou: float = 0.45,
+    ) -> None:
+        super().__init__()
+        if not graph.outputs:
+            raise ValueError("the network has no [yolo] layer: it cannot detect")
+        for output in graph.outputs:
+            if output.num_classes != len(class_names):
+                raise ValueError(
+                    f"the network has {output.num_classes} classes, "
+                    f"but {len(class_names)} class names were given"
+                )
+        self.class_names = tuple(class_names)
+        self.in_channels = graph.in_channels
+        self.stride = graph.max_stride
+        self.tile_px = tile_px or max(graph.width_px, graph.height_px)
+        self.nms_iou = nms_iou
+        self.outputs = graph.outputs
+        self.net = GraphNet(graph)
+        self._start_rare()
+
+    def raw(self, images: Tensor) -> list[Tensor]:
+        """What each output gives, (B, A * (5 + C), H, W), in the order of the graph."""
+        return self.net(as_float(images))
+
+    def places(self, images: Tensor) -> list[tuple[Grid, Places]]:
+        """Decoded places of each output."""
+        height, width = images.shape[-2:]
+        found: list[tuple[Grid, Places]] = []
+        for layer, raw in zip(self.outputs, self.raw(images), strict=True):
+            grid = grid_of(layer, raw, width, height)
+            found.append((grid, decode(layer, raw, grid)))
+        return found
+
+    def loss(self, images: Tensor, targets: list[Target]) -> dict[str, Tensor]:
+        """`box`, `objectness` and `class`, as the generation of the network has them."""
+        found = zip(self.outputs, self.places(images), strict=True)
+        outputs = [(layer, grid, places) for layer, (grid, places) in found]
+        if self.outputs[0].assignment == "side_ratio":
+            return ratio_loss.batch_loss(outputs, targets, max(images.shape[-2:]))
+        return yolo_loss.batch_loss(outputs, targets)
+
+    @torch.no_grad()
+    def predict(
+        self, images: Tensor, conf: float = 0.05, max_detections: int = 3000
+    ) -> list[Detections]:
+        outputs = [places for _, places in self.places(images)]
+        boxes = torch.cat([places.boxes for places in outputs], 1)
+        objectness = torch.cat([places.objectness for places in outputs], 1).sigmoid()
+        classes = torch.cat([places.classes for places in outputs], 1)
+        height, width = images.shape[-2:]
+        return [
+            self._pick(clip_boxes(b, width, height), o, c, conf, max_detections)
+            for b, o, c in zip(boxes, objectness, classes, strict=True)
+        ]
+
+    def class_rows(self, key: str, num_classes: int) -> Tensor | None:
+        for layer in self.outputs:
+            if key.startswith(f"net.layers.{self.net.names[layer.sources[0]]}.conv."):
+                first = torch.arange(len(layer.mask)) * (5 + num_classes) + 5
+                return first + torch.arange(num_classes)[:, None]
+        return None
+
+    def _pick(
+        self, boxes: Tensor, objectness: Tensor, classes: Tensor, conf: float, max_detections: int
+    ) -> Detections:
+        """Boxes (L, 4), objectness (L,) and class logits (L, C) of one picture to detections."""
+        # A score is never above its objectness: most places are gone before their classes are read.
+        likely = (objectness > conf).nonzero()[:, 0]
+        scores = objectness[likely, None] * classes[likely].sigmoid()
+        rows, labels = (scores > conf).nonzero(as_tuple=True)
+        return select_detections(
+            boxes[likely[rows]],
+            scores[rows, labels],
+            labels,
+            self.class_names,
+            nms_iou=self.nms_iou,
+            max_detections=max_detections,
+        )
+
+    def _start_rare(self) -> None:
+        """Objectness starts low: nearly all places hold nothing."""
+        for layer in self.outputs:
+            module = self.net.layers[self.net.names[layer.sources[0]]]
+            if isinstance(module, ConvolutionLayer) and module.conv.bias is not None:
+                biases = module.conv.bias.data.view(len(layer.mask), -1)
+                biases[:, 4] = math.log(OBJECT_PRIOR / (1 - OBJECT_PRIOR))
+                nn.init.zeros_(biases[:, 5:])

@@ -1,0 +1,73 @@
+"""What a run writes beside its weights: recipe, versions, log lines, curves, pictures."""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+from torch.utils.tensorboard.writer import SummaryWriter
+
+from smalldet.atomic_write import atomic_write
+from smalldet.config.load import dump
+from smalldet.training.recipe import TrainRecipe
+
+RECORDED = ("smalldet", "torch", "torchvision", "timm", "accelerate", "hotcoco", "numpy")
+
+
+class RunLog:
+    """The run folder's text: `recipe.yaml`, `versions.json`, `log.jsonl` and TensorBoard events.
+
+    Args:
+        folder: of the run.
+        recipe: of the run.
+        device: that it trains on.
+        step: where the run stands; what a stopped run noted after it is taken back.
+    """
+
+    def __init__(self, folder: Path, recipe: TrainRecipe, device: str, step: int = 0) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "recipe.yaml").write_text(dump(recipe), encoding="utf-8")
+        versions = {name: version(name) for name in RECORDED}
+        versions |= {"python": platform.python_version(), "device": device}
+        versions |= {"seed": str(recipe.training.seed)}
+        (folder / "versions.json").write_text(json.dumps(versions, indent=1), encoding="utf-8")
+        self._lines = folder / "log.jsonl"
+        kept = [line for line in self.lines() if line["step"] <= step]
+        with atomic_write(self._lines) as draft:
+            draft.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
+        self._curves = SummaryWriter(str(folder / "tensorboard"), purge_step=step + 1)
+
+    def write(self, group: str, step: int, values: Mapping[str, float | None]) -> None:
+        """One line and a point on each curve; None is left out of the curves."""
+        with self._lines.open("a", encoding="utf-8") as lines:
+            lines.write(json.dumps({"group": group, "step": step, **values}) + "\n")
+        for name, value in values.items():
+            if value is not None:
+                self._curves.add_scalar(f"{group}/{name}", value, step)
+
+    def lines(self) -> list[dict[str, Any]]:
+        """What was written so far; a line that a killed run left half is passed over.
+
+        What a run did again, as an evaluation amid which it was killed, counts once.
+        """
+        if not self._lines.exists():
+            return []
+        lines = self._lines.read_text(encoding="utf-8").splitlines()
+        whole = [json.loads(line) for line in lines if line.endswith("}")]
+        return [*{(line["group"], line["step"]): line for line in whole}.values()]
+
+    def show(self, group: str, step: int, pictures: Sequence[Path]) -> None:
+        """Pictures for TensorBoard."""
+        for number, path in enumerate(pictures, start=1):
+            with Image.open(path) as picture:
+                pixels = np.asarray(picture.convert("RGB"))
+            self._curves.add_image(f"{group}/{number}", pixels, step, dataformats="HWC")
+
+    def close(self) -> None:
+        self._curves.close()

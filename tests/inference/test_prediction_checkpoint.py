@@ -1,0 +1,178 @@
+"""A run that is stopped goes on where it was, and comes to the same result."""
+
+import signal
+import subprocess
+import sys
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from smalldet.inference import Predictor, predict_sources, prediction_checkpoint
+
+MAKE = """
+import torch
+from smalldet.models.speck.detector import SpeckConfig
+torch.manual_seed(5)
+config = SpeckConfig(backbone="mobilenetv3_small_050", width=16, strides=(8, 16))
+detector = config.build(["a", "b"], tile_px=64).eval()
+for output in detector.head.class_outputs:
+    torch.nn.init.normal_(output.weight)  # scores that differ from place to place
+"""
+KILLED = """
+import os, signal, sys
+from smalldet.inference import predict_sources, prediction_checkpoint
+prediction_checkpoint.INTERVAL_S = 0.0
+
+def on_progress(source, done, total):
+    if done > total * 0.6:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+predict_sources(detector, sys.argv[1:2], sys.argv[2], conf=float(sys.argv[3]), device="cpu",
+    batch_size=4, on_progress=on_progress)
+"""
+
+
+class StoppedError(Exception):
+    """Somebody pressed a key."""
+
+
+@pytest.fixture
+def always_noting(monkeypatch):
+    monkeypatch.setattr(prediction_checkpoint, "INTERVAL_S", 0.0)
+
+
+@pytest.fixture
+def picture(draw_squares, tmp_path):
+    scene, _ = draw_squares(500, 430, 80)
+    Image.fromarray(scene).save(tmp_path / "a.png")
+    return tmp_path / "a.png"
+
+
+def stop_at(share):
+    def on_progress(*what):
+        if what[-2] > what[-1] * share:
+            raise StoppedError
+
+    return on_progress
+
+
+def table(found):
+    return torch.cat((found.boxes, found.scores[:, None], found.labels[:, None]), 1).tolist()
+
+
+@pytest.mark.slow
+def test_a_killed_run_goes_on_to_the_same_result(tmp_path):
+    """SIGKILL amid the tiles of a real detector; boxes and scores are equal to the last bit."""
+    noise = np.random.default_rng(0).integers(0, 255, (300, 200, 3), np.uint8)
+    Image.fromarray(noise).save(tmp_path / "a.png")
+    made: dict[str, Any] = {}
+    exec(MAKE, made)
+    detector = made["detector"]
+    # half of what there is, by scores as they come out in this machine's precision
+    every = Predictor(detector, conf=0.0, device="cpu", batch_size=4).predict(noise)
+    conf = float(every.scores.median())
+
+    out = tmp_path / "found.json"
+    words = [sys.executable, "-W", "ignore", "-c", MAKE + KILLED, tmp_path / "a.png", out]
+    killed = subprocess.run([*words, str(conf)], capture_output=True, text=True, check=False)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    assert not out.exists()
+    assert list((tmp_path / ".found.json.partial" / "a").iterdir())
+
+    seen: list[float] = []
+    options: dict[str, Any] = {"conf": conf, "device": "cpu", "batch_size": 4}
+    resumed = predict_sources(
+        detector, [tmp_path / "a.png"], out, resume=True,
+        on_progress=lambda _, done, total: seen.append(done / total), **options,
+    )  # fmt: skip
+    assert seen[0] > 0.6  # the first part was not predicted again
+    assert not (tmp_path / ".found.json.partial").exists()
+    unbroken = predict_sources(detector, [tmp_path / "a.png"], tmp_path / "b.json", **options)
+    found = resumed.results[0].detections
+    assert len(found) > 20
+    assert table(found) == table(unbroken.results[0].detections)
+
+
+def test_only_the_rest_is_predicted(finder, picture, tmp_path, always_noting):
+    predictor = Predictor(finder, overlap_frac=0.4, batch_size=2, device="cpu")
+    whole = predictor.predict(picture)
+    with pytest.raises(StoppedError):
+        predictor.predict(picture, checkpoint=tmp_path / "j", on_progress=stop_at(0.5))
+    seen = []
+    again = predictor.predict(
+        picture,
+        checkpoint=tmp_path / "j",
+        on_progress=lambda done, total: seen.append(done / total),
+    )
+    assert table(again) == table(whole) and seen[0] > 0.5
+    seen.clear()
+    third = predictor.predict(
+        picture, checkpoint=tmp_path / "j", on_progress=lambda *progress: seen.append(progress)
+    )
+    assert table(third) == table(whole) and not seen
+
+
+def test_without_resume_it_begins_anew(finder, picture, tmp_path, always_noting):
+    out = tmp_path / "out"
+    with pytest.raises(StoppedError):
+        predict_sources(finder, [picture], out, batch_size=2, on_progress=stop_at(0.5))
+    assert (out / ".partial" / "a").is_dir()
+    seen = []
+    predict_sources(
+        finder, [picture], out, batch_size=2, on_progress=lambda *what: seen.append(what[1:])
+    )
+    assert seen[0][0] < 0.2 * seen[0][1]
+    assert not (out / ".partial").exists()
+
+
+@pytest.mark.parametrize("what", ["conf", "model", "picture"])
+def test_another_run_is_refused(finder, picture, tmp_path, always_noting, what):
+    with pytest.raises(StoppedError):
+        predict_sources(
+            finder, [picture], tmp_path / "a.csv", batch_size=2, on_progress=stop_at(0.5)
+        )
+    options: dict[str, Any] = {"batch_size": 2} | ({"conf": 0.6} if what == "conf" else {})
+    if what == "model":
+        finder.class_names = ("car", "other")
+    if what == "picture":
+        Image.open(picture).transpose(Image.Transpose.FLIP_TOP_BOTTOM).save(picture)
+    with pytest.raises(ValueError, match=rf"differs in {what} .*begin anew"):
+        predict_sources(finder, [picture], tmp_path / "a.csv", resume=True, **options)
+    assert (tmp_path / ".a.csv.partial" / "a").is_dir()  # and nothing of it is lost
+
+
+def test_a_damaged_part_is_predicted_again(finder, picture, tmp_path, always_noting):
+    predictor = Predictor(finder, overlap_frac=0.4, batch_size=2, device="cpu")
+    whole = predictor.predict(picture, checkpoint=tmp_path / "j")
+    files = sorted((tmp_path / "j").iterdir())
+    assert len(files) > 4
+    files[2].write_bytes(files[2].read_bytes()[:20])
+    files[0].with_name(".000000000-000000002.77.safetensors").write_bytes(b"draft")
+    assert table(predictor.predict(picture, checkpoint=tmp_path / "j")) == table(whole)
+
+
+def test_finished_pictures_are_not_predicted_again(finder, picture, tmp_path, always_noting):
+    Image.open(picture).transpose(Image.Transpose.ROTATE_180).save(tmp_path / "b.png")
+    sources = [picture, tmp_path / "b.png"]
+
+    def stop_in_second(source, done, total):
+        if source.endswith("b.png") and done > total / 2:
+            raise StoppedError
+
+    with pytest.raises(StoppedError):
+        predict_sources(
+            finder, sources, tmp_path / "a.json", batch_size=2, on_progress=stop_in_second
+        )
+    seen = []
+    resumed = predict_sources(
+        finder, sources, tmp_path / "a.json", batch_size=2, resume=True,
+        on_progress=lambda *what: seen.append(what[0]),
+    )  # fmt: skip
+    assert set(seen) == {str(tmp_path / "b.png")}
+    assert len(resumed.results) == 2
+    unbroken = predict_sources(finder, sources, batch_size=2)
+    for one, other in zip(resumed.results, unbroken.results, strict=True):
+        assert table(one.detections) == table(other.detections)
