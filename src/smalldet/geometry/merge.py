@@ -143,13 +143,12 @@ def _joins(
     group = views.ground
     if kinds is not None and len(kinds):
         group = group * (int(kinds.max()) + 1) + kinds[views.row]
+    owner = tile[views.row]
     if rboxes is None:
-        a, b = alike_pairs(views.part, iou_threshold, group, tiny_px)
+        a, b = alike_pairs(views.part, iou_threshold, group, owner, least_px=tiny_px)
     else:
-        a, b = intersecting_pairs(views.part, group)
+        a, b = intersecting_pairs(views.part, group, owner)
     first, second = views.row[a], views.row[b]
-    of_two = torch.nonzero(tile[first] != tile[second]).flatten()
-    first, second, a, b = first[of_two], second[of_two], a[of_two], b[of_two]
     if rboxes is None:
         overlap = _alike(views.part[a], views.part[b], iou_threshold, tiny_px)
     else:
