@@ -21,7 +21,8 @@ from smalldet.data.tiled import TiledDataset
 from smalldet.geometry.boxes import box_sides
 from smalldet.models import load_model
 from smalldet.models.assigners.small_objects import Truth
-from smalldet.models.speck.detector import Speck, SpeckConfig
+from smalldet.models.speck.config import SpeckConfig
+from smalldet.models.speck.detector import Speck
 
 EDGES_PX = torch.tensor([0.0, 4, 8, 16, 32, 96, 1e9])
 MOST = 9
@@ -47,7 +48,8 @@ def _positives(detector: Speck, dataset: TiledDataset) -> tuple[Tensor, Tensor]:
     sides, counts = [], []
     for position in range(len(dataset)):
         image, target = dataset[position]
-        logits, boxes, locations = detector.raw(image[None])
+        logits, codes = detector.network(image[None])
+        boxes, locations = detector.all_boxes(codes, (image.shape[1], image.shape[2]))
         truth = Truth.of([target], boxes.device)
         found = detector.assigner(logits, boxes, locations, truth)
         held = found.objects[found.objects >= 0]

@@ -14,7 +14,7 @@ from smalldet.inference import Predictor, predict_sources, prediction_checkpoint
 
 MAKE = """
 import torch
-from smalldet.models.speck.detector import SpeckConfig
+from smalldet.models.speck.config import SpeckConfig
 torch.manual_seed(5)
 config = SpeckConfig(backbone="mobilenetv3_small_050", width=16, strides=(8, 16))
 detector = config.build(["a", "b"], tile_px=64).eval()

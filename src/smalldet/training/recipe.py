@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 from smalldet.config.base import Frozen
 from smalldet.config.load import checked, load_yaml, override
 from smalldet.models.families import ModelConfig
-from smalldet.models.speck.detector import SpeckConfig
+from smalldet.models.speck.config import SpeckConfig
 
 
 class SourceConfig(Frozen):

@@ -11,7 +11,6 @@ from smalldet.data.index import Index
 from smalldet.data.tiled import TiledDataset
 from smalldet.models import start_from
 from smalldet.models.detector import Detector
-from smalldet.models.yolo.config import YoloConfig
 from smalldet.targets import Target
 from smalldet.training.depthwise import fast_depthwise
 from smalldet.training.recipe import DataConfig, TrainRecipe
@@ -22,7 +21,7 @@ from smalldet.training.tile_side import MOST_PX, fitting_tile_px
 def read_indexes(recipe: TrainRecipe) -> tuple[Index, Index | None]:
     """Training and validation pictures under the classes of the run."""
     index = read_sources(
-        recipe.data.train, recipe.data.classes, with_masks=recipe.model.family == "mask_rcnn"
+        recipe.data.train, recipe.data.classes, with_masks=recipe.model.needs_masks
     )
     if not recipe.data.val:
         return index, None
@@ -99,10 +98,8 @@ def fitted(recipe: TrainRecipe, index: Index) -> TrainRecipe:
             "predict_tile_px": data.predict_tile_px or MOST_PX,
         }
         recipe = recipe.model_copy(update={"data": data.model_copy(update=tiles)})
-    if isinstance(model, YoloConfig):
-        sides = torch.from_numpy(index.object_sides())
-        recipe = recipe.model_copy(update={"model": model.fitted(sides)})
-    return recipe
+    sides = torch.from_numpy(index.object_sides())
+    return recipe.model_copy(update={"model": model.fitted(sides)})
 
 
 def set_training_mode(detector: Detector, freeze_norms: bool) -> None:
