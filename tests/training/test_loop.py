@@ -141,7 +141,7 @@ def test_mosaic_ends_amid_an_epoch(
         joined.append(1)
         return joined_tiles(*args)
 
-    monkeypatch.setattr("smalldet.data.tiled.joined_tiles", counted)
+    monkeypatch.setattr("smalldet.data.mosaic.joined_tiles", counted)
     run = Run(recipe, tmp_path / "run", resume=False, device="cpu", on_progress=None)
     run.progress.elapsed_s = 60 * minutes_done
     run.train_epoch()

@@ -41,16 +41,9 @@ def build_dataset(index: Index, data: DataConfig, seed: int) -> TiledDataset:
         index,
         tile_px=data.tile_px,
         train=True,
+        sampling=data,
+        augmentation=data,
         seed=seed,
-        num_tiles=data.tiles_per_epoch,
-        min_visible_frac=data.min_visible_frac,
-        empty_frac=data.empty_frac,
-        scale_jitter=data.scale_jitter,
-        mosaic_prob=data.mosaic_prob,
-        mixup_prob=data.mixup_prob,
-        copy_paste_prob=data.copy_paste_prob,
-        repeat_threshold=data.repeat_threshold,
-        cache_mb=data.cache_mb,
     )
 
 
