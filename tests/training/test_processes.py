@@ -16,7 +16,8 @@ from smalldet.data.options import Sampling
 from smalldet.data.tiled import TiledDataset
 from smalldet.models.checkpoints.native import read_state
 from smalldet.training.loop import train
-from smalldet.training.recipe import SourceConfig, recipe_for_folder
+from smalldet.training.recipe import recipe_for_folder
+from smalldet.training.sections import SourceConfig
 from smalldet.training.sources import read_sources
 
 MORE = ("training.epochs=1", "data.tiles_per_epoch=20", "training.freeze_norms=true")

@@ -14,7 +14,8 @@ from smalldet.models.detector import Detector
 from smalldet.models.yolo.config import YoloConfig
 from smalldet.targets import Target
 from smalldet.training.depthwise import fast_depthwise
-from smalldet.training.recipe import DataConfig, TrainRecipe
+from smalldet.training.recipe import TrainRecipe
+from smalldet.training.sections import DataConfig
 from smalldet.training.sources import read_sources
 from smalldet.training.tile_side import MOST_PX, fitting_tile_px
 
@@ -26,7 +27,7 @@ def read_indexes(recipe: TrainRecipe) -> tuple[Index, Index | None]:
     )
     if not recipe.data.val:
         return index, None
-    val = read_sources(recipe.data.val, index.class_names)
+    val = read_sources(recipe.data.val, index.class_names, split="val")
     wanted = recipe.training.eval_pictures
     if wanted is not None and wanted < len(val):
         step = len(val) / wanted
@@ -56,7 +57,7 @@ def start_detector(recipe: TrainRecipe, class_names: Sequence[str]) -> Detector:
     if start == "imagenet":
         detector.load_imagenet(recipe.training.imagenet_weights)
     elif start != "scratch":
-        start_from(start, detector, recipe.training.start_classes, recipe.training.start_network)
+        start_from(start, detector, recipe.training.class_names, recipe.training.start_network)
     if recipe.training.only:
         learn_only(detector, recipe.training.only)
     return detector
