@@ -16,7 +16,8 @@ from smalldet.config.load import checked, load_yaml
 from smalldet.data.mosaic import joined_tiles
 from smalldet.models import load_model
 from smalldet.models.checkpoints.native import read_metadata, read_state
-from smalldet.training.loop import LossNotFiniteError, Run, train
+from smalldet.training.batch_pictures import LossNotFiniteError
+from smalldet.training.loop import Run, train
 from smalldet.training.recipe import TrainRecipe, recipe_for_folder
 
 TINY = (
