@@ -17,6 +17,7 @@ from rich.table import Table
 from sets import labelled_set, shared_folder
 from torch import Tensor
 
+from smalldet.data.options import Sampling
 from smalldet.data.tiled import TiledDataset
 from smalldet.geometry.boxes import box_sides
 from smalldet.models import load_model
@@ -33,7 +34,8 @@ def main(*, tiles: int = 300, shared: Path | None = None) -> None:
     root, console = shared_folder(shared), Console(width=110)
     for name in ("irst_tiny", "hituav"):
         index = labelled_set(root, name, "train")
-        dataset = TiledDataset(index, tile_px=384, train=True, num_tiles=tiles)
+        sampling = Sampling(tiles_per_epoch=tiles)
+        dataset = TiledDataset(index, tile_px=384, train=True, sampling=sampling)
         untrained = SpeckConfig().build(index.class_names, 384).eval()
         console.print(_table(f"{name}, untrained", *_positives(untrained, dataset)))
         if name == "hituav":

@@ -13,7 +13,8 @@ from smalldet.models import start_from
 from smalldet.models.detector import Detector
 from smalldet.targets import Target
 from smalldet.training.depthwise import fast_depthwise
-from smalldet.training.recipe import DataConfig, TrainRecipe
+from smalldet.training.recipe import TrainRecipe
+from smalldet.training.sections import DataConfig
 from smalldet.training.sources import read_sources
 from smalldet.training.tile_side import MOST_PX, fitting_tile_px
 
@@ -25,7 +26,7 @@ def read_indexes(recipe: TrainRecipe) -> tuple[Index, Index | None]:
     )
     if not recipe.data.val:
         return index, None
-    val = read_sources(recipe.data.val, index.class_names)
+    val = read_sources(recipe.data.val, index.class_names, split="val")
     wanted = recipe.training.eval_pictures
     if wanted is not None and wanted < len(val):
         step = len(val) / wanted
@@ -40,16 +41,9 @@ def build_dataset(index: Index, data: DataConfig, seed: int) -> TiledDataset:
         index,
         tile_px=data.tile_px,
         train=True,
+        sampling=data,
+        augmentation=data,
         seed=seed,
-        num_tiles=data.tiles_per_epoch,
-        min_visible_frac=data.min_visible_frac,
-        empty_frac=data.empty_frac,
-        scale_jitter=data.scale_jitter,
-        mosaic_prob=data.mosaic_prob,
-        mixup_prob=data.mixup_prob,
-        copy_paste_prob=data.copy_paste_prob,
-        repeat_threshold=data.repeat_threshold,
-        cache_mb=data.cache_mb,
     )
 
 
@@ -62,7 +56,7 @@ def start_detector(recipe: TrainRecipe, class_names: Sequence[str]) -> Detector:
     if start == "imagenet":
         detector.load_imagenet(recipe.training.imagenet_weights)
     elif start != "scratch":
-        start_from(start, detector, recipe.training.start_classes, recipe.training.start_network)
+        start_from(start, detector, recipe.training.class_names, recipe.training.start_network)
     if recipe.training.only:
         learn_only(detector, recipe.training.only)
     return detector

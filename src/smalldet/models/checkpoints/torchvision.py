@@ -132,8 +132,8 @@ def _network(state: dict[str, Tensor]) -> tuple[str, str]:
 def _check_anchors(num_anchors: int, wanted: int, path: Path) -> None:
     if num_anchors != wanted:
         raise ValueError(
-            f"{path}: has {num_anchors} anchors a place, torchvision's network {wanted}; their sizes "
-            "do not stand in the file. Write a recipe with model.anchors and train from scratch"
+            f"{path}: has {num_anchors} anchors a place, torchvision's network {wanted}; their "
+            "sizes are not in the file. Write a recipe with model.anchors and train from scratch"
         )
 
 
