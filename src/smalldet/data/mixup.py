@@ -6,7 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from smalldet.targets import Target, joined_targets
+from smalldet.columns import cat
+from smalldet.targets import Target
 
 # Both parameters of the beta distribution: shares lie about the half, so that neither fades away.
 BETA = 8.0
@@ -29,4 +30,4 @@ def blended(
     """
     share = float(rng.beta(BETA, BETA))
     image = torch.lerp(second[0].float(), first[0].float(), share)
-    return image.add_(0.5).to(torch.uint8), joined_targets([first[1], second[1]])
+    return image.add_(0.5).to(torch.uint8), cat([first[1], second[1]])

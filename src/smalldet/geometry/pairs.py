@@ -36,8 +36,8 @@ def intersecting_pairs(boxes: Tensor, group: Tensor | None = None) -> tuple[Tens
     left, top, right, bottom = boxes.index_select(0, rows).T.contiguous()
     strips = _Strips.of(top, bottom, None if group is None else group[rows])
     reach = torch.searchsorted(left, right)  # boxes that begin left of the right side of each
-    found = list(_pairs_in_strips(strips, top, bottom, reach))
-    a, b = (rows.index_select(0, torch.cat(side)) for side in zip(*found, strict=True))
+    pairs = list(_pairs_in_strips(strips, top, bottom, reach))
+    a, b = (rows.index_select(0, torch.cat(side)) for side in zip(*pairs, strict=True))
     return torch.minimum(a, b), torch.maximum(a, b)
 
 
