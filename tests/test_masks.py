@@ -8,9 +8,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import hotcoco
 import numpy as np
 import pytest
-from hotcoco import mask as coco_mask
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
@@ -131,7 +131,7 @@ def test_masks_survive_training_tiling_and_merging(tmp_path: Path) -> None:
         "--conf", "0.3", "--tile", str(TILE_PX), "--out", tmp_path / "found.json",
     )  # fmt: skip
     found = json.loads((tmp_path / "found.json").read_text(encoding="utf-8"))["annotations"]
-    masks = [coco_mask.decode(entry["segmentation"]).astype(bool) for entry in found]
+    masks = [hotcoco.mask.decode(entry["segmentation"]).astype(bool) for entry in found]
     assert all(entry["area"] == mask.sum() for entry, mask in zip(found, masks, strict=True))
     ious = np.array([[overlap(mask, whole) for mask in masks] for whole in truth])
     assert ious.max(axis=1).min() > 0.7, ious.round(2)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import hotcoco
 import numpy as np
-from hotcoco import mask
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
@@ -66,7 +66,7 @@ def _of_runs(code: dict[str, Any], box: Sequence[float]) -> NDArray[np.bool_]:
     counts = code["counts"]
     runs = counts if isinstance(counts, str) else [int(n) for n in counts]
     _check_runs(runs, height, width)
-    pixels = mask.decode({"size": [height, width], "counts": runs})
+    pixels = hotcoco.mask.decode({"size": [height, width], "counts": runs})
     x1, y1, x2, y2 = box
     middles = (np.arange(MASK_PX) + 0.5) / MASK_PX
     columns = np.clip((x1 + middles * (x2 - x1)).astype(np.int64), 0, width - 1)
@@ -84,7 +84,7 @@ def _check_runs(runs: str | list[int], height: int, width: int) -> None:
         raise ValueError(f"a picture of {width} x {height}")
     one_less: dict[str, Any] = {"size": [height * width - 1, 1], "counts": runs}
     try:
-        mask.area(one_less)
+        hotcoco.mask.area(one_less)
     except ValueError:
         return
     raise ValueError(f"runs that end before the picture of {width} x {height} does")
