@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import hotcoco
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -92,12 +93,6 @@ def draw_training_set(folder: Path, num_pictures: int) -> Path:
     return path
 
 
-def decoded(code: dict[str, Any]) -> Mask:
-    height, width = code["size"]
-    values = np.arange(len(code["counts"])) % 2 == 1
-    return np.repeat(values, code["counts"]).reshape(width, height).T
-
-
 def smalldet(*words: str | Path) -> None:
     command = [sys.executable, "-W", "ignore", "-m", "smalldet.cli", *map(str, words)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -136,7 +131,7 @@ def test_masks_survive_training_tiling_and_merging(tmp_path: Path) -> None:
         "--conf", "0.3", "--tile", str(TILE_PX), "--out", tmp_path / "found.json",
     )  # fmt: skip
     entries = json.loads((tmp_path / "found.json").read_text(encoding="utf-8"))["annotations"]
-    masks = [decoded(entry["segmentation"]) for entry in entries]
+    masks = [hotcoco.mask.decode(entry["segmentation"]).astype(bool) for entry in entries]
     assert all(entry["area"] == mask.sum() for entry, mask in zip(entries, masks, strict=True))
     ious = np.array([[overlap(mask, whole) for mask in masks] for whole in truth])
     assert ious.max(axis=1).min() > 0.7, ious.round(2)

@@ -10,7 +10,10 @@ import pytest
 import torch
 from PIL import Image
 
+from smalldet.columns import columns_in, columns_of
+from smalldet.detections import TileDetections
 from smalldet.inference import Predictor, predict_sources, prediction_checkpoint
+from smalldet.inference.prediction_checkpoint import PredictionCheckpoint
 
 MAKE = """
 import torch
@@ -176,3 +179,27 @@ def test_finished_pictures_are_not_predicted_again(finder, picture, tmp_path, al
     unbroken = predict_sources(finder, sources, batch_size=2)
     for one, other in zip(resumed.results, unbroken.results, strict=True):
         assert table(one.detections) == table(other.detections)
+
+
+def test_every_column_is_written_and_comes_back(tmp_path, always_noting):
+    """Oriented boxes and masks too; whatever a dataclass declares a column."""
+    empty = TileDetections.empty(["a"], torch.tensor([[0, 0, 9, 9], [5, 0, 14, 9]]))
+    draw = torch.Generator().manual_seed(0)
+    detections = TileDetections(
+        torch.rand(3, 4, generator=draw),
+        torch.rand(3, generator=draw),
+        torch.zeros(3, dtype=torch.long),
+        torch.tensor([0, 1, 1]),
+        torch.rand(3, 4, generator=draw) < 0.5,
+        empty.tiles,
+        empty.class_names,
+        torch.rand(3, 5, generator=draw),
+        torch.randint(0, 256, (3, 4, 4), generator=draw, dtype=torch.uint8),
+    )
+    PredictionCheckpoint(tmp_path / "notes", {"model": "one"}).note(detections, 2)
+    checkpoint = PredictionCheckpoint(tmp_path / "notes", {"model": "one"})
+    ((restored, num_done),) = checkpoint.restored(empty)
+    assert num_done == 2 and torch.equal(restored.tiles, empty.tiles)
+    assert set(columns_in(restored)) == set(columns_of(TileDetections))
+    for name, values in columns_in(detections).items():
+        assert torch.equal(columns_in(restored)[name], values)

@@ -6,9 +6,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from smalldet.columns import cat
 from smalldet.data.options import Augmentation
 from smalldet.data.sample import Sample
-from smalldet.targets import Target, joined_targets
+from smalldet.targets import Target
 
 SMALL_PX = 32
 MARGIN_PX = 3
@@ -55,7 +56,7 @@ def pasted(image: Tensor, target: Target, rng: np.random.Generator) -> Sample:
             _set_down(image, patches[row], place, flips)
             taken = torch.cat([taken, place[None]])
             added.append(_truth(target, row, patches[row], place, flips))
-    return image, joined_targets([target, *added])
+    return image, cat([target, *added])
 
 
 def _with_margin(boxes: Tensor) -> Tensor:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from smalldet.columns import cat
 from smalldet.data.options import Augmentation
 from smalldet.data.sample import DrawTile, Sample
-from smalldet.targets import joined_targets
 
 # Both parameters of the beta distribution: shares lie about the half, so that neither fades away.
 BETA = 8.0
@@ -38,4 +38,4 @@ def blended(first: Sample, second: Sample, rng: np.random.Generator) -> Sample:
     """
     share = float(rng.beta(BETA, BETA))
     image = torch.lerp(second[0].float(), first[0].float(), share)
-    return image.add_(0.5).to(torch.uint8), joined_targets([first[1], second[1]])
+    return image.add_(0.5).to(torch.uint8), cat([first[1], second[1]])

@@ -9,9 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from smalldet.columns import cat
 from smalldet.data.options import Augmentation
 from smalldet.data.sample import DrawTile, Sample
-from smalldet.targets import Target, joined_targets
+from smalldet.targets import Target
 
 CENTRE_RANGE = (0.3, 0.7)
 
@@ -58,7 +59,7 @@ def joined_tiles(
         _moved(target, torch.tensor([x0, y0, x0, y0], dtype=torch.float32))
         for (_, target), (x0, y0, _, _) in zip(parts, areas, strict=True)
     ]
-    return tile, joined_targets(moved)
+    return tile, cat(moved)
 
 
 def _moved(target: Target, shift: Tensor) -> Target:

@@ -12,7 +12,7 @@ from smalldet.data.index import Index
 from smalldet.detections import Detections
 from smalldet.evaluation.classes import ClassMatch, match_classes
 from smalldet.evaluation.report import Report
-from smalldet.evaluation.rows import found_rows
+from smalldet.evaluation.rows import detection_rows
 from smalldet.evaluation.scoring import matches_at, score
 from smalldet.evaluation.worst import draw_worst
 from smalldet.inference import Predictor
@@ -103,7 +103,7 @@ def write_coco_results(path: Path, classes: ClassMatch, detections: Sequence[Det
     ids = [record.image_id for record in records]
     if len(set(ids)) < len(ids):
         ids = list(range(1, len(ids) + 1))
-    rows = found_rows([classes.relabel(found) for found in detections])
+    rows = detection_rows([classes.relabel(found) for found in detections])
     columns = zip(
         np.array(ids, dtype=np.int64)[rows.pictures].tolist(),
         (classes.data_labels[rows.labels] + 1).tolist(),

@@ -13,7 +13,7 @@ from smalldet.detections import Detections
 from smalldet.evaluation.classes import match_classes
 from smalldet.evaluation.matching import Matches, best_threshold, match_boxes
 from smalldet.evaluation.report import Report
-from smalldet.evaluation.rows import Rows, coco_pair, found_rows, truth_rows
+from smalldet.evaluation.rows import Rows, coco_pair, detection_rows, truth_rows
 from smalldet.evaluation.sizes import (
     ALL_AREAS,
     COCO_AREA_RANGES,
@@ -112,7 +112,7 @@ def _comparable(
     if any(found.class_names != class_names for found in detections):
         raise ValueError("all detections must be over the same class names, in the same order")
     match = match_classes(truth, class_names, mapping)
-    found = found_rows([match.relabel(d) for d in detections], max_detections)
+    found = detection_rows([match.relabel(d) for d in detections], max_detections)
     left_out = {"model": match.left_out_of_model, "data": match.left_out_of_data}
     return match.truth, found, left_out
 
@@ -194,7 +194,7 @@ def _at_conf(index: Index, matches: Matches, classes: NDArray[np.int64]) -> dict
     False alarms are for the area of the pictures in which any of the classes is known.
     """
     truth_in = np.isin(matches.truth.labels, classes) & ~matches.truth.ignore
-    found_in = np.isin(matches.found.labels, classes)
+    found_in = np.isin(matches.detections.labels, classes)
     hits = int((matches.hit & found_in).sum())
     false_alarms = int((matches.false_alarm & found_in).sum())
     searched = [not r.unknown.issuperset(classes.tolist()) for r in index.records]

@@ -36,7 +36,7 @@ def draw_worst(index: Index, matches: Matches, out: Path, limit: int = 12) -> li
     mistakes = np.concatenate(
         [
             matches.truth.pictures[matches.missed],
-            matches.found.pictures[matches.false_alarm],
+            matches.detections.pictures[matches.false_alarm],
         ]
     )
     totals = np.bincount(mistakes, minlength=len(index))
@@ -52,12 +52,12 @@ def draw_worst(index: Index, matches: Matches, out: Path, limit: int = 12) -> li
 def _drawn(index: Index, matches: Matches, picture: int) -> Image.Image:
     record = index.records[picture]
     truth_here = matches.truth.pictures == picture
-    detected_here = matches.found.pictures == picture
+    detected_here = matches.detections.pictures == picture
     layers = {
         "ignored": matches.truth[truth_here & matches.truth.ignore],
         "found": matches.truth[truth_here & matches.reached],
         "missed": matches.truth[truth_here & matches.missed],
-        "false alarms": matches.found[detected_here & matches.false_alarm],
+        "false alarms": matches.detections[detected_here & matches.false_alarm],
     }
     window = _window(record, np.concatenate([layers["missed"].boxes, layers["false alarms"].boxes]))
     with open_scene(record.path) as scene:

@@ -8,21 +8,21 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
+from torch import Tensor
 
 from smalldet.atomic_write import atomic_write
+from smalldet.columns import cat, columns_in
 from smalldet.detections import TileDetections
-from smalldet.geometry.streaming import joined
 from smalldet.imagery import Scene
 from smalldet.models.detector import Detector
 
 INTERVAL_S = 20.0
 """Least time between two files."""
-
-COLUMNS = ("boxes", "scores", "labels", "tile", "cut", "rboxes", "masks")
 
 
 class OtherRunError(ValueError):
@@ -80,9 +80,8 @@ class PredictionCheckpoint:
         """Write what waits."""
         if not self._waiting:
             return
-        found = joined(self._waiting)
-        values = {name: getattr(found, name) for name in COLUMNS}
-        columns = {name: it.contiguous() for name, it in values.items() if it is not None}
+        values = columns_in(cat(self._waiting))
+        columns = {name: cast(Tensor, column).contiguous() for name, column in values.items()}
         name = f"{self._first_row:09d}-{self._next_row:09d}.safetensors"
         with atomic_write(self._folder / name) as draft:
             save_file(columns, draft, {"run": json.dumps(self._run)})

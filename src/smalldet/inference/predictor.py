@@ -11,10 +11,11 @@ import torch
 from torch import Tensor
 
 from smalldet.class_names import class_key
+from smalldet.columns import cat
 from smalldet.detections import Detections, TileDetections
 from smalldet.geometry.merge_methods import MERGES
 from smalldet.geometry.scales import merge_scales
-from smalldet.geometry.streaming import StreamedMerge, joined, seen_once, united, without_far_tiles
+from smalldet.geometry.streaming import StreamedMerge, united, without_far_tiles
 from smalldet.hardware import choose_device, choose_precision, keep_freed_memory
 from smalldet.imagery import Scene, Source, open_scene
 from smalldet.inference.prediction_checkpoint import (
@@ -151,7 +152,7 @@ class Predictor:
         noted = None if checkpoint is None else PredictionCheckpoint(checkpoint, self._run(source))
         steps = self._steps(source, tiling, noted, on_progress)
         if len(tiling) == 1:
-            merged = [seen_once(joined([found for found, _ in steps]))]
+            merged = [cat([found for found, _ in steps]).as_detections()]
         else:
             merged = list(self._merged(steps, tiling))
         # Soft-NMS leaves what it all but suppressed, with next to no score
@@ -163,7 +164,7 @@ class Predictor:
     ) -> TileDetections:
         """Objects of each tile, before the merge; tiles without data are passed over."""
         steps = self._steps(scene, self._tiling(scene), None, on_progress)
-        return joined([found for found, _ in steps])
+        return cat([found for found, _ in steps])
 
     @property
     def usual_bands(self) -> Sequence[int] | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from smalldet.columns import cat, convert
 from smalldet.detections import Detections, TileDetections
 from smalldet.geometry.boxes import clip_boxes
 from smalldet.geometry.masks import regrid
@@ -54,16 +55,7 @@ class TileDetector:
 
     def nothing(self, tiling: Tiling) -> TileDetections:
         """No detections in tiles of this tiling."""
-        none = Detections.empty(self.detector.class_names)
-        return TileDetections(
-            none.boxes,
-            none.scores,
-            none.labels,
-            torch.zeros(0, dtype=torch.long),
-            torch.zeros((0, 4), dtype=torch.bool),
-            tiling.windows,
-            self.detector.class_names,
-        )
+        return TileDetections.empty(self.detector.class_names, tiling.windows)
 
     def steps(self, scene: Scene, tiling: Tiling, conf: float, first: int = 0) -> Iterator[Step]:
         """Objects in the tiles to visit from a row on, batch by batch; empty tiles are passed over.
@@ -108,28 +100,27 @@ class TileDetector:
             masks = regrid(masks, found.boxes.float(), boxes).round().to(masks.dtype)
         rboxes = None if found.rboxes is None else found.rboxes.float()
         scores = found.scores.float()
-        return Detections(boxes, scores, found.labels, found.class_names, rboxes, masks)
+        return replace(found, boxes=boxes, scores=scores, rboxes=rboxes, masks=masks)
 
     def placed(self, tiles: list[Tile], found: list[Detections], tiling: Tiling) -> TileDetections:
         """What each tile found, in the scene's pixels."""
+        joined = cat(found)
         row = torch.tensor([tile.row for tile in tiles])
         tile = torch.repeat_interleave(row, torch.tensor([len(part) for part in found]))
         windows, shapes = tiling.windows[tile], tiling.shapes[tile]
         gain = ((windows[:, 2:] - windows[:, :2]) / shapes.flip(1)).float()  # 1 at full size
-        boxes = torch.cat([part.boxes for part in found])
-        boxes = boxes * gain[:, [0, 1, 0, 1]] + windows[:, [0, 1, 0, 1]]
-        rboxes = [part.rboxes for part in found if part.rboxes is not None]
-        masks = [part.masks for part in found if part.masks is not None]
-        return TileDetections(
-            boxes,
-            torch.cat([part.scores for part in found]),
-            torch.cat([part.labels for part in found]),
-            tile,
-            interior_cuts(boxes, tile, tiling.windows, *tiling.extent, margin_px=2 * gain.amax(1)),
-            tiling.windows,
-            self.detector.class_names,
-            _rboxes_in_scene(torch.cat(rboxes), windows, gain) if rboxes else None,
-            torch.cat(masks) if masks else None,
+        boxes = joined.boxes * gain[:, [0, 1, 0, 1]] + windows[:, [0, 1, 0, 1]]
+        rboxes = joined.rboxes
+        margin_px = 2 * gain.amax(1)
+        return convert(
+            joined,
+            TileDetections,
+            boxes=boxes,
+            tile=tile,
+            cut=interior_cuts(boxes, tile, tiling.windows, *tiling.extent, margin_px=margin_px),
+            tiles=tiling.windows,
+            class_names=self.detector.class_names,
+            rboxes=None if rboxes is None else _rboxes_in_scene(rboxes, windows, gain),
         )
 
     def size_for(self, tiling: Tiling) -> int:
