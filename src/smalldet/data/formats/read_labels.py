@@ -16,6 +16,7 @@ def read_labels(
     path: Path,
     images_dir: Path | None = None,
     *,
+    split: str | None = None,
     class_names: Sequence[str] | None = None,
     first_pixel: Literal[0, 1] = 1,
     with_masks: bool = False,
@@ -25,6 +26,7 @@ def read_labels(
     Args:
         path: the json, or the folder.
         images_dir: the pictures' folder; each format has a usual place.
+        split: part of the set to read, such as `val`, of a folder that holds it as `val.json`.
         class_names: of a folder, in order; see each format.
         first_pixel: of VOC; see `voc.read`.
         with_masks: read outlines too, where the format has them.
@@ -32,6 +34,8 @@ def read_labels(
     Raises:
         FileNotFoundError, ValueError: what is missing or wrong, with its file.
     """
+    if split is not None and (path / f"{split}.json").is_file():
+        path = path / f"{split}.json"
     if not path.is_dir():
         return coco.read(path, images_dir, with_masks)
     if any(path.glob("*.xml")):
