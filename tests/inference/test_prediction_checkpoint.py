@@ -10,28 +10,38 @@ import pytest
 import torch
 from PIL import Image
 
-from smalldet.inference import Predictor, predict_sources, prediction_checkpoint
+from smalldet.inference import prediction_checkpoint
+from smalldet.inference.options import PredictOptions
+from smalldet.inference.predict import Listener, predict_sources
+from smalldet.inference.predictor import Predictor
+
+TWO_AT_A_TIME = PredictOptions(batch_size=2)
 
 MAKE = """
 import torch
 from smalldet.models.speck.detector import SpeckConfig
+from smalldet.tile_models import TorchTileModel
 torch.manual_seed(5)
 config = SpeckConfig(backbone="mobilenetv3_small_050", width=16, strides=(8, 16))
 detector = config.build(["a", "b"], tile_px=64).eval()
 for output in detector.head.class_outputs:
     torch.nn.init.normal_(output.weight)  # scores that differ from place to place
+model = TorchTileModel(detector, "cpu")
 """
 KILLED = """
 import os, signal, sys
-from smalldet.inference import predict_sources, prediction_checkpoint
+from smalldet.inference import prediction_checkpoint
+from smalldet.inference.options import PredictOptions
+from smalldet.inference.predict import Listener, predict_sources
 prediction_checkpoint.INTERVAL_S = 0.0
 
 def on_progress(source, done, total):
     if done > total * 0.6:
         os.kill(os.getpid(), signal.SIGKILL)
 
-predict_sources(detector, sys.argv[1:2], sys.argv[2], conf=float(sys.argv[3]), device="cpu",
-    batch_size=4, on_progress=on_progress)
+options = PredictOptions(conf=float(sys.argv[3]), batch_size=4)
+listener = Listener(on_progress=on_progress)
+predict_sources(model, sys.argv[1:2], sys.argv[2], options, listener=listener)
 """
 
 
@@ -59,8 +69,13 @@ def stop_at(share):
     return on_progress
 
 
-def table(found):
-    return torch.cat((found.boxes, found.scores[:, None], found.labels[:, None]), 1).tolist()
+def table(detections):
+    scores, labels = detections.scores[:, None], detections.labels[:, None]
+    return torch.cat((detections.boxes, scores, labels), 1).tolist()
+
+
+def stopping_at(share):
+    return Listener(on_progress=stop_at(share))
 
 
 @pytest.mark.slow
@@ -70,9 +85,9 @@ def test_a_killed_run_goes_on_to_the_same_result(tmp_path):
     Image.fromarray(noise).save(tmp_path / "a.png")
     made: dict[str, Any] = {}
     exec(MAKE, made)
-    detector = made["detector"]
+    model = made["model"]
     # half of what there is, by scores as they come out in this machine's precision
-    every = Predictor(detector, conf=0.0, device="cpu", batch_size=4).predict(noise)
+    every = Predictor(model, PredictOptions(conf=0.0, batch_size=4)).predict(noise)
     conf = float(every.scores.median())
 
     out = tmp_path / "found.json"
@@ -83,21 +98,21 @@ def test_a_killed_run_goes_on_to_the_same_result(tmp_path):
     assert list((tmp_path / ".found.json.partial" / "a").iterdir())
 
     seen: list[float] = []
-    options: dict[str, Any] = {"conf": conf, "device": "cpu", "batch_size": 4}
+    options = PredictOptions(conf=conf, batch_size=4)
+    listener = Listener(on_progress=lambda _, done, total: seen.append(done / total))
     resumed = predict_sources(
-        detector, [tmp_path / "a.png"], out, resume=True,
-        on_progress=lambda _, done, total: seen.append(done / total), **options,
-    )  # fmt: skip
+        model, [tmp_path / "a.png"], out, options, resume=True, listener=listener
+    )
     assert seen[0] > 0.6  # the first part was not predicted again
     assert not (tmp_path / ".found.json.partial").exists()
-    unbroken = predict_sources(detector, [tmp_path / "a.png"], tmp_path / "b.json", **options)
-    found = resumed.results[0].detections
-    assert len(found) > 20
-    assert table(found) == table(unbroken.results[0].detections)
+    unbroken = predict_sources(model, [tmp_path / "a.png"], tmp_path / "b.json", options)
+    detections = resumed.results[0].detections
+    assert len(detections) > 20
+    assert table(detections) == table(unbroken.results[0].detections)
 
 
 def test_only_the_rest_is_predicted(finder, picture, tmp_path, always_noting):
-    predictor = Predictor(finder, overlap_frac=0.4, batch_size=2, device="cpu")
+    predictor = Predictor(finder, PredictOptions(overlap_frac=0.4, batch_size=2))
     whole = predictor.predict(picture)
     with pytest.raises(StoppedError):
         predictor.predict(picture, checkpoint=tmp_path / "j", on_progress=stop_at(0.5))
@@ -118,12 +133,11 @@ def test_only_the_rest_is_predicted(finder, picture, tmp_path, always_noting):
 def test_without_resume_it_begins_anew(finder, picture, tmp_path, always_noting):
     out = tmp_path / "out"
     with pytest.raises(StoppedError):
-        predict_sources(finder, [picture], out, batch_size=2, on_progress=stop_at(0.5))
+        predict_sources(finder, [picture], out, TWO_AT_A_TIME, listener=stopping_at(0.5))
     assert (out / ".partial" / "a").is_dir()
     seen = []
-    predict_sources(
-        finder, [picture], out, batch_size=2, on_progress=lambda *what: seen.append(what[1:])
-    )
+    listener = Listener(on_progress=lambda *what: seen.append(what[1:]))
+    predict_sources(finder, [picture], out, TWO_AT_A_TIME, listener=listener)
     assert seen[0][0] < 0.2 * seen[0][1]
     assert not (out / ".partial").exists()
 
@@ -132,20 +146,20 @@ def test_without_resume_it_begins_anew(finder, picture, tmp_path, always_noting)
 def test_another_run_is_refused(finder, picture, tmp_path, always_noting, what):
     with pytest.raises(StoppedError):
         predict_sources(
-            finder, [picture], tmp_path / "a.csv", batch_size=2, on_progress=stop_at(0.5)
+            finder, [picture], tmp_path / "a.csv", TWO_AT_A_TIME, listener=stopping_at(0.5)
         )
-    options: dict[str, Any] = {"batch_size": 2} | ({"conf": 0.6} if what == "conf" else {})
+    options = PredictOptions(batch_size=2, conf=0.6) if what == "conf" else TWO_AT_A_TIME
     if what == "model":
         finder.class_names = ("car", "other")
     if what == "picture":
         Image.open(picture).transpose(Image.Transpose.FLIP_TOP_BOTTOM).save(picture)
     with pytest.raises(ValueError, match=rf"differs in {what} .*begin anew"):
-        predict_sources(finder, [picture], tmp_path / "a.csv", resume=True, **options)
+        predict_sources(finder, [picture], tmp_path / "a.csv", options, resume=True)
     assert (tmp_path / ".a.csv.partial" / "a").is_dir()  # and nothing of it is lost
 
 
 def test_a_damaged_part_is_predicted_again(finder, picture, tmp_path, always_noting):
-    predictor = Predictor(finder, overlap_frac=0.4, batch_size=2, device="cpu")
+    predictor = Predictor(finder, PredictOptions(overlap_frac=0.4, batch_size=2))
     whole = predictor.predict(picture, checkpoint=tmp_path / "j")
     files = sorted((tmp_path / "j").iterdir())
     assert len(files) > 4
@@ -164,15 +178,27 @@ def test_finished_pictures_are_not_predicted_again(finder, picture, tmp_path, al
 
     with pytest.raises(StoppedError):
         predict_sources(
-            finder, sources, tmp_path / "a.json", batch_size=2, on_progress=stop_in_second
-        )
+            finder, sources, tmp_path / "a.json", TWO_AT_A_TIME,
+            listener=Listener(on_progress=stop_in_second),
+        )  # fmt: skip
     seen = []
     resumed = predict_sources(
-        finder, sources, tmp_path / "a.json", batch_size=2, resume=True,
-        on_progress=lambda *what: seen.append(what[0]),
+        finder, sources, tmp_path / "a.json", TWO_AT_A_TIME, resume=True,
+        listener=Listener(on_progress=lambda *what: seen.append(what[0])),
     )  # fmt: skip
     assert set(seen) == {str(tmp_path / "b.png")}
     assert len(resumed.results) == 2
-    unbroken = predict_sources(finder, sources, batch_size=2)
+    unbroken = predict_sources(finder, sources, None, TWO_AT_A_TIME)
     for one, other in zip(resumed.results, unbroken.results, strict=True):
         assert table(one.detections) == table(other.detections)
+
+
+def test_another_merge_can_go_on_with_the_same_tiles(finder, picture, tmp_path, always_noting):
+    """The tiles' detections do not depend on how they are merged, so a change of mind is cheap."""
+    with pytest.raises(StoppedError):
+        predict_sources(
+            finder, [picture], tmp_path / "a.csv", TWO_AT_A_TIME, listener=stopping_at(0.5)
+        )
+    options = PredictOptions(batch_size=2, merge="nms", max_detections=5)
+    resumed = predict_sources(finder, [picture], tmp_path / "a.csv", options, resume=True)
+    assert len(resumed.results[0].detections) == 5

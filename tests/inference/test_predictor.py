@@ -7,14 +7,15 @@ from PIL import Image
 
 from smalldet.detections import Detections
 from smalldet.imagery import open_scene
-from smalldet.inference import Predictor
+from smalldet.inference.options import PredictOptions
+from smalldet.inference.predictor import Predictor
 
 
-def assert_same(found: Detections, truth: Detections) -> None:
-    assert len(found) == len(truth)
-    assert torch.equal(found.boxes, truth.boxes)
-    assert torch.equal(found.labels, truth.labels)
-    assert torch.allclose(found.scores, truth.scores, atol=1e-6)
+def assert_same(detections: Detections, truth: Detections) -> None:
+    assert len(detections) == len(truth)
+    assert torch.equal(detections.boxes, truth.boxes)
+    assert torch.equal(detections.labels, truth.labels)
+    assert torch.allclose(detections.scores, truth.scores, atol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -23,14 +24,14 @@ def assert_same(found: Detections, truth: Detections) -> None:
 @pytest.mark.parametrize("batch_size", [None, 1, 5])
 def test_tiles_give_the_truth_whatever_the_size(finder, draw_squares, width, height, batch_size):
     scene, truth = draw_squares(width, height, num=width * height // 4000)
-    predictor = Predictor(finder, overlap_frac=0.4, batch_size=batch_size, device="cpu")
+    predictor = Predictor(finder, PredictOptions(overlap_frac=0.4, batch_size=batch_size))
     assert_same(predictor.predict(scene), truth)
 
 
 def test_every_kind_of_source_gives_the_same(finder, draw_squares, tmp_path):
     scene, truth = draw_squares(300, 200, 20)
     Image.fromarray(scene).save(tmp_path / "a.png")
-    predictor = Predictor(finder, overlap_frac=0.4)
+    predictor = Predictor(finder, PredictOptions(overlap_frac=0.4))
     for source in (tmp_path / "a.png", str(tmp_path / "a.png"), scene, Image.fromarray(scene)):
         assert_same(predictor.predict(source), truth)
     with open_scene(scene) as opened:
@@ -41,8 +42,8 @@ def test_every_kind_of_source_gives_the_same(finder, draw_squares, tmp_path):
 def test_objects_larger_than_the_overlap_come_out_whole(finder):
     scene = np.zeros((300, 600, 3), np.uint8)
     scene[100:180, 90:260] = 255  # wider than a tile: no tile sees it whole
-    found = Predictor(finder, overlap_frac=0.25).predict(scene)
-    assert found.boxes.tolist() == [[90, 100, 260, 180]]
+    detections = Predictor(finder, PredictOptions(overlap_frac=0.25)).predict(scene)
+    assert detections.boxes.tolist() == [[90, 100, 260, 180]]
 
 
 def test_close_neighbours_survive_the_merge(finder):
@@ -50,16 +51,18 @@ def test_close_neighbours_survive_the_merge(finder):
     for x in range(0, 250, 5):
         for y in range(0, 250, 5):
             scene[y : y + 3, x : x + 3] = 255
-    assert len(Predictor(finder, overlap_frac=0.25).predict(scene)) == 50 * 50
+    assert len(Predictor(finder, PredictOptions(overlap_frac=0.25)).predict(scene)) == 50 * 50
 
 
 def test_whole_takes_one_tile(finder, draw_squares):
     scene, truth = draw_squares(500, 430, 50)
     seen = []
-    predictor = Predictor(finder, whole=True)
-    found = predictor.predict(scene, on_progress=lambda done, total: seen.append((done, total)))
+    predictor = Predictor(finder, PredictOptions(whole=True))
+    detections = predictor.predict(
+        scene, on_progress=lambda done, total: seen.append((done, total))
+    )
     assert seen == [(1, 1)]
-    assert_same(found, truth)
+    assert_same(detections, truth)
 
 
 def test_a_whole_pass_finds_what_no_tile_holds(finder):
@@ -67,17 +70,20 @@ def test_a_whole_pass_finds_what_no_tile_holds(finder):
         """Reports nothing that the edge of its picture cuts."""
 
         def _one(self, image, conf, max_detections):
-            found = super()._one(image, conf, max_detections)
+            detections = super()._one(image, conf, max_detections)
             size = torch.tensor(image.shape[:0:-1])
-            return found[(found.boxes[:, :2] > 0).all(1) & (found.boxes[:, 2:] < size).all(1)]
+            low, high = detections.boxes[:, :2], detections.boxes[:, 2:]
+            return detections[(low > 0).all(1) & (high < size).all(1)]
 
     scene = np.zeros((256, 512, 3), np.uint8)
     scene[100:180, 92:260] = 255  # wider than a tile
     scene[220:232, 400:416] = 255
     small = [[400.0, 220, 416, 232]]
-    assert Predictor(Careful(), overlap_frac=0.25).predict(scene).boxes.tolist() == small
-    found = Predictor(Careful(), overlap_frac=0.25, whole_pass=True).predict(scene)
-    assert sorted(found.boxes.tolist()) == [[92, 100, 260, 180], *small]
+    detections = Predictor(Careful(), PredictOptions(overlap_frac=0.25)).predict(scene)
+    assert detections.boxes.tolist() == small
+    options = PredictOptions(overlap_frac=0.25, whole_pass=True)
+    detections = Predictor(Careful(), options).predict(scene)
+    assert sorted(detections.boxes.tolist()) == [[92, 100, 260, 180], *small]
 
 
 def test_several_scales_give_each_object_once(finder, draw_squares):
@@ -85,32 +91,30 @@ def test_several_scales_give_each_object_once(finder, draw_squares):
     large = (truth.boxes[:, 2:] - truth.boxes[:, :2]).amin(dim=1) > 6
     # the finder's class and score follow one pixel, which other scales blur
     for scales in ((0.5, 1, 2), (1, 2), (1, 0.7)):
-        predictor = Predictor(
-            finder, overlap_frac=0.4, conf=0.1, across_classes=True, scales=scales
-        )
-        found = predictor.predict(scene)
-        apart = (truth.boxes[:, None] - found.boxes).abs().amax(dim=2)
+        options = PredictOptions(overlap_frac=0.4, conf=0.1, across_classes=True, scales=scales)
+        detections = Predictor(finder, options).predict(scene)
+        apart = (truth.boxes[:, None] - detections.boxes).abs().amax(dim=2)
         assert bool((apart[large].amin(dim=1) <= 1).all())
-        assert len(found) == len(truth)
+        assert len(detections) == len(truth)
 
 
 def test_a_crowded_tile_is_not_capped(finder):
     scene = np.zeros((256, 256, 3), np.uint8)
     scene[::2, ::2] = 255  # 16,384 single pixels, 4,096 in each of the tiles that it would make
-    assert len(Predictor(finder, whole=True).predict(scene)) == 4 * 3000
+    assert len(Predictor(finder, PredictOptions(whole=True)).predict(scene)) == 4 * 3000
     assert len(Predictor(finder).predict(scene[:128, :100])) == 3000
 
 
 def test_options_filter(finder, draw_squares):
     scene, truth = draw_squares(300, 200, 30)
-    cars = Predictor(finder, overlap_frac=0.4, classes=["CAR"]).predict(scene)
-    assert_same(cars, truth[truth.labels == 0])
-    others = Predictor(finder, overlap_frac=0.4, classes=["OtherVehicle"]).predict(scene)
-    assert_same(others, truth[truth.labels == 1])
-    sure = Predictor(finder, overlap_frac=0.4, conf=0.8).predict(scene)
-    assert_same(sure, truth[truth.scores >= 0.8])
-    few = Predictor(finder, overlap_frac=0.4, max_detections=7).predict(scene)
-    assert_same(few, truth[:7])
+
+    def predicted(**options):
+        return Predictor(finder, PredictOptions(overlap_frac=0.4, **options)).predict(scene)
+
+    assert_same(predicted(classes=["CAR"]), truth[truth.labels == 0])
+    assert_same(predicted(classes=["OtherVehicle"]), truth[truth.labels == 1])
+    assert_same(predicted(conf=0.8), truth[truth.scores >= 0.8])
+    assert_same(predicted(max_detections=7), truth[:7])
 
 
 @pytest.mark.parametrize(
@@ -127,21 +131,21 @@ def test_options_filter(finder, draw_squares):
 )
 def test_wrong_options_are_named(finder, options, message):
     with pytest.raises(ValueError, match=message):
-        Predictor(finder, **options)
+        Predictor(finder, PredictOptions(**options))
 
 
 def test_boxes_in_the_padding_are_dropped_and_clipped(draw_squares, finder):
     class Careless(type(finder)):
         """Also sees one object across the edge of the picture and one in the padding."""
 
-        def predict(self, images, conf=0.05, max_detections=3000):
+        def detect(self, images, conf, max_detections):
             assert images.shape[2:] == (64, 128)
             boxes = torch.tensor([[90.0, 40, 108, 60], [110, 10, 120, 20], [5, 52, 9, 60]])
             zeros = torch.zeros(3, dtype=torch.long)
             return [Detections(boxes, torch.ones(3), zeros, self.class_names)] * len(images)
 
-    found = Predictor(Careless()).predict(np.full((51, 100, 3), 7, np.uint8))
-    assert found.boxes.tolist() == [[90, 40, 100, 51]]
+    detections = Predictor(Careless()).predict(np.full((51, 100, 3), 7, np.uint8))
+    assert detections.boxes.tolist() == [[90, 40, 100, 51]]
 
 
 def test_tiles_without_data_are_passed_over(finder, draw_squares, tmp_path):
@@ -150,22 +154,22 @@ def test_tiles_without_data_are_passed_over(finder, draw_squares, tmp_path):
     alpha[:, 200:] = 0
     Image.fromarray(np.concatenate((scene, alpha), axis=2)).save(tmp_path / "a.png")
     batches, progress = [], []
-    predict = finder.predict
-    finder.predict = lambda images, *rest: batches.append(len(images)) or predict(images, *rest)
-    predictor = Predictor(finder, overlap_frac=0.4, batch_size=1)
-    found = predictor.predict(tmp_path / "a.png", on_progress=lambda *p: progress.append(p))
+    detect = finder.detect
+    finder.detect = lambda images, *rest: batches.append(len(images)) or detect(images, *rest)
+    predictor = Predictor(finder, PredictOptions(overlap_frac=0.4, batch_size=1))
+    detections = predictor.predict(tmp_path / "a.png", on_progress=lambda *p: progress.append(p))
     num_tiles = progress[-1][1]
     assert progress[-1] == (num_tiles, num_tiles)
     assert sum(batches) == 3 < num_tiles
     inside = truth[truth.boxes[:, 2] <= 200]
     assert len(inside) > 0
-    assert all(box in found.boxes.tolist() for box in inside.boxes.tolist())
-    assert float(found.boxes[:, 2].max()) <= 200
+    assert all(box in detections.boxes.tolist() for box in inside.boxes.tolist())
+    assert float(detections.boxes[:, 2].max()) <= 200
 
 
 def test_an_empty_scene_gives_nothing(finder):
-    found = Predictor(finder).predict(np.zeros((300, 300), np.uint8))
-    assert len(found) == 0 and found.class_names == finder.class_names
+    detections = Predictor(finder).predict(np.zeros((300, 300), np.uint8))
+    assert len(detections) == 0 and detections.class_names == finder.class_names
 
 
 def test_bands_must_fit_the_detector(finder):
@@ -173,8 +177,8 @@ def test_bands_must_fit_the_detector(finder):
         Predictor(finder).predict(np.zeros((50, 50, 5), np.uint8), bands=(1, 2))
     swapped = np.zeros((50, 50, 5), np.uint8)
     swapped[10:20, 10:20, 3:] = 255
-    found = Predictor(finder).predict(swapped, bands=(4, 1, 5))
-    assert found.boxes.tolist() == [[10, 10, 20, 20]]
+    detections = Predictor(finder).predict(swapped, bands=(4, 1, 5))
+    assert detections.boxes.tolist() == [[10, 10, 20, 20]]
 
 
 @pytest.mark.parametrize("merge", ["nms", "greedy", "wbf", "soft_nms"])
@@ -182,10 +186,10 @@ def test_other_merges_find_what_one_tile_sees_whole(finder, merge):
     """Two lone squares far from any seam: every merge must leave them alone."""
     scene = np.zeros((200, 200, 3), np.uint8)
     scene[20:30, 20:30] = scene[160:170, 170:180] = 255
-    found = Predictor(finder, merge=merge).predict(scene)
-    assert sorted(found.boxes.tolist()) == [[20, 20, 30, 30], [170, 160, 180, 170]]
+    detections = Predictor(finder, PredictOptions(merge=merge)).predict(scene)
+    assert sorted(detections.boxes.tolist()) == [[20, 20, 30, 30], [170, 160, 180, 170]]
 
 
 def test_a_merge_that_does_not_exist_is_named(finder):
     with pytest.raises(ValueError, match=r"'mystery'; there are tiles, nms"):
-        Predictor(finder, merge="mystery")
+        Predictor(finder, PredictOptions(merge="mystery"))

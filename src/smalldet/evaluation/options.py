@@ -18,18 +18,20 @@ class EvaluateOptions(TilingOptions):
     """Options that are tables, and no single value on the command line."""
 
     conf: float | None = Field(
-        None,
+        default=None,
         ge=0,
         le=1,
         description="Score from which precision, recall and false alarms are counted; the model's "
         "own if not given.",
     )
-    max_detections: int = Field(1500, ge=1, description="The strongest of each picture that count.")
+    max_detections: int = Field(
+        default=1500, ge=1, description="The strongest of each picture that count."
+    )
     map: dict[str, str] = Field(
-        {}, description="{class of the model: class of the data} where the names differ."
+        default={}, description="{class of the model: class of the data} where the names differ."
     )
     sizes: dict[str, tuple[float, float]] = Field(
-        dict(SIZE_RANGES_PX),
+        default=dict(SIZE_RANGES_PX),
         description="{name: (low, high)} of the size ranges to measure by, low <= side < high, "
         "where the side is the square root of an object's box area in px.",
     )

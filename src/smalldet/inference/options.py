@@ -19,33 +19,33 @@ class TilingOptions(Frozen):
     """How a scene is cut into tiles, and how what they show is put together."""
 
     tile_px: int | None = Field(
-        None, ge=1, description="Side of a tile in px; the model's own if not given."
+        default=None, ge=1, description="Side of a tile in px; the model's own if not given."
     )
     overlap_frac: float = Field(
-        0.2, ge=0, lt=1, description="Least overlap of tiles as a fraction of their side."
+        default=0.2, ge=0, lt=1, description="Least overlap of tiles as a fraction of their side."
     )
     scales: tuple[float, ...] = Field(
-        (1.0,),
+        default=(1.0,),
         description="Resolutions to look at, e.g. 0.5 1 2: pixels of the model for one of the "
         f"picture, up to {MAX_SCALE:g}; 2 shows objects twice as large.",
     )
-    whole: bool = Field(False, description="Each picture as one tile.")
+    whole: bool = Field(default=False, description="Each picture as one tile.")
     merge: MergeName = Field(
-        "tiles",
+        default="tiles",
         description="How what several tiles saw becomes one: tiles is smalldet's own, the others "
         "are there to compare.",
     )
     merge_iou: float | None = Field(
-        None,
+        default=None,
         ge=0,
         le=1,
         description="Overlap at which two boxes are one object; what suits the merge if not given.",
     )
     across_classes: bool = Field(
-        False, description="Boxes of different classes can be one object too."
+        default=False, description="Boxes of different classes can be one object too."
     )
     batch_size: int | None = Field(
-        None, ge=1, description="Tiles at a time; what suits the device if not given."
+        default=None, ge=1, description="Tiles at a time; what suits the device if not given."
     )
 
     @field_validator("merge", mode="before")
@@ -73,23 +73,23 @@ class PredictOptions(TilingOptions):
     """Options that change nothing about the detections of single tiles."""
 
     conf: float | None = Field(
-        None, ge=0, le=1, description="Least score; the model's own if not given."
+        default=None, ge=0, le=1, description="Least score; the model's own if not given."
     )
     classes: tuple[str, ...] = Field(
-        (),
+        default=(),
         description="Only these classes, whatever their case and punctuation; all if none is "
         "given.",
     )
     whole_pass: bool = Field(
-        False,
+        default=False,
         description="Look also at the whole picture shrunk to one tile, for objects larger than a "
         "tile.",
     )
     scout: bool = Field(
-        False, description="Pass over tiles in which a small picture shows nothing."
+        default=False, description="Pass over tiles in which a small picture shows nothing."
     )
     max_detections: int | None = Field(
-        None, ge=1, description="The strongest of each picture are kept; all if not given."
+        default=None, ge=1, description="The strongest of each picture are kept; all if not given."
     )
 
 

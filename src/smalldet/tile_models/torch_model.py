@@ -54,9 +54,13 @@ class TorchTileModel:
         self.tile_px, self.conf = detector.tile_px, detector.conf
         self.runtime = f"{self.device.type} in {self.precision}"
 
-    @cached_property
+    @property
     def fingerprint(self) -> str:
         """What tells the detector from others: its kind, its classes and all its weights."""
+        return self._digest
+
+    @cached_property
+    def _digest(self) -> str:
         digest = hashlib.blake2b(type(self._detector).__name__.encode(), digest_size=12)
         digest.update(json.dumps(self.class_names).encode())
         for name, values in sorted(self._detector.state_dict().items()):
