@@ -11,10 +11,12 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rich.console import Console
 
 from smalldet.data.index import ImageRecord, Index
 from smalldet.detections import Detections
 from smalldet.evaluation.scoring import score
+from smalldet.evaluation.size_ranges import SIZE_RANGES_PX
 
 Row = tuple[float, ...]
 
@@ -260,3 +262,24 @@ def test_what_only_the_model_knows_is_counted_for_the_area() -> None:
     )
     report = score(Index(("car",), (record,)), [found], conf=0.25)
     assert report.unjudged == {"bus": pytest.approx(1 / 0.5)}
+
+
+def test_sizes_are_those_asked_for() -> None:
+    """Other ranges in every part of the report, and nothing is left of them in the next one."""
+    truth = _index(_picture((0, 0, 0, 10, 10), (0, 50, 50, 20, 20)))
+    detections = [_found((0.9, 0, 0, 0, 10, 10))]
+    report = score(truth, detections, sizes={"under_16": (0, 16), "more": (16, 99)})
+    assert report.counts == {"all": 2, "under_16": 1, "more": 1}
+    assert report.metrics["AP_under_16"] == pytest.approx(1)
+    assert report.metrics["AP_more"] == 0
+    assert report.metrics["COCO_AP_small"] == report.metrics["COCO_AP"]
+    assert "AP_tiny" not in report.metrics
+    assert report.as_dict()["size_ranges_px"] == {"under_16": [0, 16], "more": [16, 99]}
+    console = Console(width=80)
+    with console.capture() as capture:
+        console.print(report)
+    assert "16-99" in capture.get()
+    usual = score(truth, detections)
+    assert list(usual.counts)[1:] == list(SIZE_RANGES_PX)
+    with pytest.raises(TypeError):
+        SIZE_RANGES_PX["under_16"] = (0.0, 16.0)  # type: ignore[index]
