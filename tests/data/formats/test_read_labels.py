@@ -1,5 +1,6 @@
 """Pascal VOC and YOLO text: boxes on their pixels, and mistakes by file and line."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -94,3 +95,12 @@ def test_longer_lines_are_dota(tmp_path: Path):
     index = read_labels(labels_folder(tmp_path, a_txt="10 10 30 10 30 20 10 20 ship 0\n"))
     assert index.class_names == ("ship",)
     assert index.records[0].rboxes is not None
+
+
+def test_a_split_is_read_of_a_folder_that_holds_it(tmp_path: Path):
+    folder = labels_folder(tmp_path, a_xml=VOC.format(11))
+    assert len(read_labels(folder, split="val")) == 1, "labels of one split need no val.json"
+    content = {"images": [], "annotations": [], "categories": [{"id": 1, "name": "ship"}]}
+    (folder / "val.json").write_text(json.dumps(content), encoding="utf-8")
+    assert read_labels(folder, split="val").class_names == ("ship",)
+    assert len(read_labels(folder, split="train")) == 1
