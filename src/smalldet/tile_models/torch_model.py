@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+from functools import cached_property
 from pathlib import Path
 
 import torch
@@ -45,7 +46,6 @@ class TorchTileModel:
             keep_freed_memory()
         self.precision = choose_precision("auto", self.device)
         self._detector = detector.eval()
-        self._fingerprint: str | None = None  # goes through all weights: made when asked for
         self._fused: Detector = fuse_batchnorm(detector).to(
             self.device, memory_format=torch.channels_last
         )  # pyright: ignore[reportCallIssue]
