@@ -20,10 +20,11 @@ PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3; do \
 INSTALL := $(BIN)/uv pip install --python $(BIN)/python --constraints constraints.txt
 PARITY := .venv-parity
 
-# Those that need no peer; each says in its first lines what it takes. accuracy.py needs one, and
-# changes.py trains for hours.
-BENCHMARKS := embedded tiles_against_whole positives merge oriented throughput memory training \
-	partial_labels box_voting
+# Those that need no peer; each says in its first lines what it takes. accuracy.against_yolo26n needs
+# one, and accuracy.changes and accuracy.families train for hours.
+BENCHMARKS := accuracy.embedded accuracy.tiles_against_whole accuracy.positives speed.merge \
+	speed.oriented speed.throughput speed.memory speed.training accuracy.partial_labels \
+	accuracy.box_voting
 
 .DEFAULT_GOAL := demo
 .PHONY: demo test lint parity bench constraints clean
@@ -45,7 +46,7 @@ parity: $(PARITY)/.parity
 		--parity-report=runs/parity.json
 
 bench: $(VENV)/.run
-	for name in $(BENCHMARKS); do $(BIN)/python benchmarks/$$name.py || exit 1; done
+	for name in $(BENCHMARKS); do $(BIN)/python -m benchmarks.$$name || exit 1; done
 
 constraints: $(VENV)/.dev
 	$(BIN)/uv pip compile pyproject.toml --group dev --all-extras --universal --python-version 3.11 \

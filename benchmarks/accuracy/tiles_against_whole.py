@@ -1,7 +1,8 @@
 """What tiling and merging cost: AP of merged tiles against whole pictures.
 
-    python benchmarks/tiles_against_whole.py [--tile 128 256 512] [--overlap 0.2] [--pictures N]
-        [--sets hituav aerial_cars] [--merges tiles nms sahi_greedynmm] [--sahi-python PYTHON]
+    python -m benchmarks.accuracy.tiles_against_whole [--tile 128 256 512] [--overlap 0.2]
+        [--pictures N] [--sets hituav aerial_cars] [--merges tiles nms sahi_greedynmm]
+        [--sahi-python PYTHON]
 
 The same model sees each picture whole, and in tiles. The tiles are predicted once; then each merge
 makes objects of what was found in them. A merge that doubles or loses objects at seams shows as a
@@ -24,9 +25,9 @@ from typing import Annotated, Any
 import numpy as np
 import torch
 from cyclopts import Parameter, run
-from limited import run_limited
-from sets import labelled_set, shared_folder, spread
 
+from benchmarks.limited import run_limited
+from benchmarks.sets import labelled_set, shared_folder, spread
 from smalldet.data.index import ImageRecord, Index
 from smalldet.detections import Detections, TileDetections
 from smalldet.evaluation.scoring import score
@@ -51,6 +52,7 @@ PASSES = [
 ]
 MIN_VISIBLE_FRAC = 0.3  # of an object, in a tile that reports it; as in training
 # By SAHI's own defaults, but for classes, which it would mix
+MERGE_METHODS = "benchmarks.peers.merge_methods"
 SAHI = {
     "sahi_greedynmm": {"kind": "GREEDYNMM", "metric": "IOS", "threshold": 0.5},
     "sahi_nms": {"kind": "NMS", "metric": "IOU", "threshold": 0.5},
@@ -169,8 +171,8 @@ def _merged_by_sahi(
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / "views.npz"
         np.savez(source, **views)
-        script = Path(__file__).with_name("merge_methods.py")
-        command = [python, script, "sahi", json.dumps([SAHI[merge]]), source, folder, 16]
+        settings = json.dumps([SAHI[merge]])
+        command = [python, "-m", MERGE_METHODS, "sahi", settings, source, folder, 16]
         _, failure = run_limited(command, timeout_s)
         if failure:
             return failure

@@ -1,6 +1,7 @@
 """Merging what tiles saw: time, memory, doubles left and objects lost, beside other libraries.
 
-    python benchmarks/merge.py [--boxes 1000 5000 50000 200000] [--classes 5 15] [--peers PYTHON]
+    python -m benchmarks.speed.merge [--boxes 1000 5000 50000 200000] [--classes 5 15]
+        [--peers PYTHON]
 
 Draws objects of 8 to 24 px, a few pixels apart, and what the tiles of a scene see of them: edges
 jittered by a pixel, a twentieth of the views missing. Prints rows of a markdown table as they are
@@ -25,11 +26,12 @@ from typing import Annotated, Any
 import numpy as np
 import torch
 from cyclopts import Parameter, run
-from limited import run_limited
 from torch import Tensor
 
+from benchmarks.limited import run_limited
 from smalldet.geometry.tiles import interior_cuts, tile_grid
 
+MERGE_METHODS = "benchmarks.peers.merge_methods"
 CELL_PX = 28  # each object lies somewhere in a cell of its own
 TILE_PX, OVERLAP_FRAC = 640, 0.2
 VIEWS_PER_OBJECT = 1.45
@@ -152,8 +154,8 @@ def merged(
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / "views.npz"
         np.savez(source, **drawn.views)
-        script = Path(__file__).with_name("merge_methods.py")
-        command = [python, script, method, json.dumps(settings), source, folder, memory_gb]
+        options = [method, json.dumps(settings), source, folder, memory_gb]
+        command = [python, "-m", MERGE_METHODS, *options]
         _, failure = run_limited(command, timeout_s)
         files = [Path(folder) / f"{number}.npz" for number in range(len(settings))]
         return [_outcome(file, drawn) if file.exists() else Outcome(failure) for file in files]

@@ -1,6 +1,6 @@
 """Megapixels a second from a file to its written result, and what the scout costs in recall.
 
-    python benchmarks/throughput.py [--peers PYTHON] [--device auto] [--side 10000]
+    python -m benchmarks.speed.throughput [--peers PYTHON] [--device auto] [--side 10000]
         [--model FILE.pt]
 
 Three scenes: the real car photograph, and drawn plains of `--side` pixels, dense (covered with
@@ -16,7 +16,7 @@ The peer is SAHI 0.12.8 at its default merge and, if faster, NMS; PYTHON is an i
 predictor takes, smalldet's detector with its norms folded, and batches; `float32` is without
 autocast, as SAHI computes unless its caller sees to more. With `--model FILE.pt`, an Ultralytics
 checkpoint, all run by PYTHON, which must have `ultralytics` too: SAHI by its own adapter, smalldet
-by `ultralytics_detector.py`.
+by `peers/ultralytics_detector.py`.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ from typing import Annotated, Any
 import torch
 from cyclopts import Parameter, run
 from PIL import Image
-from pipeline_rows import Outcome, run_pipeline
-from scenes import PATCH_PX, draw_patches, draw_sparse_scene
-from sets import shared_folder
 
+from benchmarks.sets import shared_folder
+from benchmarks.speed.pipeline_rows import Outcome, run_pipeline
+from benchmarks.speed.scenes import PATCH_PX, draw_patches, draw_sparse_scene
 from smalldet.data.index import Index
 from smalldet.detections import Detections
 from smalldet.evaluation.scoring import score

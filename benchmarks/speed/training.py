@@ -1,6 +1,6 @@
 """Tiles a second of training: Speck-n against Ultralytics' YOLO26n, loader and step apart.
 
-    python benchmarks/training.py [--peers PYTHON] [--batch 16] [--workers 2]
+    python -m benchmarks.speed.training [--peers PYTHON] [--batch 16] [--workers 2]
 
 Tiles of 640 px from the first pictures of `hituav`, with each one's own augmentation, mosaic among
 it, all pictures in memory. `loader` is what comes out of the DataLoader when nothing else runs,
@@ -21,10 +21,11 @@ from typing import Annotated, Any
 
 import torch
 from cyclopts import Parameter, run
-from limited import run_limited
-from sets import shared_folder
 
-HERE = Path(__file__).parent
+from benchmarks.limited import run_limited
+from benchmarks.sets import shared_folder
+
+PEERS = Path(__file__).resolve().parents[1] / "peers"
 
 
 def main(
@@ -54,13 +55,13 @@ def main(
         # the time of workers would not be counted by the processor's clock
         options += ["--workers", 0, "--cpu-clock"] if cpu_clock else ["--workers", workers]
         ours, wrong = run_limited(
-            [sys.executable, HERE / "training_ours.py", folder, *options], limit_s
+            [sys.executable, "-m", "benchmarks.speed.training_ours", folder, *options], limit_s
         )
         said = read(ours, wrong)
         show(f"Speck-n, {said['precision']}", said["loader"], said["step"], said["trained"])
         if peers is not None:
             start = root / "weights" / "yolo26n-coco-pt" / "yolo26n.pt"
-            command = [peers, HERE / "peer_training.py", folder / "train.json"]
+            command = [peers, PEERS / "ultralytics_speed.py", folder / "train.json"]
             theirs, wrong = run_limited(
                 [*command, "--start", start, "--out", folder / "peer", *options], limit_s
             )

@@ -1,7 +1,7 @@
 """One prediction of a scene, from file to written result, in a process of its own.
 
-`memory.py` and `throughput.py` start it, so that a pipeline that fails or takes more memory than
-it may costs a row of their tables and no more. The peer's is built here, on the same detector: one
+`speed/memory.py` and `speed/throughput.py` start it, so that a pipeline that fails or takes
+more memory than it may costs a row of their tables and no more. The peer's is built here, on the same detector: one
 of smalldet's, or an Ultralytics checkpoint (`.pt`).
 """
 
@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from limited import limit_memory, peak_mb
 
+from benchmarks.limited import limit_memory, peak_mb
 from smalldet.hardware import choose_device, choose_precision, keep_freed_memory
 from smalldet.models import load_model
 from smalldet.models.detector import Detector
@@ -46,7 +46,7 @@ def smalldet(model: str, *, device: str, **options: Any) -> Run:
 def _detector(model: str) -> Detector:
     if not model.endswith(".pt"):
         return load_model(model)
-    from ultralytics_detector import UltralyticsDetector
+    from benchmarks.peers.ultralytics_detector import UltralyticsDetector
 
     return UltralyticsDetector(model)
 

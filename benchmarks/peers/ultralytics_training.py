@@ -1,7 +1,7 @@
 r"""Train an Ultralytics model on a COCO json and write its detections: run by the peer's Python.
 
-    PYTHON benchmarks/peer_ultralytics.py TRAIN.json VAL.json --start yolo26n.pt --minutes 10 \
-        --out DIR
+    PYTHON benchmarks/peers/ultralytics_training.py TRAIN.json VAL.json --start yolo26n.pt \
+        --minutes 10 --out DIR
 
 Needs `ultralytics`; knows nothing of smalldet. `DIR/detections.json` holds COCO results whose
 `category` is a class name, `DIR/speed.json` how many pictures the training saw.

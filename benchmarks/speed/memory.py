@@ -1,6 +1,7 @@
 """Peak memory of prediction as the scene grows in height, tiled and striped.
 
-    python benchmarks/memory.py [--heights 10000 20000 30000] [--width 30000] [--peers PYTHON]
+    python -m benchmarks.speed.memory [--heights 10000 20000 30000] [--width 30000]
+        [--peers PYTHON]
 
 Each scene is a drawn plain with patches of the demo's ground, one for every `--rows-per-patch`
 rows, and no data between them: every tile is read, and the detector sees those with data. Memory
@@ -19,8 +20,9 @@ from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter, run
-from pipeline_rows import Outcome, run_pipeline
-from scenes import draw_patches, draw_sparse_scene
+
+from benchmarks.speed.pipeline_rows import Outcome, run_pipeline
+from benchmarks.speed.scenes import draw_patches, draw_sparse_scene
 
 
 def main(

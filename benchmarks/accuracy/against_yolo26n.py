@@ -1,6 +1,7 @@
 """Speck-n against Ultralytics' YOLO26n: the same pictures, minutes, machine and scoring.
 
-    python benchmarks/accuracy.py --minutes 60 --peers PYTHON [--sets hituav irst_tiny ...]
+    python -m benchmarks.accuracy.against_yolo26n --minutes 60 --peers PYTHON
+        [--sets hituav irst_tiny ...]
 
 PYTHON is an interpreter with `ultralytics`. Every contender trains for the same wall time on tiles
 of 640 px at full resolution, its averaged weights of the last step find the objects of the
@@ -25,8 +26,8 @@ from cyclopts import Parameter, run
 from PIL import Image
 from rich.console import Console
 from rich.table import Table
-from sets import labelled_set, shared_folder, tiles_per_s
 
+from benchmarks.sets import labelled_set, shared_folder, tiles_per_s
 from smalldet.data.index import ImageRecord, Index
 from smalldet.data.windows import Window, labels_in
 from smalldet.detections import Detections, TileDetections
@@ -40,12 +41,14 @@ from smalldet.geometry.tiles import interior_cuts, tile_grid
 from smalldet.imagery import open_scene
 from smalldet.models import load_model
 
+PEERS = Path(__file__).resolve().parents[1] / "peers"
 TILE_PX = 640
 OVERLAP_FRAC = 0.2
 MIN_VISIBLE_FRAC = 0.3
 # Has seen nothing of the set; hituav stands at the beginning of all embedded models.
 OTHER_MODEL = {"irst_tiny": "speck-n-thermal", "aerial_airport": "speck-n-thermal"}
-SIZE_RANGES_PX["under_16"] = (0.0, 16.0)  # of both ranges together, where one has few objects
+# `under_16` is both of the smallest ranges together, where one of them has few objects.
+SIZES_PX = {**SIZE_RANGES_PX, "under_16": (0.0, 16.0)}
 SIZES = ("under_16", "very_tiny", "tiny", "small", "medium", "large")
 SHOWN = ("AP", "AP50", "AP75", *(f"AP_{size}" for size in SIZES), "best_F1")
 
@@ -105,7 +108,7 @@ def main(
             else:
                 coco = root / "weights" / "yolo26n-coco-pt" / "yolo26n.pt"
                 command = [
-                    peers, str(Path(__file__).with_name("peer_ultralytics.py")),
+                    peers, str(PEERS / "ultralytics_training.py"),
                     str(train.annotations), str(vals[name].annotations),
                     "--start", str(coco) if contender == "yolo26n-coco" else "yolo26n.yaml",
                     "--minutes", str(minutes), "--out", str(folder), "--batch", str(batch),
@@ -181,11 +184,13 @@ def trained(folder: Path) -> bool:
 def measured(folder: Path, contender: str, val: Cut) -> tuple[Report, float]:
     """Score of a contender's last averaged weights, and tiles a second of its training."""
     if contender.startswith("speck-n"):
-        report = evaluate(load_model(folder / "run" / "last.safetensors"), val.truth)
+        report = evaluate(
+            load_model(folder / "run" / "last.safetensors"), val.truth, sizes=SIZES_PX
+        )
         return report, tiles_per_s(folder / "run")
     rows = json.loads((folder / "detections.json").read_text())
     speed = json.loads((folder / "speed.json").read_text())["pictures_per_s"]
-    return score(val.truth, merged(rows, val)), speed
+    return score(val.truth, merged(rows, val), sizes=SIZES_PX), speed
 
 
 def cut(index: Index, folder: Path) -> Cut:

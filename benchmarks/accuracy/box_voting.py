@@ -1,6 +1,6 @@
 """What box voting does to a Speck: accuracy by size of object, and the time of an evaluation.
 
-    python benchmarks/box_voting.py [MODEL:SET ...] [--part train --every 8]
+    python -m benchmarks.accuracy.box_voting [MODEL:SET ...] [--part train --every 8]
 
 Without pairs named, the embedded models on all sets that bear on them. Every model finds the
 objects of a set with boxes where suppression leaves them, and moved by the votes of the boxes that
@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter, run
-from embedded import PASSES
 from rich.console import Console
 from rich.table import Table
-from sets import labelled_set, shared_folder
 
+from benchmarks.accuracy.embedded import PASSES
+from benchmarks.sets import labelled_set, shared_folder
 from smalldet.data.index import Index
 from smalldet.evaluation.evaluate import evaluate
 from smalldet.models import load_model

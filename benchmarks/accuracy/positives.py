@@ -1,6 +1,6 @@
 """How many locations learn each object, by size: does any size starve?
 
-    python benchmarks/positives.py [--tiles 300] [--shared ../shared]
+    python -m benchmarks.accuracy.positives [--tiles 300] [--shared ../shared]
 
 Training tiles of `irst_tiny` and `hituav`, an untrained Speck-n with ImageNet's backbone and the
 embedded thermal model: locations for each object, by the object's side in the tile.
@@ -14,9 +14,9 @@ import torch
 from cyclopts import run
 from rich.console import Console
 from rich.table import Table
-from sets import labelled_set, shared_folder
 from torch import Tensor
 
+from benchmarks.sets import labelled_set, shared_folder
 from smalldet.data.tiled import TiledDataset
 from smalldet.geometry.boxes import box_sides
 from smalldet.models import load_model

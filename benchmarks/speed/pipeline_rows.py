@@ -1,4 +1,4 @@
-"""Starting `scene_pipelines.py`: one row of a table for each run, whatever becomes of it."""
+"""Starting `peers/scene_pipelines.py`: one row of a table for each run, whatever becomes of it."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from limited import run_limited
+from benchmarks.limited import run_limited
 
-WORKER = Path(__file__).with_name("scene_pipelines.py")
+WORKER = "benchmarks.peers.scene_pipelines"
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,7 @@ def run_pipeline(
     limit_s: float,
 ) -> Outcome:
     """Predict a scene in a process with limited memory and time."""
-    words = [python, "-W", "ignore", WORKER, name, json.dumps(settings), source, out, memory_gb]
+    words: list[object] = [python, "-W", "ignore", "-m", WORKER, name]
+    words += [json.dumps(settings), source, out, memory_gb]
     printed, failure = run_limited(words, limit_s)
     return Outcome({}, failure) if failure else Outcome(json.loads(printed.splitlines()[-1]))

@@ -1,6 +1,6 @@
 """What half of the labels cost, with mute regions and without.
 
-    python benchmarks/partial_labels.py [--steps 300] [--seeds 1] [--family speck]
+    python -m benchmarks.accuracy.partial_labels [--steps 300] [--seeds 1] [--family speck]
 
 Drawn pictures hold two classes of objects of 8 to 16 px. One model is trained with every label, one
 with every label of every second picture. Two more are trained where one half of the pictures has

@@ -1,6 +1,7 @@
 """What each change of a recipe does by itself: equal steps or minutes, several seeds.
 
-    python benchmarks/changes.py hituav --steps 300 --seeds 3 [--only NAME ...] [--held-out 4]
+    python -m benchmarks.accuracy.changes hituav --steps 300 --seeds 3 [--only NAME ...]
+        [--held-out 4]
 
 Every row changes one thing of a common recipe (`--base` sets what all have in common) and trains
 on the set's training pictures for as many steps, or minutes, as all others. The averaged weights of
@@ -22,8 +23,8 @@ from typing import Annotated, Any
 from cyclopts import Parameter, run
 from rich.console import Console
 from rich.table import Table
-from sets import labelled_set, shared_folder, spread, tiles_per_s
 
+from benchmarks.sets import labelled_set, shared_folder, spread, tiles_per_s
 from smalldet.config.load import checked, override
 from smalldet.data.index import Index
 from smalldet.evaluation.evaluate import evaluate

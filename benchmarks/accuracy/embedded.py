@@ -1,6 +1,6 @@
 """What the embedded models do on real labelled pictures: AP by size, and false alarms.
 
-    python benchmarks/embedded.py [--shared ../shared] [--out runs/embedded]
+    python -m benchmarks.accuracy.embedded [--shared ../shared] [--out runs/embedded]
 
 Prints the report of each model on each set that bears on it, and a table of false alarms a
 megapixel of every class on every set. Needs the labelled sets (SMALLDET_SHARED or --shared).
@@ -14,8 +14,8 @@ from typing import Annotated
 from cyclopts import Parameter, run
 from rich.console import Console
 from rich.table import Table
-from sets import labelled_set, shared_folder
 
+from benchmarks.sets import labelled_set, shared_folder
 from smalldet.evaluation.evaluate import evaluate
 from smalldet.evaluation.report import Report
 from smalldet.models import load_model

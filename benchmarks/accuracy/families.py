@@ -1,6 +1,6 @@
 """The table of the families: what trains, what loads, how fast, how accurate for equal minutes.
 
-    python benchmarks/families.py [--minutes 6] [--rows speck-n yolov5n ...] [--no-train]
+    python -m benchmarks.accuracy.families [--minutes 6] [--rows speck-n yolov5n ...] [--no-train]
 
 Every row is a recipe of `configs/` with overrides (`families_rows.py`). It trains on the thermal
 drone pictures of `hituav` for the same wall time on one core, in tiles of 320 px, one row after the
@@ -17,9 +17,18 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import Parameter, run
-from families_measured import accuracy, course_of, detector, milliseconds, parity, tile_of, train
-from families_rows import ROWS, Row
-from sets import labelled_set, shared_folder, spread
+
+from benchmarks.accuracy.families_measured import (
+    accuracy,
+    course_of,
+    detector,
+    milliseconds,
+    parity,
+    tile_of,
+    train,
+)
+from benchmarks.accuracy.families_rows import ROWS, Row
+from benchmarks.sets import labelled_set, shared_folder, spread
 
 Words = Parameter(consume_multiple=True)
 HEADERS = (

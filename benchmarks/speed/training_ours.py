@@ -1,6 +1,6 @@
 """Tiles a second of smalldet's training, loader and step apart, and what their time is made of.
 
-Run by `training.py` in a process of its own; its last line is JSON.
+Run by `speed/training.py` in a process of its own; its last line is JSON.
 """
 
 from __future__ import annotations

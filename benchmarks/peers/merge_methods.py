@@ -1,9 +1,9 @@
 """One way to merge the boxes of tiles, timed in a process of its own.
 
-    python merge_methods.py METHOD SETTINGS_JSON VIEWS.npz OUT_FOLDER MEMORY_GB
+    python -m benchmarks.peers.merge_methods METHOD SETTINGS_JSON VIEWS.npz OUT_FOLDER MEMORY_GB
 
-Run by `merge.py` and `tiles_against_whole.py`, also by interpreters that have the peers and not
-smalldet. Time runs from arrays in memory to the final objects as the library hands them out.
+Run by `speed/merge.py` and `accuracy/tiles_against_whole.py`, also by interpreters that have the
+peers and not smalldet. Time runs from arrays in memory to the final objects as the library hands them out.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from limited import least_time, limit_memory, peak_mb
+
+from benchmarks.limited import least_time, limit_memory, peak_mb
 
 Arrays = dict[str, np.ndarray]  # boxes, scores, labels, tile, cut, tiles
 Found = tuple[np.ndarray, np.ndarray, np.ndarray]  # boxes, scores, labels

@@ -1,9 +1,9 @@
 """One way to suppress oriented boxes, timed in a process of its own.
 
-    python oriented_methods.py METHOD BOXES.npz OUT.npz IOU_THRESHOLD MEMORY_GB
+    python -m benchmarks.peers.oriented_methods METHOD BOXES.npz OUT.npz IOU_THRESHOLD MEMORY_GB
 
-Run by `oriented.py`, also by interpreters that have the peers and not smalldet. Every method gets
-boxes in the form that its library works on, and classes by themselves.
+Run by `speed/oriented.py`, also by interpreters that have the peers and not smalldet. Every method
+gets boxes in the form that its library works on, and classes by themselves.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ import sys
 from collections.abc import Callable
 
 import numpy as np
-from limited import least_time, limit_memory, peak_mb
+
+from benchmarks.limited import least_time, limit_memory, peak_mb
 
 Arrays = dict[str, np.ndarray]  # rboxes (N, 5), quads (N, 4, 2), scores (N,), labels (N,)
 Run = Callable[[], np.ndarray]  # to (N,) bool, the boxes kept

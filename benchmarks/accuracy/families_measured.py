@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from families_rows import CONFIGS, Row
 from numpy.typing import NDArray
 from PIL import Image
 
+from benchmarks.accuracy.families_rows import CONFIGS, Row
 from smalldet.config.load import dump
 from smalldet.data.index import Index
 from smalldet.evaluation.evaluate import evaluate

@@ -1,7 +1,7 @@
 r"""Tiles a second of Ultralytics' training, loader and step apart: run by the peer's Python.
 
-    PYTHON benchmarks/peer_training.py TRAIN.json --start yolo26n.pt --out DIR --batch 16 \
-        --workers 2 --steps 4 --tile-batches 40 --warm-batches 10
+    PYTHON benchmarks/peers/ultralytics_speed.py TRAIN.json --start yolo26n.pt --out DIR \
+        --batch 16 --workers 2 --steps 4 --tile-batches 40 --warm-batches 10
 
 Its own trainer runs, with its own settings of everything; what it calls at the ends of batches and
 epochs changes what the batches come from: all of them ready, or its loader. First as it comes, then
@@ -18,8 +18,8 @@ from itertools import islice
 from pathlib import Path
 
 import torch
-from peer_ultralytics import write_yolo_set
 from ultralytics import YOLO
+from ultralytics_training import write_yolo_set
 
 WAYS = ("as it comes", "bf16, channels last")
 

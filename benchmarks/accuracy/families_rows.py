@@ -9,7 +9,7 @@ from smalldet.data.index import Index
 from smalldet.training.recipe import TrainRecipe, read_recipe
 from smalldet.training.setup import fitted
 
-CONFIGS = Path(__file__).resolve().parents[1] / "configs"
+CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 
 # Alike for all rows. Tiles of a quarter of the area give four times the steps in the same minutes;
 # what is measured are tiles of 640 px.

@@ -1,6 +1,6 @@
 """Suppression of oriented boxes: time, memory and what is kept, beside other libraries.
 
-    python benchmarks/oriented.py [--boxes 1000 5000 20000 50000] [--peers PYTHON]
+    python -m benchmarks.speed.oriented [--boxes 1000 5000 20000 50000] [--peers PYTHON]
 
 Draws slim objects at any angle, close enough to lie over one another, and four jittered boxes of
 each, as a detector gives them before suppression. Prints rows of a markdown table as they are
@@ -27,8 +27,8 @@ from typing import Annotated
 import numpy as np
 import torch
 from cyclopts import Parameter, run
-from limited import run_limited
 
+from benchmarks.limited import run_limited
 from smalldet.geometry.oriented import canonical, rboxes_to_quads
 
 BOXES_PER_OBJECT = 4
@@ -82,8 +82,8 @@ def suppressed(
     with tempfile.TemporaryDirectory() as folder:
         source, out = Path(folder) / "boxes.npz", Path(folder) / "out.npz"
         np.savez(source, **boxes)  # pyright: ignore[reportArgumentType]
-        script = Path(__file__).with_name("oriented_methods.py")
-        command = [python, script, method, source, out, IOU_THRESHOLD, memory_gb]
+        options = [method, source, out, IOU_THRESHOLD, memory_gb]
+        command = [python, "-m", "benchmarks.peers.oriented_methods", *options]
         _, failure = run_limited(command, timeout_s)
         if failure:
             return Outcome(nothing, failure)
