@@ -3,7 +3,8 @@
     python -m benchmarks.peers.merge_methods METHOD SETTINGS_JSON VIEWS.npz OUT_FOLDER MEMORY_GB
 
 Run by `speed/merge.py` and `accuracy/tiles_against_whole.py`, also by interpreters that have the
-peers and not smalldet. Time runs from arrays in memory to the final objects as the library hands them out.
+peers and not smalldet. Time runs from arrays in memory to the final objects as the
+library hands them out.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """One prediction of a scene, from file to written result, in a process of its own.
 
 `speed/memory.py` and `speed/throughput.py` start it, so that a pipeline that fails or takes
-more memory than it may costs a row of their tables and no more. The peer's is built here, on the same detector: one
-of smalldet's, or an Ultralytics checkpoint (`.pt`).
+more memory than it may costs a row of their tables and no more. The peer's is built here, on the
+same detector: one of smalldet's, or an Ultralytics checkpoint (`.pt`).
 """
 
 from __future__ import annotations
