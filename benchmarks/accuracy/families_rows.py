@@ -85,7 +85,7 @@ ROWS = (
         (
             f"model.network={{weights}}/{COCO_NANO}.cfg",
             f"training.start={{weights}}/{COCO_NANO}.weights",
-            f"training.start_classes={{weights}}/{Path(COCO_NANO).parent}/coco.names",
+            f"training.class_names={{weights}}/{Path(COCO_NANO).parent}/coco.names",
         ),
         ("mobilenetv2-yolov3-nano",),
     ),

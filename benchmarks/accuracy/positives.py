@@ -17,11 +17,13 @@ from rich.table import Table
 from torch import Tensor
 
 from benchmarks.sets import labelled_set, shared_folder
+from smalldet.data.options import Sampling
 from smalldet.data.tiled import TiledDataset
 from smalldet.geometry.boxes import box_sides
 from smalldet.models import load_model
 from smalldet.models.assigners.small_objects import Truth
-from smalldet.models.speck.detector import Speck, SpeckConfig
+from smalldet.models.speck.config import SpeckConfig
+from smalldet.models.speck.detector import Speck
 
 EDGES_PX = torch.tensor([0.0, 4, 8, 16, 32, 96, 1e9])
 MOST = 9
@@ -32,7 +34,8 @@ def main(*, tiles: int = 300, shared: Path | None = None) -> None:
     root, console = shared_folder(shared), Console(width=110)
     for name in ("irst_tiny", "hituav"):
         index = labelled_set(root, name, "train")
-        dataset = TiledDataset(index, tile_px=384, train=True, num_tiles=tiles)
+        sampling = Sampling(tiles_per_epoch=tiles)
+        dataset = TiledDataset(index, tile_px=384, train=True, sampling=sampling)
         untrained = SpeckConfig().build(index.class_names, 384).eval()
         console.print(_table(f"{name}, untrained", *_positives(untrained, dataset)))
         if name == "hituav":
@@ -47,7 +50,8 @@ def _positives(detector: Speck, dataset: TiledDataset) -> tuple[Tensor, Tensor]:
     sides, counts = [], []
     for position in range(len(dataset)):
         image, target = dataset[position]
-        logits, boxes, locations = detector.raw(image[None])
+        logits, codes = detector.network(image[None])
+        boxes, locations = detector.all_boxes(codes, (image.shape[1], image.shape[2]))
         truth = Truth.of([target], boxes.device)
         found = detector.assigner(logits, boxes, locations, truth)
         held = found.objects[found.objects >= 0]

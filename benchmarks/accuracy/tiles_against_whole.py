@@ -33,7 +33,6 @@ from smalldet.detections import Detections, TileDetections
 from smalldet.evaluation.scoring import score
 from smalldet.geometry.boxes import box_areas
 from smalldet.geometry.merge_methods import MERGES
-from smalldet.geometry.streaming import seen_once
 from smalldet.geometry.tiles import interior_cuts
 from smalldet.imagery import open_scene
 from smalldet.inference import Predictor
@@ -87,7 +86,9 @@ def main(
         truth = spread(labelled_set(root, name, "val"), pictures)
         detector = load_model(model)
         options = {"conf": conf, "device": device}
-        whole = [seen_once(found) for found in _predicted(detector, truth, options, whole=True)]
+        whole = [
+            found.as_detections() for found in _predicted(detector, truth, options, whole=True)
+        ]
         title = f"{name} ({len(truth)})"
         whole_ap = _print_row([title, "whole", "", ""], truth, whole, mapping, None)
         for side in tile_px:

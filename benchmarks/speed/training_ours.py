@@ -18,7 +18,7 @@ import torch
 from cyclopts import run
 from torch import nn
 
-from smalldet.data import pictures, tiled
+from smalldet.data import mosaic, pictures, tiled, transforms
 from smalldet.data.loading import Batch, collate
 from smalldet.training.loop import Run
 from smalldet.training.recipe import recipe_for_folder
@@ -135,11 +135,12 @@ def tile_parts(training: Run, batch: int, clock: Stopwatch) -> dict[str, float]:
     for record in dataset.index.records:
         dataset._pictures.read(record, (0, 0, 1, 1))
     clock.time(pictures.Pictures, "read", "cut")
-    for name, label in (
-        ("resized", "resize"), ("labels_in", "labels"), ("joined_tiles", "mosaic"),
-        ("flip_and_turn", "flip and turn"), ("change_colours", "colours"),
-    ):  # fmt: skip
-        clock.time(tiled, name, label)
+    clock.time(tiled, "resized", "resize")
+    clock.time(tiled, "labels_in", "labels")
+    clock.time(mosaic, "joined_tiles", "mosaic")
+    transforms.TRANSFORMS = tuple(
+        one._replace(apply=clock.timed(one.apply, one.name)) for one in transforms.TRANSFORMS
+    )
     tile, stack = clock.timed(dataset.__getitem__, "rest"), clock.timed(collate, "collate")
     for start in range(0, NUM_TAKEN_APART, batch):
         stack([tile(start + i) for i in range(batch)])

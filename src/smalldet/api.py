@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Unpack
 
-from smalldet.data.formats import coco
+from smalldet.data.formats.read_labels import read_labels
 from smalldet.detections import Detections
-from smalldet.evaluation.evaluate import evaluate as evaluate_detector
+from smalldet.evaluation.evaluate import evaluate as evaluate_model
+from smalldet.evaluation.options import EvaluateKeywords, EvaluateOptions
 from smalldet.evaluation.report import Report
 from smalldet.imagery import Source
+from smalldet.inference.options import PredictKeywords, PredictOptions
 from smalldet.inference.predictor import Predictor
-from smalldet.models import DEFAULT_MODEL, ClassNames, convert_model, load_model
+from smalldet.models import DEFAULT_MODEL, ClassNames, convert_model
+from smalldet.tile_models import open_tile_model
 from smalldet.training.loop import train as run_training
 from smalldet.training.recipe import TrainRecipe, read_recipe, recipe_for_folder
 
@@ -22,26 +25,43 @@ def load(
     *,
     class_names: ClassNames | None = None,
     network: str | None = None,
-    **options: Any,
+    device: str = "auto",
+    **options: Unpack[PredictKeywords],
 ) -> Predictor:
-    """A detector ready to predict.
+    """A model ready to predict.
 
     Args:
         model: name of an embedded model, or a file of trained weights: smalldet's own, Darknet's,
             Ultralytics', torchvision's, ...
         class_names: names, a file of names, or `a,b,c`, where the file of weights has none.
         network: name or description file of the network, where the file of weights has none.
-        options: of `Predictor`: `tile_px`, `overlap_frac`, `conf`, `classes`, `device`, ...
+        device: "auto" takes CUDA, then Apple's MPS, then the CPU.
+        options: fields of `PredictOptions`: `tile_px`, `overlap_frac`, `conf`, `classes`, ...
 
     Returns:
         Its `predict(source)` takes a path, an array, or a PIL picture of any size.
+
+    Raises:
+        FileNotFoundError, ValueError: there is no such model or device, or an option is wrong.
     """
-    return Predictor(load_model(model, class_names=class_names, network=network), **options)
+    chosen = PredictOptions.model_validate(options)
+    return Predictor(
+        open_tile_model(model, class_names=class_names, network=network, device=device), chosen
+    )
 
 
-def predict(source: Source, model: str | Path = DEFAULT_MODEL, **options: Any) -> Detections:
-    """Objects of one picture in its pixels, strongest first; `options` as in `load`."""
-    return load(model, **options).predict(source)
+def predict(
+    source: Source,
+    model: str | Path = DEFAULT_MODEL,
+    *,
+    class_names: ClassNames | None = None,
+    network: str | None = None,
+    device: str = "auto",
+    **options: Unpack[PredictKeywords],
+) -> Detections:
+    """Objects of one picture in its pixels, strongest first; arguments as in `load`."""
+    predictor = load(model, class_names=class_names, network=network, device=device, **options)
+    return predictor.predict(source)
 
 
 def evaluate(
@@ -50,24 +70,33 @@ def evaluate(
     model: str | Path = DEFAULT_MODEL,
     *,
     out: str | Path | None = None,
-    mapping: Mapping[str, str] | None = None,
     class_names: ClassNames | None = None,
     network: str | None = None,
-    **options: Any,
+    device: str = "auto",
+    on_progress: Callable[[int, int], None] | None = None,
+    **options: Unpack[EvaluateKeywords],
 ) -> Report:
     """Measure a model on labelled pictures, by object size.
 
     Args:
-        data: COCO json.
-        images: folder of its pictures; default `images/` beside the json, else its folder.
-        model: as in `load`, and so `class_names` and `network`.
-        out: folder for `metrics.json`, `detections.json` and pictures of the worst cases.
-        mapping: {class of the model: class of the data} where the names differ.
-        options: of `smalldet.evaluation.evaluate`: `tile_px`, `overlap_frac`, `device`, ...
+        data: labelled pictures as `train` takes them: a COCO json, a folder with `val.json`, or a
+            folder of Pascal VOC XML, YOLO text or DOTA text.
+        images: folder of the pictures; each format has a usual place.
+        model: as in `load`, and so `class_names`, `network` and `device`.
+        out: folder for `metrics.json`, `options.yaml`, `detections.json` and pictures of the worst
+            cases.
+        on_progress: called with pictures done and pictures in all.
+        options: fields of `EvaluateOptions`: `tile_px`, `conf`, `map` = {class of the model: class
+            of the data}, ...
+
+    Raises:
+        FileNotFoundError, ValueError: data or model cannot be read, an option is wrong, or model
+            and data have no class in common.
     """
-    truth = coco.read(Path(data), None if images is None else Path(images))
-    detector = load_model(model, class_names=class_names, network=network)
-    return evaluate_detector(detector, truth, out=out, mapping=mapping, **options)
+    chosen = EvaluateOptions.model_validate(options)
+    truth = read_labels(Path(data), None if images is None else Path(images), split="val")
+    tile_model = open_tile_model(model, class_names=class_names, network=network, device=device)
+    return evaluate_model(tile_model, truth, chosen, out=out, on_progress=on_progress)
 
 
 def convert(

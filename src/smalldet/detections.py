@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
+from typing import Self
 
 import torch
 from torch import Tensor
+
+from smalldet.columns import column, convert, map_columns, take
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,12 +30,12 @@ class Detections:
             oriented box is negative.
     """
 
-    boxes: Tensor
-    scores: Tensor
-    labels: Tensor
+    boxes: Tensor = field(metadata=column())
+    scores: Tensor = field(metadata=column())
+    labels: Tensor = field(metadata=column())
     class_names: tuple[str, ...]
-    rboxes: Tensor | None = None
-    masks: Tensor | None = None
+    rboxes: Tensor | None = field(default=None, metadata=column())
+    masks: Tensor | None = field(default=None, metadata=column())
 
     def __post_init__(self) -> None:
         num = len(self.boxes)
@@ -55,7 +58,7 @@ class Detections:
             raise ValueError(f"labels {low}..{high} do not fit {len(self.class_names)} class names")
 
     @classmethod
-    def empty(cls, class_names: Sequence[str]) -> Detections:
+    def empty(cls, class_names: Sequence[str]) -> Self:
         return cls(
             torch.zeros(0, 4), torch.zeros(0), torch.zeros(0, dtype=torch.long), tuple(class_names)
         )
@@ -63,28 +66,14 @@ class Detections:
     def __len__(self) -> int:
         return len(self.boxes)
 
-    def __getitem__(self, index: Tensor | slice) -> Detections:
+    def __getitem__(self, index: Tensor | slice) -> Self:
         """A part of the detections, by mask, index tensor or slice."""
-        return replace(
-            self,
-            boxes=self.boxes[index],
-            scores=self.scores[index],
-            labels=self.labels[index],
-            rboxes=None if self.rboxes is None else self.rboxes[index],
-            masks=None if self.masks is None else self.masks[index],
-        )
+        return take(self, index)
 
-    def to(self, device: torch.device | str) -> Detections:
-        return replace(
-            self,
-            boxes=self.boxes.to(device),
-            scores=self.scores.to(device),
-            labels=self.labels.to(device),
-            rboxes=None if self.rboxes is None else self.rboxes.to(device),
-            masks=None if self.masks is None else self.masks.to(device),
-        )
+    def to(self, device: torch.device | str) -> Self:
+        return map_columns(self, lambda values: values.to(device))
 
-    def sorted_by_score(self, limit: int | None = None) -> Detections:
+    def sorted_by_score(self, limit: int | None = None) -> Self:
         """Strongest first, ties broken by coordinates, then by label, at most `limit`."""
         return self[order_by_strength(self.scores, coordinates(self), self.labels)[:limit]]
 
@@ -113,41 +102,52 @@ class TileDetections:
         ValueError: rboxes have another shape, are not finite, or have a negative side.
     """
 
-    boxes: Tensor
-    scores: Tensor
-    labels: Tensor
-    tile: Tensor
-    cut: Tensor
+    boxes: Tensor = field(metadata=column())
+    scores: Tensor = field(metadata=column())
+    labels: Tensor = field(metadata=column())
+    tile: Tensor = field(metadata=column())
+    cut: Tensor = field(metadata=column())
     tiles: Tensor
     class_names: tuple[str, ...]
-    rboxes: Tensor | None = None
-    masks: Tensor | None = None
+    rboxes: Tensor | None = field(default=None, metadata=column())
+    masks: Tensor | None = field(default=None, metadata=column())
 
     def __post_init__(self) -> None:
         if self.rboxes is not None:
             _check_rboxes(self.rboxes, len(self.boxes))
         _check_masks(self.masks, len(self.boxes))
 
+    @classmethod
+    def empty(cls, class_names: Sequence[str], tiles: Tensor) -> TileDetections:
+        """No detections in these tiles, (T, 4) int64 xyxy."""
+        nothing = Detections.empty(class_names)
+        return cls(
+            nothing.boxes,
+            nothing.scores,
+            nothing.labels,
+            torch.zeros(0, dtype=torch.long),
+            torch.zeros((0, 4), dtype=torch.bool),
+            tiles,
+            nothing.class_names,
+        )
+
     def __len__(self) -> int:
         return len(self.boxes)
 
     def __getitem__(self, index: Tensor) -> TileDetections:
         """Some of the detections, by mask or rows; the tiles stay all there are."""
-        return replace(
-            self,
-            boxes=self.boxes[index],
-            scores=self.scores[index],
-            labels=self.labels[index],
-            tile=self.tile[index],
-            cut=self.cut[index],
-            rboxes=None if self.rboxes is None else self.rboxes[index],
-            masks=None if self.masks is None else self.masks[index],
-        )
+        return take(self, index)
+
+    def as_detections(self) -> Detections:
+        """The same rows without what they say of tiles: of a single tile, all there is to merge."""
+        return convert(self, Detections, dropping=("tile", "cut"))
 
 
-def coordinates(found: Detections | TileDetections) -> Tensor:
+def coordinates(detections: Detections | TileDetections) -> Tensor:
     """(N, 4), or (N, 9) with oriented boxes: what tells one detection's place from another's."""
-    return found.boxes if found.rboxes is None else torch.cat((found.boxes, found.rboxes), dim=1)
+    if detections.rboxes is None:
+        return detections.boxes
+    return torch.cat((detections.boxes, detections.rboxes), dim=1)
 
 
 def order_by_strength(scores: Tensor, boxes: Tensor, *further: Tensor) -> Tensor:

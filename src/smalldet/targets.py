@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
+
+from smalldet.columns import column, map_columns
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,11 +28,11 @@ class Target:
             where it is not, -1 all over where nobody has outlined it.
     """
 
-    boxes: Tensor
-    labels: Tensor
-    mute_boxes: Tensor
-    mute_classes: Tensor
-    masks: Tensor | None = None
+    boxes: Tensor = field(metadata=column("objects"))
+    labels: Tensor = field(metadata=column("objects"))
+    mute_boxes: Tensor = field(metadata=column("mute regions"))
+    mute_classes: Tensor = field(metadata=column("mute regions"))
+    masks: Tensor | None = field(default=None, metadata=column("objects", filler=-1))
 
     @classmethod
     def of(cls, boxes: Tensor, labels: Tensor, num_classes: int) -> Target:
@@ -41,42 +42,8 @@ class Target:
         )
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> Target:
-        return self._each(lambda tensor: tensor.to(device, non_blocking=non_blocking))
+        return map_columns(self, lambda values: values.to(device, non_blocking=non_blocking))
 
     def pin_memory(self) -> Target:
         """In page-locked memory, from which copies to a GPU need not be waited for."""
-        return self._each(Tensor.pin_memory)
-
-    def _each(self, change: Callable[[Tensor], Tensor]) -> Target:
-        return Target(
-            change(self.boxes),
-            change(self.labels),
-            change(self.mute_boxes),
-            change(self.mute_classes),
-            None if self.masks is None else change(self.masks),
-        )
-
-
-def joined_targets(targets: Sequence[Target]) -> Target:
-    """Everything that stands in any of the targets, of which there is at least one."""
-    return Target(
-        torch.cat([target.boxes for target in targets]),
-        torch.cat([target.labels for target in targets]),
-        torch.cat([target.mute_boxes for target in targets]),
-        torch.cat([target.mute_classes for target in targets]),
-        _joined_masks(targets),
-    )
-
-
-def _joined_masks(targets: Sequence[Target]) -> Tensor | None:
-    sides = [target.masks.shape[-1] for target in targets if target.masks is not None]
-    if not sides:
-        return None
-    return torch.cat(
-        [
-            torch.full((len(target.boxes), sides[0], sides[0]), -1, dtype=torch.int8)
-            if target.masks is None
-            else target.masks
-            for target in targets
-        ]
-    )
+        return map_columns(self, Tensor.pin_memory)

@@ -36,14 +36,14 @@ def test_boxes_lie_on_their_pixels(sizes: list[tuple[int, int]], seed: int):
         boxes.append((x, y, x + width, y + height))
     image, target = drawn(boxes)
     before = image.clone()
-    found, truth = pasted(image, target, np.random.default_rng(seed))
+    changed, truth = pasted(image, target, np.random.default_rng(seed))
     assert torch.equal(image, before), "the source was written to"
     assert len(truth.boxes) > len(target.boxes)
     covered = torch.zeros(SIDE, SIDE, dtype=torch.int)
     for x1, y1, x2, y2 in truth.boxes.int().tolist():
         covered[y1:y2, x1:x2] += 1
     assert int(covered.max()) == 1
-    assert torch.equal(found[0] > 240, covered == 1)
+    assert torch.equal(changed[0] > 240, covered == 1)
     sides = {int(label): set() for label in target.labels}
     for box, label in zip(target.boxes, target.labels, strict=True):
         sides[int(label)].add(tuple((box[2:] - box[:2]).int().tolist()))
@@ -63,8 +63,8 @@ def test_boxes_lie_on_their_pixels(sizes: list[tuple[int, int]], seed: int):
 )
 def test_what_must_not_be_copied_stays_alone(boxes: list[tuple[int, int, int, int]]):
     image, target = drawn(boxes)
-    found, truth = pasted(image, target, np.random.default_rng(0))
-    assert torch.equal(found, image)
+    changed, truth = pasted(image, target, np.random.default_rng(0))
+    assert torch.equal(changed, image)
     assert torch.equal(truth.boxes, target.boxes)
 
 
@@ -90,10 +90,10 @@ def test_masks_turn_with_their_copies():
     masks = torch.zeros(1, 4, 4, dtype=torch.int8)
     masks[:, :, :2] = 1
     target = Target(target.boxes, target.labels, target.mute_boxes, target.mute_classes, masks)
-    found, truth = pasted(image, target, np.random.default_rng(1))
+    changed, truth = pasted(image, target, np.random.default_rng(1))
     assert truth.masks is not None and len(truth.masks) == 3
     for box, mask in zip(truth.boxes.int().tolist(), truth.masks, strict=True):
         x1, y1, x2, y2 = box
-        left = bool((found[0, y1:y2, x1 : x1 + 6] > 240).all())
+        left = bool((changed[0, y1:y2, x1 : x1 + 6] > 240).all())
         assert left == bool((mask[:, :2] == 1).all())
-        assert left != bool((found[0, y1:y2, x2 - 6 : x2] > 240).all())
+        assert left != bool((changed[0, y1:y2, x2 - 6 : x2] > 240).all())

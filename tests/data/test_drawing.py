@@ -4,6 +4,7 @@ import numpy as np
 import torch
 
 from smalldet.data.drawing import draw_batch
+from smalldet.imagery.drawing import class_colours
 from smalldet.targets import Target
 
 
@@ -18,7 +19,8 @@ def test_a_sheet_shows_objects_and_mute_regions():
     empty = Target.of(torch.zeros(0, 4), torch.zeros(0, dtype=torch.long), 2)
     sheet = np.asarray(draw_batch(images, [target, empty, empty], ["a", "b"], num_columns=2))
     assert sheet.shape == (68 * 2 + 16, 68 * 2, 3)
-    assert (sheet[20:40, 10] == (255, 0, 0)).all() and (sheet[20, 10:30] == (255, 0, 0)).all()
+    colour = class_colours(2)[0]
+    assert (sheet[20:40, 10] == colour).all() and (sheet[20, 10:30] == colour).all()
     assert (sheet[25:35, 15:25] == 100).all(), "an object is not painted over"
     hatched = (sheet[41:59, 41:59] == 255).all(axis=2).mean()
     assert 0.05 < hatched < 0.5

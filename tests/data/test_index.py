@@ -1,5 +1,6 @@
 """Index: classes of a run, and what becomes of objects it does not know."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +32,18 @@ def test_a_foreign_object_is_ignored_by_every_class():
     assert run.labels.tolist() == [0, 0, 1]
     assert run.ignore.tolist() == [False, True, True]
     assert run.boxes[:, 0].tolist() == [1, 0, 0]
+
+
+def test_every_column_follows_the_objects():
+    """Masks and oriented boxes too: a foreign object stands once for each class of the run."""
+    data = index(("car", "tree"), [1, 0])
+    columns = {
+        "rboxes": np.array([[1] * 5, [2] * 5], np.float32),
+        "masks": np.array([[1] * 392, [2] * 392], np.uint8),
+    }
+    run = Index(data.class_names, (replace(data.records[0], **columns),)).renamed(["car", "ship"])
+    for name in columns:
+        assert getattr(run.records[0], name)[:, 0].tolist() == [2, 1, 1]
 
 
 def test_unknown_classes_are_marked():

@@ -9,6 +9,7 @@ from PIL import Image
 
 from smalldet.data.index import ImageRecord, Index
 from smalldet.data.loading import EpochSampler, loader
+from smalldet.data.options import Sampling
 from smalldet.data.tiled import TiledDataset
 
 
@@ -21,7 +22,8 @@ def tiles(tmp_path: Path) -> TiledDataset:
         tmp_path / "a.png", 200, 200, np.array([[20, 20, 40, 40]], np.float32),
         np.zeros(1, np.int64), np.zeros(1, bool), np.zeros(1, bool), image_id=0,
     )  # fmt: skip
-    return TiledDataset(Index(("a",), (record,)), tile_px=32, train=True, num_tiles=22)
+    sampling = Sampling(tiles_per_epoch=22)
+    return TiledDataset(Index(("a",), (record,)), tile_px=32, train=True, sampling=sampling)
 
 
 def test_batches(tiles: TiledDataset):

@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from smalldet.data.index import ImageRecord, Index
+from smalldet.data.options import Augmentation, Sampling
 from smalldet.data.repeating import repeat_factors
 from smalldet.data.tiled import TiledDataset
 
@@ -42,8 +43,12 @@ def test_rare_objects_are_drawn_oftener(rare: Index):
 
     def share(threshold: float) -> float:
         tiles = TiledDataset(
-            rare, tile_px=32, train=True, num_tiles=600, empty_frac=0.0, mosaic_prob=0.0,
-            scale_jitter=(1.0, 1.0), photometric=False, repeat_threshold=threshold,
+            rare, tile_px=32, train=True,
+            sampling=Sampling(
+                tiles_per_epoch=600, empty_frac=0.0, scale_jitter=(1.0, 1.0),
+                repeat_threshold=threshold,
+            ),
+            augmentation=Augmentation(mosaic_prob=0.0, photometric=False),
         )  # fmt: skip
         return float(np.mean([1 in tiles[i][1].labels for i in range(600)]))
 

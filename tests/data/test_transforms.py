@@ -1,73 +1,114 @@
-"""Transforms: all eight turns happen, and colours change without breaking greys."""
+"""The tables of transforms: what stands in them happens, in their order."""
+
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
-from smalldet.data.transforms import change_colours, colour_matrix, flip_and_turn
+from smalldet.data import transforms
+from smalldet.data.index import ImageRecord, Index
+from smalldet.data.options import Augmentation, Sampling
+from smalldet.data.tiled import TiledDataset
+from smalldet.data.transforms import Combination, Transform
 from smalldet.targets import Target
 
+ALL = Augmentation(mosaic_prob=0.5, mixup_prob=0.5, copy_paste_prob=0.5)
 
-@pytest.mark.parametrize(
-    ("flips", "rot90", "num_ways"), [(True, True, 8), (True, False, 4), (False, True, 4),
-                                     (False, False, 1)]
-)  # fmt: skip
-def test_each_turn_keeps_boxes_on_pixels(flips: bool, rot90: bool, num_ways: int):
-    """An L of pixels tells the eight ways apart; box and mute box go with it exactly."""
-    image = torch.zeros(1, 20, 20, dtype=torch.uint8)
-    image[0, 2:5, 3:9] = 1
-    image[0, 12:14, 15:16] = 2
-    target = Target(
-        torch.tensor([[3.0, 2, 9, 5]]),
-        torch.tensor([1]),
-        torch.tensor([[15.0, 12, 16, 14]]),
-        torch.tensor([[True, False]]),
+
+@pytest.fixture
+def index(tmp_path: Path) -> Index:
+    """One picture of noise with two objects."""
+    pixels = np.random.default_rng(0).integers(0, 256, (120, 160, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    record = ImageRecord(
+        tmp_path / "a.png", 160, 120, np.array([[20, 20, 32, 30], [90, 60, 104, 75]], np.float32),
+        np.array([0, 1]), np.zeros(2, bool), np.zeros(2, bool), image_id=0,
+    )  # fmt: skip
+    return Index(("a", "b"), (record,))
+
+
+def tiles_of(index: Index, augmentation: Augmentation, seed: int = 0) -> TiledDataset:
+    return TiledDataset(
+        index,
+        tile_px=64,
+        train=True,
+        seed=seed,
+        sampling=Sampling(tiles_per_epoch=16),
+        augmentation=augmentation,
     )
-    ways = set()
-    rng = np.random.default_rng(0)
-    for _ in range(100):
-        turned, moved = flip_and_turn(image, target, rng, flips=flips, rot90=rot90)
-        ways.add(turned.numpy().tobytes())
-        for value, boxes in ((1, moved.boxes), (2, moved.mute_boxes)):
-            rows, columns = np.nonzero(turned[0].numpy() == value)
-            extent = [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
-            np.testing.assert_allclose(boxes[0], extent, atol=1e-4)
-        assert type(moved.boxes) is torch.Tensor
-        assert torch.equal(moved.labels, target.labels)
-    assert len(ways) == num_ways
 
 
-def test_a_tile_without_boxes_turns():
-    empty = Target.of(torch.zeros(0, 4), torch.zeros(0, dtype=torch.long), 3)
-    rng = np.random.default_rng(0)
-    for _ in range(10):
-        image, target = flip_and_turn(
-            torch.zeros(3, 8, 8, dtype=torch.uint8), empty, rng, flips=True, rot90=True
-        )
-        assert target.boxes.shape == (0, 4) and target.mute_boxes.shape == (0, 4)
-        assert image.shape == (3, 8, 8)
+def test_a_line_of_the_table_is_all_that_a_transform_needs(
+    index: Index, monkeypatch: pytest.MonkeyPatch
+):
+    def inverted(image: torch.Tensor, target: Target, rng, augmentation):
+        assert augmentation is ALL
+        return 255 - image, target
+
+    before = [tiles_of(index, ALL)[i] for i in range(4)]
+    monkeypatch.setattr(
+        transforms, "TRANSFORMS", (*transforms.TRANSFORMS, Transform("inverse", inverted))
+    )
+    after = [tiles_of(index, ALL)[i] for i in range(4)]
+    for (image, target), (changed, same_target) in zip(before, after, strict=True):
+        assert torch.equal(255 - image, changed)
+        assert torch.equal(target.boxes, same_target.boxes)
 
 
-@pytest.mark.parametrize("bands", [1, 3])
-def test_colours_change_and_stay_in_range(bands: int):
-    image = torch.randint(0, 256, (bands, 32, 32), dtype=torch.uint8)
-    before = image.clone()
-    rng = np.random.default_rng(0)
-    changed = [change_colours(image, rng) for _ in range(40)]
-    assert torch.equal(image, before), "the source was written to"
-    assert all(c.shape == image.shape and c.dtype == torch.uint8 for c in changed)
-    assert not any(torch.equal(c, image) for c in changed)
-    # Brightness on average neither rises nor falls much: nothing wraps around at 0 or 255.
-    means = [float(c.float().mean()) for c in changed]
-    assert abs(np.mean(means) - float(image.float().mean())) < 20
-    assert np.std(means) > 5
+def test_combinations_draw_through_those_before_them(index: Index, monkeypatch: pytest.MonkeyPatch):
+    """Of tiles of mosaics alone a later combination gets mosaics; none comes after their end."""
+    sizes: list[tuple[int, int]] = []
+
+    def twice(draw, size, rng, augmentation):
+        draw(size)
+        sizes.append(size)
+        return draw(size)
+
+    mosaics: list[int] = []
+    joined_tiles = transforms.mosaic.__globals__["joined_tiles"]
+    monkeypatch.setattr(
+        "smalldet.data.mosaic.joined_tiles",
+        lambda *args: mosaics.append(1) or joined_tiles(*args),
+    )
+    monkeypatch.setattr(
+        transforms, "COMBINATIONS", (*transforms.COMBINATIONS, Combination("twice", twice))
+    )
+    tiles = tiles_of(index, Augmentation(mosaic_prob=1.0))
+    tiles.end_mosaic_at(1)
+    _ = tiles[0], tiles[1]
+    assert sizes == [(64, 64)]
+    assert len(mosaics) == 2
 
 
-def test_colour_matrix_leaves_greys_and_turns_hue():
-    grey = torch.full((3,), 77.0)
-    torch.testing.assert_close(colour_matrix(1.4, 0.02) @ grey, grey, atol=0.1, rtol=0)
-    torch.testing.assert_close(colour_matrix(1.0, 0.0), torch.eye(3), atol=1e-3, rtol=0)
-    faded = colour_matrix(0.0, 0.3) @ torch.tensor([200.0, 30.0, 60.0])
-    assert float(faded.max() - faded.min()) < 0.1
-    turned = colour_matrix(1.0, 0.5) @ torch.tensor([200.0, 100.0, 100.0])
-    assert turned[0] < turned[1] and turned[0] < turned[2]
+def test_a_seed_gives_the_tiles_that_it_always_gave(index: Index):
+    """The order of the draws is part of every recorded seed."""
+    samples = [tiles_of(index, ALL)[i] for i in range(12)]
+    assert [len(target.boxes) for _, target in samples] == [3, 5, 3, 1, 1, 4, 3, 2, 5, 3, 7, 2]
+    last = torch.stack([samples[i][1].boxes[-1] for i in (0, 1, 5, 8)])
+    expected = [
+        [24.55, 4.27, 35.45, 14.45],
+        [9.93, 21.55, 18.95, 32.33],
+        [34.89, 15.2, 42.8, 21.79],
+        [48.88, 12.3, 56.12, 20.03],
+    ]
+    np.testing.assert_allclose(last, expected, atol=0.01)
+    brightness = [float(image.float().mean()) for image, _ in samples[:4]]
+    np.testing.assert_allclose(brightness, [139.34, 165.2, 83.31, 126.44], atol=0.2)
+
+
+def test_what_is_switched_off_does_not_happen(index: Index):
+    """Without changes of colour, flips and combinations, a tile at scale 1 is a cut of its file."""
+    tiles = TiledDataset(
+        index,
+        tile_px=64,
+        train=True,
+        sampling=Sampling(tiles_per_epoch=8, scale_jitter=(1.0, 1.0)),
+        augmentation=Augmentation(flips=False, rot90=False, photometric=False, mosaic_prob=0.0),
+    )
+    with Image.open(index.records[0].path) as file:
+        picture = np.asarray(file.convert("RGB"))
+    windows = np.lib.stride_tricks.sliding_window_view(picture, (64, 64), axis=(0, 1))
+    for i in range(8):
+        assert (windows == tiles[i][0].numpy()).all(axis=(2, 3, 4)).any()

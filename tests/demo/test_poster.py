@@ -8,7 +8,7 @@ import torch
 from smalldet.demo.poster import PANEL_PX, busiest_window, draw_poster
 from smalldet.detections import Detections
 from smalldet.imagery import open_scene
-from smalldet.inference.writers.picture import class_colours
+from smalldet.imagery.drawing import class_colours
 
 
 def found_at(corners: list[tuple[float, float]]) -> Detections:

@@ -1,4 +1,4 @@
-"""The demo from end to end, with a detector that needs no weights."""
+"""The demo from end to end, with a model that needs no weights."""
 
 from __future__ import annotations
 
@@ -16,32 +16,30 @@ from torch.nn import functional
 
 from smalldet.demo import run_demo
 from smalldet.detections import Detections
-from smalldet.models import Detector
-from smalldet.targets import Target
 
 
-class BrightSpots(Detector):
+class BrightSpots:
     """Calls whatever is brightest within 30 px an airplane of 30 px."""
 
     class_names = ("truck", "airplane")
     in_channels, stride, tile_px = 3, 8, 512
 
-    def loss(self, images: Tensor, targets: list[Target]) -> dict[str, Tensor]:
-        raise NotImplementedError("there is nothing to train")
+    conf, fingerprint, runtime = 0.25, "spots", "plain torch"
 
-    def predict(
-        self, images: Tensor, conf: float = 0.05, max_detections: int = 3000
-    ) -> list[Detections]:
+    def batch_size(self, height: int, width: int) -> int:
+        return 2
+
+    def detect(self, images: Tensor, conf: float, max_detections: int) -> list[Detections]:
         light = functional.avg_pool2d(images.float().mean(1, keepdim=True) / 255, 9, 2, 4)
         peaks = (light == functional.max_pool2d(light, 15, 1, 7)) & (light > 0.72)
-        found = []
+        detections = []
         for spots, values in zip(peaks[:, 0], light[:, 0], strict=True):
             y, x = spots.nonzero(as_tuple=True)
             centres = 2.0 * torch.stack([x, y], dim=1)
             boxes = torch.cat([centres - 15, centres + 15], dim=1)
             labels = torch.ones(len(x), dtype=torch.long)
-            found.append(Detections(boxes, values[y, x], labels, self.class_names))
-        return found
+            detections.append(Detections(boxes, values[y, x], labels, self.class_names))
+        return detections
 
 
 def printed_to() -> tuple[Console, StringIO]:
@@ -52,9 +50,7 @@ def printed_to() -> tuple[Console, StringIO]:
 def test_drawn_scene(tmp_path: Path) -> None:
     console, text = printed_to()
     out = tmp_path / "new" / "demo"
-    run = run_demo(
-        out, detector=BrightSpots(), width=1300, height=1200, device="cpu", console=console
-    )
+    run = run_demo(out, model=BrightSpots(), width=1300, height=1200, console=console)
     assert [path.name for path in run.written] == [
         "scene.tif",
         "detections.geojson",
@@ -84,8 +80,7 @@ def test_own_picture(tmp_path: Path) -> None:
     run = run_demo(
         tmp_path / "out",
         source=tmp_path / "mine.png",
-        detector=BrightSpots(),
-        device="cpu",
+        model=BrightSpots(),
         console=console,
     )
     assert run.tallies is None
@@ -100,4 +95,4 @@ def test_own_picture(tmp_path: Path) -> None:
 
 def test_a_missing_picture_is_named(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"not_there\.tif"):
-        run_demo(tmp_path, source=tmp_path / "not_there.tif", detector=BrightSpots(), device="cpu")
+        run_demo(tmp_path, source=tmp_path / "not_there.tif", model=BrightSpots())

@@ -1,5 +1,6 @@
 """Which class of a model is which class of the data."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -96,3 +97,23 @@ def test_nothing_in_common_names_both_sides() -> None:
 def test_a_map_to_nowhere_names_both_sides() -> None:
     with pytest.raises(ValueError, match=r"lorry=Person.*'airplane'.*'Person'"):
         match_classes(_truth("Person"), ["airplane"], {"lorry": "Person"})
+
+
+def test_every_column_of_a_record_loses_the_same_objects() -> None:
+    """Masks too: a record with two boxes and three masks says a wrong shape of every object."""
+    truth = _truth("car", "tree", "van")
+    masks = np.repeat(np.arange(3, dtype=np.uint8)[:, None], 392, axis=1)
+    rboxes = np.repeat(np.arange(3, dtype=np.float32)[:, None], 5, axis=1)
+    record = replace(truth.records[0], masks=masks, rboxes=rboxes)
+    match = match_classes(Index(truth.class_names, (record,)), ["van", "car"])
+    kept = match.truth.records[0]
+    assert kept.masks is not None and kept.rboxes is not None and len(kept.boxes) == 2
+    assert kept.masks[:, 0].tolist() == kept.rboxes[:, 0].tolist() == [0, 2]
+
+
+def test_detections_keep_their_masks_with_their_boxes() -> None:
+    match = match_classes(_truth("car", "van"), ["tree", "van", "car"])
+    masks = torch.arange(3, dtype=torch.uint8)[:, None, None].expand(-1, 2, 2)
+    kept = match.relabel(replace(_one_of_each("tree", "van", "car"), masks=masks))
+    assert kept.masks is not None and kept.masks[:, 0, 0].tolist() == [1, 2]
+    assert kept.named() == ["van", "car"]

@@ -10,42 +10,40 @@ import pytest
 import torch
 from hotcoco import COCO, COCOeval
 from PIL import Image
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from smalldet.data.index import ImageRecord, Index
 from smalldet.detections import Detections
 from smalldet.evaluation.evaluate import evaluate
-from smalldet.models.detector import Detector, as_float
-from smalldet.targets import Target
+from smalldet.evaluation.options import EvaluateOptions
+from smalldet.models.detector import as_float
 
 SIDE_PX = 10
 
 
-class SquareFinder(Detector):
+class SquareFinder:
     """Finds bright squares of 10 px by their mean brightness; what a tile cuts is none."""
 
+    in_channels, stride, tile_px, conf = 3, 32, 128, 0.25
+    fingerprint, runtime = "squares", "plain torch"
+
     def __init__(self, class_names: tuple[str, ...] = ("Square", "circle")) -> None:
-        super().__init__()
         self.class_names = class_names
-        self.in_channels, self.stride, self.tile_px = 3, 32, 128
-        self.gain = nn.Parameter(torch.ones(()))
 
-    def loss(self, images: Tensor, targets: list[Target]) -> dict[str, Tensor]:
-        return {"none": self.gain * 0}
+    def batch_size(self, height: int, width: int) -> int:
+        return 4
 
-    def predict(
-        self, images: Tensor, conf: float = 0.05, max_detections: int = 3000
-    ) -> list[Detections]:
-        means = F.avg_pool2d(as_float(images).mean(1, keepdim=True), SIDE_PX, stride=1) * self.gain
+    def detect(self, images: Tensor, conf: float, max_detections: int) -> list[Detections]:
+        means = F.avg_pool2d(as_float(images).mean(1, keepdim=True), SIDE_PX, stride=1)
         peaks = (F.max_pool2d(means, 9, stride=1, padding=4) == means) & (means > max(conf, 0.9))
-        found = []
+        detections = []
         for mean, peak in zip(means[:, 0], peaks[:, 0], strict=True):
             y, x = peak.nonzero(as_tuple=True)
             boxes = torch.stack([x, y, x + SIDE_PX, y + SIDE_PX], dim=1).float()
-            scores = mean[peak].detach().clamp(max=1)
-            found.append(Detections(boxes, scores, torch.zeros_like(x), self.class_names))
-        return found
+            scores = mean[peak].clamp(max=1)
+            detections.append(Detections(boxes, scores, torch.zeros_like(x), self.class_names))
+        return detections
 
 
 @pytest.fixture
@@ -74,11 +72,7 @@ def test_evaluate_writes_what_it_measured(truth: Index, tmp_path: Path) -> None:
     seen: list[tuple[int, int]] = []
     out = tmp_path / "runs" / "one"
     report = evaluate(
-        SquareFinder(),
-        truth,
-        device="cpu",
-        out=out,
-        on_progress=lambda done, total: seen.append((done, total)),
+        SquareFinder(), truth, out=out, on_progress=lambda done, total: seen.append((done, total))
     )
     assert seen == [(1, 3), (2, 3), (3, 3)]
     assert report.metrics["recall"] == 1
@@ -116,16 +110,18 @@ def _ap_of_files(truth: Index, results: list[dict[str, object]]) -> float:
 
 def test_pictures_are_looked_at_in_the_resolutions_asked_for(truth: Index) -> None:
     """Its squares are twice too large for the finder at scale 2."""
-    plain, enlarged = (evaluate(SquareFinder(), truth, scales=[s]).metrics["AP"] for s in (1, 2))
+    plain, enlarged = (
+        evaluate(SquareFinder(), truth, EvaluateOptions(scales=(s,))).metrics["AP"] for s in (1, 2)
+    )
     assert plain and plain > 0.9
     assert enlarged is not None and enlarged < 0.1
 
 
 def test_a_map_joins_classes_of_other_names(truth: Index) -> None:
-    report = evaluate(SquareFinder(("box",)), truth, device="cpu", mapping={"box": "square"})
+    report = evaluate(SquareFinder(("box",)), truth, EvaluateOptions(map={"box": "square"}))
     assert report.metrics["AP"] == pytest.approx(1)
 
 
 def test_no_class_in_common_is_told_before_any_prediction(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no class in common"):
-        evaluate(SquareFinder(), Index(("tree",), ()), device="cpu")
+        evaluate(SquareFinder(), Index(("tree",), ()))

@@ -30,7 +30,7 @@ def _record(path: Path, size: tuple[int, int], boxes: list[list[float]]) -> Imag
     )
 
 
-def _found(*boxes: list[float]) -> Detections:
+def _detections(*boxes: list[float]) -> Detections:
     num = len(boxes)
     return Detections(
         torch.tensor(boxes).reshape(-1, 4),
@@ -53,12 +53,12 @@ def test_pictures_come_worst_first_and_only_with_mistakes(tmp_path: Path) -> Non
         for name in ("good", "bad", "worse")
     )
     hit = [10.0, 10.0, 20.0, 20.0]
-    found = [
-        _found(hit),
-        _found(hit, [40.0, 10.0, 50.0, 20.0]),
-        _found([40.0, 10.0, 50.0, 20.0], [40.0, 30.0, 50.0, 40.0]),
+    detections = [
+        _detections(hit),
+        _detections(hit, [40.0, 10.0, 50.0, 20.0]),
+        _detections([40.0, 10.0, 50.0, 20.0], [40.0, 30.0, 50.0, 40.0]),
     ]
-    matches = matches_at(Index(("car",), (good, bad, worse)), found, 0.25)
+    matches = matches_at(Index(("car",), (good, bad, worse)), detections, 0.25)
     paths = draw_worst(*matches, tmp_path)
     assert [path.name for path in paths] == ["worst_01.jpg", "worst_02.jpg"]
     with Image.open(paths[0]) as picture:
@@ -72,7 +72,7 @@ def test_pictures_come_worst_first_and_only_with_mistakes(tmp_path: Path) -> Non
 
 def test_of_a_large_picture_the_window_with_the_mistakes_is_shown(tmp_path: Path) -> None:
     record = _record(tmp_path / "large.png", (2500, 1100), [[2400, 1050, 2420, 1070]])
-    matches = matches_at(Index(("car",), (record,)), [_found()], 0.25)
+    matches = matches_at(Index(("car",), (record,)), [_detections()], 0.25)
     (path,) = draw_worst(*matches, tmp_path)
     with Image.open(path) as picture:
         assert picture.size == (1024, 1024)

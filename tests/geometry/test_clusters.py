@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from unittest.mock import patch
+
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from smalldet.geometry import clusters
 from smalldet.geometry.clusters import connected_components, constrained_clusters
 
 
@@ -70,8 +73,11 @@ def joined_one_by_one(
     tile=st.lists(st.integers(0, 4), min_size=1, max_size=14),
     seed=st.integers(0, 9999),
     steps=st.sampled_from([3, 1000]),
+    stretch=st.sampled_from([1, 5, 4096]),
 )
-def test_joining_at_once_is_joining_one_by_one(tile: list[int], seed: int, steps: int) -> None:
+def test_joining_at_once_is_joining_one_by_one(
+    tile: list[int], seed: int, steps: int, stretch: int
+) -> None:
     """Crowds in which nearly every pair contests another one, with ties of strength and without."""
     draw = torch.Generator().manual_seed(seed)
     num = len(tile)
@@ -79,8 +85,19 @@ def test_joining_at_once_is_joining_one_by_one(tile: list[int], seed: int, steps
     pairs = [(a, b) for a, b in torch.nonzero(wanted.triu(1)).tolist() if tile[a] != tile[b]]
     strength = (torch.rand(len(pairs), generator=draw) * steps).floor()
     first, second = torch.tensor(pairs, dtype=torch.long).reshape(-1, 2).unbind(1)
-    found = groups(constrained_clusters(first, second, strength, torch.tensor(tile)))
-    assert found == joined_one_by_one(pairs, strength.tolist(), tile)
+    with patch.multiple(clusters, LEAST_STRETCH=stretch, STRETCH_PER_BOX=0):
+        joined = groups(constrained_clusters(first, second, strength, torch.tensor(tile)))
+    assert joined == joined_one_by_one(pairs, strength.tolist(), tile)
+
+
+def test_a_pile_of_equal_boxes_comes_to_an_end() -> None:
+    """Each of 1,500 boxes pairs with 1,500: round by round over all pairs it would take hours."""
+    num = 1500
+    first = torch.arange(num).repeat_interleave(num)
+    second = num + torch.arange(num).repeat(num)
+    tile = torch.arange(2).repeat_interleave(num)
+    joined = constrained_clusters(first, second, torch.ones(len(first)), tile)
+    assert torch.equal(joined[:num], joined[num:]) and joined.unique().numel() == num
 
 
 @pytest.mark.parametrize("rising", [False, True])

@@ -14,7 +14,6 @@ from torchvision import ops
 from smalldet.geometry.overlaps import (
     ciou,
     diou,
-    dot_distance,
     giou,
     iou,
     normalized_wasserstein,
@@ -30,7 +29,6 @@ MEASURES: dict[str, tuple[Measure, float]] = {  # the measure and its lowest val
     "diou": (diou, -1),
     "ciou": (ciou, -2),
     "nwd": (partial(normalized_wasserstein, scale_px=12.7), 0),
-    "dotd": (partial(dot_distance, scale_px=12.7), 0),
     "rfd": (receptive_field_distance, 0),
 }
 every_measure = pytest.mark.parametrize("name", MEASURES)
@@ -123,11 +121,10 @@ def test_pairwise_passes_options_and_takes_none() -> None:
     assert pairwise(iou, a, torch.zeros(0, 4)).shape == (3, 0)
 
 
-def test_wasserstein_and_dot_distance_by_hand() -> None:
+def test_wasserstein_by_hand() -> None:
     a = torch.tensor([0.0, 0, 4, 4])
     b = torch.tensor([3.0, 4, 7, 12])  # centre 3 right and 6 down, 4 higher
     assert normalized_wasserstein(a, b, scale_px=10).item() == pytest.approx(math.exp(-0.7))
-    assert dot_distance(a, b, scale_px=10).item() == pytest.approx(math.exp(-math.sqrt(45) / 10))
 
 
 def test_receptive_field_distance_by_hand() -> None:

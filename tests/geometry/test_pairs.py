@@ -43,15 +43,26 @@ def test_a_search_in_many_steps_finds_the_same(monkeypatch: pytest.MonkeyPatch) 
 
 
 @settings(deadline=None, max_examples=30)
-@given(num=st.integers(0, 60), seed=st.integers(0, 999), num_groups=st.integers(1, 5))
-def test_groups_are_searched_apart(num: int, seed: int, num_groups: int) -> None:
+@given(
+    num=st.integers(0, 60),
+    seed=st.integers(0, 999),
+    num_groups=st.integers(1, 5),
+    num_owners=st.integers(1, 3),
+)
+def test_groups_are_searched_apart_and_owners_with_others_only(
+    num: int, seed: int, num_groups: int, num_owners: int
+) -> None:
     draw = torch.Generator().manual_seed(seed)
     corner = torch.rand(num, 2, generator=draw) * 80 - 40
     boxes = torch.cat((corner, corner + torch.rand(num, 2, generator=draw) * 40), dim=1)
     group = torch.randint(0, num_groups, (num,), generator=draw)
+    owner = torch.randint(0, num_owners, (num,), generator=draw)
     first, second = intersecting_pairs(boxes, group)
+    alike = [[a, b] for a, b in by_table(boxes) if group[a] == group[b]]
+    assert sorted(torch.stack((first, second), dim=1).tolist()) == alike
+    first, second = intersecting_pairs(boxes, group, owner)
     assert sorted(torch.stack((first, second), dim=1).tolist()) == [
-        [a, b] for a, b in by_table(boxes) if group[a] == group[b]
+        [a, b] for a, b in alike if owner[a] != owner[b]
     ]
 
 

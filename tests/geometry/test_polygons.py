@@ -12,8 +12,6 @@ from torch import Tensor
 from smalldet.geometry.polygons import (
     area_in_windows,
     parts_in_windows,
-    polygon_areas,
-    polygon_intersection_area,
     polygon_moments,
 )
 
@@ -29,63 +27,6 @@ def drawn_polygons(num: int, num_corners: int, seed: int, origin: float) -> Tens
     star = torch.stack((angle.cos(), angle.sin()), dim=-1) * radius[..., None]
     star[::2] = star[::2].flip(1)
     return (star + torch.rand(num, 1, 2, generator=draw) * 20).double() + origin
-
-
-@pytest.mark.parametrize("origin", [0.0, 100_000.0])
-@pytest.mark.parametrize(("num_a", "num_b"), [(3, 3), (4, 4), (4, 7)])
-def test_agrees_with_shapely_convex_or_not(num_a: int, num_b: int, origin: float) -> None:
-    a, b = drawn_polygons(1000, num_a, 1, origin), drawn_polygons(1000, num_b, 2, origin)
-    peers_a, peers_b = shapely.polygons(a.numpy()), shapely.polygons(b.numpy())
-    shared = torch.from_numpy(shapely.area(shapely.intersection(peers_a, peers_b)))
-    assert (shared > 1).sum() > 500
-    torch.testing.assert_close(polygon_intersection_area(a, b), shared, rtol=1e-7, atol=1e-7)
-    peer = torch.from_numpy(shapely.area(peers_a))
-    torch.testing.assert_close(polygon_areas(a), peer, rtol=1e-7, atol=1e-7)
-
-
-def test_squares_that_coincide_touch_or_hold_each_other() -> None:
-    others = [
-        UNIT,
-        UNIT.flip(0),
-        UNIT.roll(1, 0),
-        UNIT + 0.5,
-        UNIT * 3 - 1,
-        UNIT + UNIT[1],
-        UNIT + 1,
-    ]
-    shared = polygon_intersection_area(UNIT, torch.stack(others))
-    torch.testing.assert_close(shared, torch.tensor([1, 1, 1, 0.25, 1, 0, 0]))
-
-
-def test_a_polygon_without_area_shares_none() -> None:
-    flat = torch.stack((UNIT * 0 + 0.5, UNIT * torch.tensor([1.0, 0]), UNIT[[0, 2, 2, 0]]))
-    assert (polygon_areas(flat) == 0).all()
-    assert polygon_intersection_area(flat, UNIT).abs().max() < 1e-12
-    assert polygon_intersection_area(flat, flat).abs().max() < 1e-12
-
-
-@pytest.mark.parametrize("tilt", [0.0, 1e-16, 1e-12, 1e-8, 1e-4])
-@pytest.mark.parametrize("turn", [0.0, math.pi / 4, math.pi / 2, 1.0])
-def test_nearly_parallel_edges_lose_nothing(tilt: float, turn: float) -> None:
-    """Methods that ask on which side a corner lies can drop a whole edge here."""
-
-    def turned(by: float) -> Tensor:
-        cos, sin = math.cos(by), math.sin(by)
-        matrix = torch.tensor([[cos, sin], [-sin, cos]], dtype=torch.float64)
-        return (UNIT.double() - 0.5) * torch.tensor([100.0, 1.0]) @ matrix
-
-    shared = polygon_intersection_area(turned(turn), turned(turn + tilt))
-    assert 100 - 5000 * tilt - 1e-9 < float(shared) <= 100 + 1e-9
-
-
-def test_leading_dimensions_broadcast() -> None:
-    a = drawn_polygons(5, 4, 3, 0.0)
-    b = drawn_polygons(3, 4, 4, 0.0)
-    table = polygon_intersection_area(a, b[:, None])
-    assert table.shape == (3, 5)
-    for i in range(3):
-        torch.testing.assert_close(polygon_intersection_area(a, b[i]), table[i])
-    torch.testing.assert_close(polygon_intersection_area(b[:, None], a), table)
 
 
 def drawn_windows(num: int, origin: float) -> Tensor:
@@ -119,7 +60,7 @@ def test_windows_that_touch_hold_or_are_empty() -> None:
     square = UNIT.expand(5, 4, 2)
     for measured in (
         area_in_windows(square, windows),
-        polygon_areas(parts_in_windows(square, windows)),
+        polygon_moments(parts_in_windows(square, windows))[0],
     ):
         torch.testing.assert_close(measured.float(), torch.tensor([1.0, 1, 0, 0, 0]))
     assert torch.equal(area_in_windows(square.flip(1), windows), area_in_windows(square, windows))

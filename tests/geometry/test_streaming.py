@@ -10,9 +10,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from smalldet.columns import cat
 from smalldet.detections import Detections, TileDetections
 from smalldet.geometry.merge_methods import MERGES
-from smalldet.geometry.streaming import StreamedMerge, joined, united
+from smalldet.geometry.streaming import StreamedMerge, united
 from smalldet.geometry.tiles import interior_cuts, tile_grid
 
 NAMES = ("car", "van")
@@ -153,6 +154,6 @@ def test_parts_are_joined_with_their_oriented_boxes() -> None:
         found.boxes, found.scores, found.labels, found.tile, found.cut, found.tiles, NAMES, rboxes
     )
     halves = torch.arange(len(found)) < 3
-    whole = joined([oriented[halves], oriented[~halves]])
+    whole = cat([oriented[halves], oriented[~halves]])
     assert whole.rboxes is not None and torch.equal(whole.rboxes, rboxes)
     assert torch.equal(whole.boxes, found.boxes)

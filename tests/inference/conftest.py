@@ -13,15 +13,16 @@ from rasterio.crs import CRS
 from torch import Tensor
 
 from smalldet.detections import Detections
-from smalldet.inference import Result
-from smalldet.models.detector import Detector
-from smalldet.targets import Target
+from smalldet.inference.results import Result
+from smalldet.tile_models import TileModel
 
 TRANSFORM = Affine(0.5, 0, 500_000, 0, -0.5, 5_400_000)
 
 
-class SquareFinder(Detector):
-    """Finds bright upright rectangles: a corner is a bright pixel with dark left and upper ones.
+class SquareFinder:
+    """Finds bright upright rectangles, without a network.
+
+    A corner is a bright pixel with dark left and upper ones.
 
     The second channel tells the class, the third the score. Like any detector it sees of an
     object that the tile cuts only the part inside.
@@ -31,13 +32,14 @@ class SquareFinder(Detector):
     in_channels = 3
     stride = 32
     tile_px = 128
+    conf = 0.25
+    fingerprint = "squares"
+    runtime = "plain torch"
 
-    def loss(self, images: Tensor, targets: list[Target]) -> dict[str, Tensor]:
-        raise NotImplementedError("nothing to learn")
+    def batch_size(self, height: int, width: int) -> int:
+        return max(1, 1_000_000 // (height * width))
 
-    def predict(
-        self, images: Tensor, conf: float = 0.05, max_detections: int = 3000
-    ) -> list[Detections]:
+    def detect(self, images: Tensor, conf: float, max_detections: int) -> list[Detections]:
         assert images.shape[2] % self.stride == 0 and images.shape[3] % self.stride == 0
         return [self._one(image, conf, max_detections) for image in images]
 
@@ -67,7 +69,7 @@ Drawn = tuple[NDArray[np.uint8], Detections]
 
 
 @pytest.fixture
-def finder() -> Detector:
+def finder() -> TileModel:
     return SquareFinder()
 
 

@@ -7,7 +7,8 @@ import rasterio
 from affine import Affine
 from PIL import Image
 
-from smalldet.inference import predict_sources
+from smalldet.inference.options import PredictOptions
+from smalldet.inference.predict import Listener, predict_sources
 
 
 @pytest.fixture
@@ -35,9 +36,11 @@ def test_a_broken_source_costs_no_other(finder, pictures, tmp_path):
         finder,
         [folder],
         tmp_path / "out",
-        overlap_frac=0.4,
-        on_failure=lambda *what: failed.append(what),
-        on_progress=lambda *what: progress.append(what),
+        options=PredictOptions(overlap_frac=0.4),
+        listener=Listener(
+            on_failure=lambda *what: failed.append(what),
+            on_progress=lambda *what: progress.append(what),
+        ),
     )
     assert outcome.exit_code == 1
     assert list(outcome.failures) == [str(folder / "b.png")]
@@ -61,10 +64,9 @@ def test_one_file_and_options_reach_the_predictor(finder, pictures, tmp_path):
         finder,
         [folder / "c.tif"],
         tmp_path / "a.gpkg",
+        options=PredictOptions(conf=0.8, overlap_frac=0.4),
         crs="EPSG:3857",
-        conf=0.8,
-        overlap_frac=0.4,
-        on_done=done.append,
+        listener=Listener(on_done=done.append),
     )
     assert outcome.exit_code == 0 and outcome.written == [tmp_path / "a.gpkg"]
     assert len(done[0].detections) == int((placed.scores >= 0.8).sum())
@@ -90,5 +92,5 @@ def test_mistakes_stop_the_run_before_it_begins(finder, pictures, tmp_path):
 
 def test_results_without_files(finder, pictures):
     folder, photo, _ = pictures
-    outcome = predict_sources(finder, [folder / "a.png"], overlap_frac=0.4)
+    outcome = predict_sources(finder, [folder / "a.png"], options=PredictOptions(overlap_frac=0.4))
     assert not outcome.written and len(outcome.results[0].detections) == len(photo)

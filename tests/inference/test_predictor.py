@@ -7,7 +7,8 @@ from PIL import Image
 
 from smalldet.detections import Detections
 from smalldet.imagery import open_scene
-from smalldet.inference import Predictor
+from smalldet.inference.options import PredictOptions
+from smalldet.inference.predictor import Predictor
 
 
 def assert_same(found: Detections, truth: Detections) -> None:
@@ -23,14 +24,14 @@ def assert_same(found: Detections, truth: Detections) -> None:
 @pytest.mark.parametrize("batch_size", [None, 1, 5])
 def test_tiles_give_the_truth_whatever_the_size(finder, draw_squares, width, height, batch_size):
     scene, truth = draw_squares(width, height, num=width * height // 4000)
-    predictor = Predictor(finder, overlap_frac=0.4, batch_size=batch_size, device="cpu")
+    predictor = Predictor(finder, PredictOptions(overlap_frac=0.4, batch_size=batch_size))
     assert_same(predictor.predict(scene), truth)
 
 
 def test_every_kind_of_source_gives_the_same(finder, draw_squares, tmp_path):
     scene, truth = draw_squares(300, 200, 20)
     Image.fromarray(scene).save(tmp_path / "a.png")
-    predictor = Predictor(finder, overlap_frac=0.4)
+    predictor = Predictor(finder, PredictOptions(overlap_frac=0.4))
     for source in (tmp_path / "a.png", str(tmp_path / "a.png"), scene, Image.fromarray(scene)):
         assert_same(predictor.predict(source), truth)
     with open_scene(scene) as opened:
@@ -41,7 +42,7 @@ def test_every_kind_of_source_gives_the_same(finder, draw_squares, tmp_path):
 def test_objects_larger_than_the_overlap_come_out_whole(finder):
     scene = np.zeros((300, 600, 3), np.uint8)
     scene[100:180, 90:260] = 255  # wider than a tile: no tile sees it whole
-    found = Predictor(finder, overlap_frac=0.25).predict(scene)
+    found = Predictor(finder, PredictOptions(overlap_frac=0.25)).predict(scene)
     assert found.boxes.tolist() == [[90, 100, 260, 180]]
 
 
@@ -50,13 +51,13 @@ def test_close_neighbours_survive_the_merge(finder):
     for x in range(0, 250, 5):
         for y in range(0, 250, 5):
             scene[y : y + 3, x : x + 3] = 255
-    assert len(Predictor(finder, overlap_frac=0.25).predict(scene)) == 50 * 50
+    assert len(Predictor(finder, PredictOptions(overlap_frac=0.25)).predict(scene)) == 50 * 50
 
 
 def test_whole_takes_one_tile(finder, draw_squares):
     scene, truth = draw_squares(500, 430, 50)
     seen = []
-    predictor = Predictor(finder, whole=True)
+    predictor = Predictor(finder, PredictOptions(whole=True))
     found = predictor.predict(scene, on_progress=lambda done, total: seen.append((done, total)))
     assert seen == [(1, 1)]
     assert_same(found, truth)
@@ -75,8 +76,11 @@ def test_a_whole_pass_finds_what_no_tile_holds(finder):
     scene[100:180, 92:260] = 255  # wider than a tile
     scene[220:232, 400:416] = 255
     small = [[400.0, 220, 416, 232]]
-    assert Predictor(Careful(), overlap_frac=0.25).predict(scene).boxes.tolist() == small
-    found = Predictor(Careful(), overlap_frac=0.25, whole_pass=True).predict(scene)
+    assert (
+        Predictor(Careful(), PredictOptions(overlap_frac=0.25)).predict(scene).boxes.tolist()
+        == small
+    )
+    found = Predictor(Careful(), PredictOptions(overlap_frac=0.25, whole_pass=True)).predict(scene)
     assert sorted(found.boxes.tolist()) == [[92, 100, 260, 180], *small]
 
 
@@ -86,7 +90,7 @@ def test_several_scales_give_each_object_once(finder, draw_squares):
     # the finder's class and score follow one pixel, which other scales blur
     for scales in ((0.5, 1, 2), (1, 2), (1, 0.7)):
         predictor = Predictor(
-            finder, overlap_frac=0.4, conf=0.1, across_classes=True, scales=scales
+            finder, PredictOptions(overlap_frac=0.4, conf=0.1, across_classes=True, scales=scales)
         )
         found = predictor.predict(scene)
         apart = (truth.boxes[:, None] - found.boxes).abs().amax(dim=2)
@@ -97,19 +101,21 @@ def test_several_scales_give_each_object_once(finder, draw_squares):
 def test_a_crowded_tile_is_not_capped(finder):
     scene = np.zeros((256, 256, 3), np.uint8)
     scene[::2, ::2] = 255  # 16,384 single pixels, 4,096 in each of the tiles that it would make
-    assert len(Predictor(finder, whole=True).predict(scene)) == 4 * 3000
+    assert len(Predictor(finder, PredictOptions(whole=True)).predict(scene)) == 4 * 3000
     assert len(Predictor(finder).predict(scene[:128, :100])) == 3000
 
 
 def test_options_filter(finder, draw_squares):
     scene, truth = draw_squares(300, 200, 30)
-    cars = Predictor(finder, overlap_frac=0.4, classes=["CAR"]).predict(scene)
+    cars = Predictor(finder, PredictOptions(overlap_frac=0.4, classes=["CAR"])).predict(scene)
     assert_same(cars, truth[truth.labels == 0])
-    others = Predictor(finder, overlap_frac=0.4, classes=["OtherVehicle"]).predict(scene)
+    others = Predictor(finder, PredictOptions(overlap_frac=0.4, classes=["OtherVehicle"])).predict(
+        scene
+    )
     assert_same(others, truth[truth.labels == 1])
-    sure = Predictor(finder, overlap_frac=0.4, conf=0.8).predict(scene)
+    sure = Predictor(finder, PredictOptions(overlap_frac=0.4, conf=0.8)).predict(scene)
     assert_same(sure, truth[truth.scores >= 0.8])
-    few = Predictor(finder, overlap_frac=0.4, max_detections=7).predict(scene)
+    few = Predictor(finder, PredictOptions(overlap_frac=0.4, max_detections=7)).predict(scene)
     assert_same(few, truth[:7])
 
 
@@ -127,14 +133,14 @@ def test_options_filter(finder, draw_squares):
 )
 def test_wrong_options_are_named(finder, options, message):
     with pytest.raises(ValueError, match=message):
-        Predictor(finder, **options)
+        Predictor(finder, PredictOptions(**options))
 
 
 def test_boxes_in_the_padding_are_dropped_and_clipped(draw_squares, finder):
     class Careless(type(finder)):
         """Also sees one object across the edge of the picture and one in the padding."""
 
-        def predict(self, images, conf=0.05, max_detections=3000):
+        def detect(self, images, conf, max_detections):
             assert images.shape[2:] == (64, 128)
             boxes = torch.tensor([[90.0, 40, 108, 60], [110, 10, 120, 20], [5, 52, 9, 60]])
             zeros = torch.zeros(3, dtype=torch.long)
@@ -150,9 +156,9 @@ def test_tiles_without_data_are_passed_over(finder, draw_squares, tmp_path):
     alpha[:, 200:] = 0
     Image.fromarray(np.concatenate((scene, alpha), axis=2)).save(tmp_path / "a.png")
     batches, progress = [], []
-    predict = finder.predict
-    finder.predict = lambda images, *rest: batches.append(len(images)) or predict(images, *rest)
-    predictor = Predictor(finder, overlap_frac=0.4, batch_size=1)
+    detect = finder.detect
+    finder.detect = lambda images, *rest: batches.append(len(images)) or detect(images, *rest)
+    predictor = Predictor(finder, PredictOptions(overlap_frac=0.4, batch_size=1))
     found = predictor.predict(tmp_path / "a.png", on_progress=lambda *p: progress.append(p))
     num_tiles = progress[-1][1]
     assert progress[-1] == (num_tiles, num_tiles)
@@ -182,10 +188,10 @@ def test_other_merges_find_what_one_tile_sees_whole(finder, merge):
     """Two lone squares far from any seam: every merge must leave them alone."""
     scene = np.zeros((200, 200, 3), np.uint8)
     scene[20:30, 20:30] = scene[160:170, 170:180] = 255
-    found = Predictor(finder, merge=merge).predict(scene)
+    found = Predictor(finder, PredictOptions(merge=merge)).predict(scene)
     assert sorted(found.boxes.tolist()) == [[20, 20, 30, 30], [170, 160, 180, 170]]
 
 
 def test_a_merge_that_does_not_exist_is_named(finder):
     with pytest.raises(ValueError, match=r"'mystery'; there are tiles, nms"):
-        Predictor(finder, merge="mystery")
+        Predictor(finder, PredictOptions(merge="mystery"))

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from smalldet.inference import Predictor
+from smalldet.inference.options import PredictOptions
+from smalldet.inference.predictor import Predictor
 
 
 @pytest.fixture
@@ -17,8 +18,8 @@ def corner(draw_squares):
 def test_what_the_scout_leaves_gives_the_same(finder, corner):
     scene, _ = corner
     told = []
-    full = Predictor(finder, overlap_frac=0.4).predict(scene)
-    scouted = Predictor(finder, overlap_frac=0.4, scout=True).predict(
+    full = Predictor(finder, PredictOptions(overlap_frac=0.4)).predict(scene)
+    scouted = Predictor(finder, PredictOptions(overlap_frac=0.4, scout=True)).predict(
         scene, on_scouted=lambda *numbers: told.append(numbers)
     )
     large = full.boxes[(full.boxes[:, 2:] - full.boxes[:, :2]).amin(dim=1) >= 12]
@@ -32,14 +33,14 @@ def test_what_the_scout_leaves_gives_the_same(finder, corner):
 def test_flat_ground_costs_the_detector_nothing(finder, corner):
     scene, _ = corner
     looks = []
-    predict = finder.predict
-    finder.predict = lambda images, *rest: looks.append(len(images)) or predict(images, *rest)
+    detect = finder.detect
+    finder.detect = lambda images, *rest: looks.append(len(images)) or detect(images, *rest)
     scene[:200, :300] = 7
-    assert len(Predictor(finder, scout=True).predict(scene)) == 0
+    assert len(Predictor(finder, PredictOptions(scout=True)).predict(scene)) == 0
     assert not looks
 
 
 def test_a_scene_of_one_tile_is_not_scouted(finder, draw_squares):
     scene, truth = draw_squares(120, 100, 10)
-    found = Predictor(finder, scout=True).predict(scene)
+    found = Predictor(finder, PredictOptions(scout=True)).predict(scene)
     assert len(found) == len(truth)

@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
 
 from smalldet.detections import Detections
 from smalldet.models.checkpoints.native import load_detector, save_detector, transfer_from
@@ -80,6 +81,43 @@ def test_loss_is_finite_and_reaches_every_parameter(detector: Detector) -> None:
         assert parameter.grad is not None, name
         assert torch.isfinite(parameter.grad).all(), name
         assert parameter.grad.abs().sum() > 0, f"{name} learns nothing"
+
+
+def test_predictions_and_losses_are_made_of_the_networks_outputs(detector: Detector) -> None:
+    """So whatever computes the network, what comes out is the same."""
+    images, targets = pictures(2), [objects_of_all_sizes()] * 2
+    detector.eval()
+    with torch.no_grad():
+        outputs = detector.network(images)
+        terms, same_terms = (
+            detector.loss(images, targets),
+            detector.losses(outputs, images, targets),
+        )
+    assert isinstance(outputs, tuple) and all(isinstance(part, Tensor) for part in outputs)
+    assert terms == same_terms
+    decoded = detector.decode(outputs, (SIDE, SIDE), conf=0.0, max_detections=50)
+    for part, same in zip(detector.predict(images, 0.0, 50), decoded, strict=True):
+        assert torch.equal(part.boxes, same.boxes) and torch.equal(part.scores, same.scores)
+    assert all(hasattr(detector, name) for name in detector.torch_parts)
+
+
+class Network(nn.Module):
+    def __init__(self, detector: Detector) -> None:
+        super().__init__()
+        self.detector = detector
+
+    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
+        return self.detector.network(images)
+
+
+def test_the_network_can_leave_torch(detector: Detector) -> None:
+    """torch.export takes it whole: it has no step that depends on what a picture shows."""
+    network = Network(detector.eval())
+    with torch.no_grad():
+        exported = torch.export.export(network, (pictures(1),))
+        wanted, outputs = network(pictures(1)), exported.module()(pictures(1))
+    for one, other in zip(wanted, outputs, strict=True):
+        torch.testing.assert_close(one, other)
 
 
 def test_loss_of_pictures_without_objects_is_finite(detector: Detector) -> None:
@@ -168,6 +206,19 @@ def test_transfer_keeps_the_rows_of_shared_classes(
         else:
             torch.testing.assert_close(ours[key], theirs[key])
     assert 0 < len(fresh) < 8
+
+
+def test_a_class_keeps_its_weights_however_it_is_spelt(config: ModelConfig) -> None:
+    """`OtherVehicle` of one set is `other vehicle` of another, in a start as everywhere else."""
+    torch.manual_seed(0)
+    given = config.build(("Person", "OtherVehicle"), SIDE)
+    started = config.build(("other vehicle", "bird"), SIDE)
+    fresh = transfer_from(given, started, "m")
+    for key, value in started.state_dict().items():
+        rows, their_rows = started.class_rows(key, 2), given.class_rows(key, 2)
+        if rows is not None and their_rows is not None:
+            assert key in fresh, "the other class starts fresh"
+            assert torch.equal(value[rows[0]], given.state_dict()[key][their_rows[1]])
 
 
 def test_a_file_that_is_no_checkpoint_is_refused_by_name(detector: Detector, tmp_path) -> None:

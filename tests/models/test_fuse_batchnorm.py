@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from smalldet.detections import Detections
-from smalldet.models.detector import Detector
+from smalldet.models.detector import Detector, Outputs, Size
 from smalldet.models.families import FAMILIES
 from smalldet.models.fuse_batchnorm import NORMS, fuse_batchnorm
 from smalldet.targets import Target
@@ -71,15 +71,15 @@ def test_what_follows_each_norm_stays_the_same(name: str) -> None:
     detector = FAMILIES[family](**options).build(("a", "b"), 128).eval()
     trained(detector)
     before = {key: value.clone() for key, value in detector.state_dict().items()}
-    folded = fuse_batchnorm(detector)
+    fused = fuse_batchnorm(detector)
     norms = {key for key, module in detector.named_modules() if type(module) in NORMS}
-    left = {key for key, module in folded.named_modules() if type(module) in NORMS}
+    left = {key for key, module in fused.named_modules() if type(module) in NORMS}
     assert norms and len(left) <= len(norms) / 10
     for key, value in detector.state_dict().items():
         assert torch.equal(value, before[key]), "the detector itself is left as it is"
 
     image = torch.rand(1, 3, 192, 128, generator=torch.Generator().manual_seed(2))
-    own, other = (outputs_of(model, norms, image) for model in (detector, folded))
+    own, other = (outputs_of(model, norms, image) for model in (detector, fused))
     for key in norms:
         assert len(own[key]) == len(other[key])
         for one, same in zip(own[key], other[key], strict=True):
@@ -99,30 +99,31 @@ class Odd(Detector):
         )
         self.shared, self.beside, self.bare, self.fine = (nn.BatchNorm2d(3) for _ in range(4))
 
-    def loss(self, images: Tensor, targets: list[Target]) -> dict[str, Tensor]:
+    def losses(self, outputs: Outputs, images: Tensor, targets: list[Target]) -> dict[str, Tensor]:
         raise NotImplementedError
 
-    def predict(
-        self, images: Tensor, conf: float = 0.05, max_detections: int = 3000
-    ) -> list[Detections]:
+    def network(self, images: Tensor) -> Outputs:
         both = self.shared(self.first(images)) + self.shared(self.second(images))
         raw = self.third(images)
-        self.map = both + raw + self.beside(raw) + self.bare(images) + self.fine(self.plain(images))
-        return [Detections.empty(self.class_names) for _ in images]
+        return (both + raw + self.beside(raw) + self.bare(images) + self.fine(self.plain(images)),)
+
+    def decode(
+        self, outputs: Outputs, size: Size, conf: float = 0.05, max_detections: int = 3000
+    ) -> list[Detections]:
+        return [Detections.empty(self.class_names) for _ in outputs[0]]
 
 
 def test_norms_that_are_not_of_one_convolution_alone_stay() -> None:
     torch.manual_seed(0)
     odd = Odd().eval()
     trained(odd)
-    folded = fuse_batchnorm(odd)
-    assert [isinstance(getattr(folded, name), nn.BatchNorm2d) for name in (
+    fused = fuse_batchnorm(odd)
+    assert [isinstance(getattr(fused, name), nn.BatchNorm2d) for name in (
         "shared", "beside", "bare", "fine",
     )] == [True, True, True, False]  # fmt: skip
     image = torch.rand(1, 3, 64, 64)
-    odd.predict(image)
-    folded.predict(image)
-    torch.testing.assert_close(folded.map, odd.map, rtol=1e-5, atol=1e-5)
+    (map_,), (fused_map,) = odd.network(image), fused.network(image)
+    torch.testing.assert_close(fused_map, map_, rtol=1e-5, atol=1e-5)
 
 
 def test_a_detector_without_norms_is_taken_as_it_is() -> None:

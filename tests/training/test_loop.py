@@ -16,7 +16,8 @@ from smalldet.config.load import checked, load_yaml
 from smalldet.data.mosaic import joined_tiles
 from smalldet.models import load_model
 from smalldet.models.checkpoints.native import read_metadata, read_state
-from smalldet.training.loop import LossNotFiniteError, Run, train
+from smalldet.training.batch_pictures import LossNotFiniteError
+from smalldet.training.loop import Run, train
 from smalldet.training.recipe import TrainRecipe, recipe_for_folder
 
 TINY = (
@@ -141,7 +142,7 @@ def test_mosaic_ends_amid_an_epoch(
         joined.append(1)
         return joined_tiles(*args)
 
-    monkeypatch.setattr("smalldet.data.tiled.joined_tiles", counted)
+    monkeypatch.setattr("smalldet.data.mosaic.joined_tiles", counted)
     run = Run(recipe, tmp_path / "run", resume=False, device="cpu", on_progress=None)
     run.progress.elapsed_s = 60 * minutes_done
     run.train_epoch()

@@ -12,10 +12,12 @@ import pytest
 import torch
 
 from smalldet.data.loading import loader
+from smalldet.data.options import Sampling
 from smalldet.data.tiled import TiledDataset
 from smalldet.models.checkpoints.native import read_state
 from smalldet.training.loop import train
-from smalldet.training.recipe import SourceConfig, recipe_for_folder
+from smalldet.training.recipe import recipe_for_folder
+from smalldet.training.sections import SourceConfig
 from smalldet.training.sources import read_sources
 
 MORE = ("training.epochs=1", "data.tiles_per_epoch=20", "training.freeze_norms=true")
@@ -62,7 +64,7 @@ def test_two_processes_step_as_one(
 def test_processes_share_the_batches_of_one(draw_set: Callable[..., Path], skipped: int) -> None:
     """The tiles of a batch of two processes are, together and in order, those of one's batch."""
     index = read_sources([SourceConfig(annotations=draw_set())], None)
-    tiles = TiledDataset(index, tile_px=32, train=True, num_tiles=22)
+    tiles = TiledDataset(index, tile_px=32, train=True, sampling=Sampling(tiles_per_epoch=22))
 
     def batches(num_processes: int, process: int) -> list[torch.Tensor]:
         chosen = loader(tiles, 4, num_processes=num_processes, process=process)

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from smalldet.training.recipe import SourceConfig, read_recipe, recipe_for_folder
+from smalldet.training.recipe import read_recipe, recipe_for_folder
+from smalldet.training.sections import SourceConfig
 from smalldet.training.sources import read_sources
 
 

@@ -13,7 +13,8 @@ import numpy as np
 from smalldet.data.index import Index
 from smalldet.evaluation.report import Report
 from smalldet.evaluation.scoring import score
-from smalldet.training.recipe import SourceConfig, recipe_for_folder
+from smalldet.training.recipe import recipe_for_folder
+from smalldet.training.sections import SourceConfig
 from smalldet.training.sources import read_sources
 from smalldet.training.summary import summary
 

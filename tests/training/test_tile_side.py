@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from smalldet.data.index import Index
-from smalldet.training.recipe import SourceConfig, recipe_for_folder
+from smalldet.training.recipe import recipe_for_folder
+from smalldet.training.sections import SourceConfig
 from smalldet.training.setup import fitted
 from smalldet.training.sources import read_sources
 from smalldet.training.tile_side import fitting_tile_px

@@ -6,7 +6,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from smalldet.targets import Target, joined_targets
+from smalldet.columns import cat
+from smalldet.data.options import Augmentation
+from smalldet.data.sample import Sample
+from smalldet.targets import Target
 
 SMALL_PX = 32
 MARGIN_PX = 3
@@ -15,7 +18,16 @@ COPIES_EACH = 2
 NUM_TRIES = 10
 
 
-def pasted(image: Tensor, target: Target, rng: np.random.Generator) -> tuple[Tensor, Target]:
+def copy_paste(
+    image: Tensor, target: Target, rng: np.random.Generator, augmentation: Augmentation
+) -> Sample:
+    """The tile, `pasted` in a share of `copy_paste_prob`."""
+    if rng.random() < augmentation.copy_paste_prob:
+        return pasted(image, target, rng)
+    return image, target
+
+
+def pasted(image: Tensor, target: Target, rng: np.random.Generator) -> Sample:
     """The tile with copies of up to four of its small objects, each set down twice.
 
     A copy is the object with a margin of its ground, mirrored at random and faded in over the
@@ -44,7 +56,7 @@ def pasted(image: Tensor, target: Target, rng: np.random.Generator) -> tuple[Ten
             _set_down(image, patches[row], place, flips)
             taken = torch.cat([taken, place[None]])
             added.append(_truth(target, row, patches[row], place, flips))
-    return image, joined_targets([target, *added])
+    return image, cat([target, *added])
 
 
 def _with_margin(boxes: Tensor) -> Tensor:

@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
-import colorsys
 import math
 from collections.abc import Sequence
 
+import numpy as np
 from PIL import Image, ImageDraw
 from torch import Tensor
 
+from smalldet.imagery.drawing import (
+    WHITE,
+    Colour,
+    class_colours,
+    outline_boxes,
+    picture_of,
+    write_text,
+)
 from smalldet.targets import Target
 
 GAP_PX = 4
 HATCH_PX = 8
+KEY_PX = 16
+# The line of an object is its own first and last row and column: at a tile's border there is no
+# room around it.
+INSIDE = np.array([1, 1, -1, -1])
 
 
 def draw_batch(
@@ -36,19 +48,19 @@ def draw_batch(
     columns = num_columns or math.ceil(math.sqrt(shown))
     height, width = images.shape[-2] + GAP_PX, images.shape[-1] + GAP_PX
     rows = math.ceil(shown / columns)
-    sheet = Image.new("RGB", (columns * width, rows * height + 16), "white")
+    colours = class_colours(len(class_names))
+    sheet = Image.new("RGB", (columns * width, rows * height + KEY_PX), "white")
     for i in range(shown):
-        tile = _drawn_tile(images[i], targets[i], len(class_names))
+        tile = _drawn_tile(images[i], targets[i], colours)
         sheet.paste(tile, (i % columns * width, i // columns * height))
     key, left = ImageDraw.Draw(sheet), 4
-    for i, name in enumerate(class_names):
-        key.text((left, rows * height), name, fill=_colour(i, len(class_names)))
-        left += int(key.textlength(name)) + 12
+    for name, colour in zip(class_names, colours, strict=True):
+        left += int(write_text(key, (left, rows * height), name, colour)) + 12
     return sheet
 
 
-def _drawn_tile(image: Tensor, target: Target, num_classes: int) -> Image.Image:
-    picture = Image.fromarray(image.permute(1, 2, 0).contiguous().cpu().numpy())
+def _drawn_tile(image: Tensor, target: Target, colours: Sequence[Colour]) -> Image.Image:
+    picture = picture_of(image.cpu().numpy())
     hatching = Image.new("L", picture.size, 0)
     pen = ImageDraw.Draw(hatching)
     for start in range(-picture.height, picture.width, HATCH_PX):
@@ -56,19 +68,13 @@ def _drawn_tile(image: Tensor, target: Target, num_classes: int) -> Image.Image:
     frame = ImageDraw.Draw(picture)
     regions = zip(target.mute_boxes.tolist(), target.mute_classes.tolist(), strict=True)
     for box, classes in regions:
-        one = classes.index(True) if sum(classes) == 1 else None
-        colour = "white" if one is None else _colour(one, num_classes)
+        colour = colours[classes.index(True)] if sum(classes) == 1 else WHITE
         # PIL counts both corners in, and refuses a corner beyond the other.
         x1, y1, x2, y2 = (math.floor(box[0]), math.floor(box[1]), *map(math.ceil, box[2:]))
         area = (x1, y1, max(x2, x1 + 1), max(y2, y1 + 1))
         picture.paste(colour, area, hatching.crop(area))
         frame.rectangle(area, outline=colour)
-    for (x1, y1, x2, y2), label in zip(target.boxes.tolist(), target.labels.tolist(), strict=True):
-        area = (x1, y1, max(x2 - 1, x1), max(y2 - 1, y1))
-        frame.rectangle(area, outline=_colour(label, num_classes))
+    outline_boxes(
+        frame, target.boxes.numpy() + INSIDE, [colours[label] for label in target.labels.tolist()]
+    )
     return picture
-
-
-def _colour(label: int, num_classes: int) -> tuple[int, int, int]:
-    red, green, blue = colorsys.hsv_to_rgb(label / max(num_classes, 1), 1.0, 1.0)
-    return round(red * 255), round(green * 255), round(blue * 255)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smalldet.class_names import class_key
+from smalldet.columns import column, take
 
 MASK_PX = 56
 """Side of the grids of masks: twice the 28 of Mask R-CNN's output."""
@@ -38,15 +39,15 @@ class ImageRecord:
     path: Path
     width: int
     height: int
-    boxes: NDArray[np.float32]
-    labels: NDArray[np.int64]
-    ignore: NDArray[np.bool_]
-    difficult: NDArray[np.bool_]
+    boxes: NDArray[np.float32] = field(metadata=column())
+    labels: NDArray[np.int64] = field(metadata=column())
+    ignore: NDArray[np.bool_] = field(metadata=column())
+    difficult: NDArray[np.bool_] = field(metadata=column())
     image_id: int
-    rboxes: NDArray[np.float32] | None = None
+    rboxes: NDArray[np.float32] | None = field(default=None, metadata=column())
     gsd_m: float | None = None
     unknown: frozenset[int] = field(default_factory=frozenset)
-    masks: NDArray[np.uint8] | None = None
+    masks: NDArray[np.uint8] | None = field(default=None, metadata=column())
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,16 +124,12 @@ def _relabelled(
     foreign = np.flatnonzero(labels < 0)
     rows = np.concatenate([kept, np.repeat(foreign, num_classes)])
     new_labels = np.concatenate([labels[kept], np.tile(np.arange(num_classes), len(foreign))])
-    ignore = record.ignore[rows]
-    ignore[len(kept) :] = True
+    taken = take(record, rows)
+    is_foreign = np.arange(len(rows)) >= len(kept)
     return replace(
-        record,
-        boxes=record.boxes[rows],
+        taken,
         labels=new_labels.astype(np.int64),
-        ignore=ignore,
-        difficult=record.difficult[rows],
-        rboxes=None if record.rboxes is None else record.rboxes[rows],
-        masks=None if record.masks is None else record.masks[rows],
+        ignore=taken.ignore | is_foreign,
         unknown=unknown,
     )
 

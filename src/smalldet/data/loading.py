@@ -99,7 +99,7 @@ def loader(
     if dataset.train and len(dataset) < batch_size:
         raise ValueError(
             f"an epoch of {len(dataset)} tiles makes no batch of {batch_size}: "
-            "raise num_tiles or lower the batch size"
+            "raise tiles_per_epoch or lower the batch size"
         )
     return DataLoader(
         dataset,

@@ -4,17 +4,26 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from torch import Tensor
 
-from smalldet.targets import Target, joined_targets
+from smalldet.columns import cat
+from smalldet.data.options import Augmentation
+from smalldet.data.sample import DrawTile, Sample
 
 # Both parameters of the beta distribution: shares lie about the half, so that neither fades away.
 BETA = 8.0
 
 
-def blended(
-    first: tuple[Tensor, Target], second: tuple[Tensor, Target], rng: np.random.Generator
-) -> tuple[Tensor, Target]:
+def mixup(
+    draw: DrawTile, size: tuple[int, int], rng: np.random.Generator, augmentation: Augmentation
+) -> Sample:
+    """A tile, `blended` with another in a share of `mixup_prob`."""
+    sample = draw(size)
+    if rng.random() < augmentation.mixup_prob:
+        return blended(sample, draw(size), rng)
+    return sample
+
+
+def blended(first: Sample, second: Sample, rng: np.random.Generator) -> Sample:
     """A weighted mean of two tiles and every object of both.
 
     What is muted in either is muted: behind the one tile's labelled ground the other's unlabelled
@@ -29,4 +38,4 @@ def blended(
     """
     share = float(rng.beta(BETA, BETA))
     image = torch.lerp(second[0].float(), first[0].float(), share)
-    return image.add_(0.5).to(torch.uint8), joined_targets([first[1], second[1]])
+    return image.add_(0.5).to(torch.uint8), cat([first[1], second[1]])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
+from functools import partial
 
 import numpy as np
 import torch
@@ -12,13 +13,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from smalldet.data.copy_paste import pasted
 from smalldet.data.index import ImageRecord, Index
-from smalldet.data.mixup import blended
-from smalldet.data.mosaic import joined_tiles, quadrants
+from smalldet.data.options import Augmentation, Sampling
 from smalldet.data.pictures import Pictures
 from smalldet.data.repeating import repeat_factors
-from smalldet.data.transforms import change_colours, flip_and_turn
+from smalldet.data.sample import Sample
+from smalldet.data.transforms import combined, transformed
 from smalldet.data.windows import (
     Window,
     labels_in,
@@ -28,41 +28,27 @@ from smalldet.data.windows import (
     window_around,
 )
 from smalldet.geometry.tiles import tile_grid
-from smalldet.targets import Target
 
 
-class TiledDataset(Dataset[tuple[Tensor, Target]]):
+class TiledDataset(Dataset[Sample]):
     """Tiles of labelled pictures, as `(image, target)`.
 
     For training every tile is drawn: a picture, a window around one of its objects or (with
     `empty_frac`) an emptier window anywhere, pictures without objects included, a scale, then
-    flips, turns, colours and mosaic. What is drawn is a function of (seed, epoch, position) only.
+    the tables of `data.transforms`. What is drawn is a function of (seed, epoch, position) only.
     Otherwise the tiles are the plain grid over every picture.
 
     Args:
         index: labelled pictures.
         tile_px: side of the tiles.
         train: drawn tiles with changes; False for the grid without.
+        sampling: how windows are drawn; its defaults if None.
+        augmentation: how tiles are changed; its defaults if None.
         seed: of everything drawn.
-        num_tiles: tiles of an epoch; by default as many as cover the pictures once.
-        min_visible_frac: part of an object's area that must be in the tile for it to be an object;
-            with less it is a mute region.
-        empty_frac: share of tiles drawn anywhere, not around an object.
-        scale_jitter: smallest and largest magnification, drawn evenly in its logarithm.
-        flips: mirror.
-        rot90: turn by right angles.
-        photometric: change colours, blur, noise.
-        mosaic_prob: share of tiles made of four windows, up to `end_mosaic_at`.
-        mixup_prob: share of tiles blended with another, up to `end_mosaic_at`.
-        copy_paste_prob: share of tiles in which small objects are set down again.
-        repeat_threshold: pictures and objects of classes that fewer than this share of the pictures
-            hold are drawn oftener; see `repeat_factors`.
-        mute_difficult: objects marked difficult are mute regions.
         overlap_frac: overlap of the grid's tiles, if not `train`.
-        cache_mb: memory of each worker for decoded pictures, in MiB.
 
     Raises:
-        ValueError: no pictures, or an option out of range.
+        ValueError: no pictures.
     """
 
     def __init__(
@@ -71,63 +57,32 @@ class TiledDataset(Dataset[tuple[Tensor, Target]]):
         *,
         tile_px: int,
         train: bool,
+        sampling: Sampling | None = None,
+        augmentation: Augmentation | None = None,
         seed: int = 0,
-        num_tiles: int | None = None,
-        min_visible_frac: float = 0.3,
-        empty_frac: float = 0.2,
-        scale_jitter: tuple[float, float] = (0.5, 2.0),
-        flips: bool = True,
-        rot90: bool = True,
-        photometric: bool = True,
-        mosaic_prob: float = 0.5,
-        mixup_prob: float = 0.0,
-        copy_paste_prob: float = 0.0,
-        repeat_threshold: float = 0.0,
-        mute_difficult: bool = False,
         overlap_frac: float = 0.2,
-        cache_mb: float = 512,
     ) -> None:
         if not index.records:
             raise ValueError("no pictures to cut tiles from")
-        for name, share in [
-            ("min_visible_frac", min_visible_frac),
-            ("empty_frac", empty_frac),
-            ("mosaic_prob", mosaic_prob),
-            ("mixup_prob", mixup_prob),
-            ("copy_paste_prob", copy_paste_prob),
-            ("repeat_threshold", repeat_threshold),
-        ]:
-            if not 0 <= share <= 1:
-                raise ValueError(f"{name} must be from 0 to 1, not {share}")
-        if not 0 < scale_jitter[0] <= scale_jitter[1]:
-            raise ValueError(f"scale_jitter must be 0 < low <= high, not {scale_jitter}")
         self.index = index
         self.class_names = index.class_names
         self.tile_px = tile_px
         self.train = train
+        self.sampling = sampling or Sampling()
+        self.augmentation = augmentation or Augmentation()
         self.seed = seed
-        self.min_visible_frac = min_visible_frac
-        self.empty_frac = empty_frac
-        self.scale_jitter = scale_jitter
-        self.flips = flips
-        self.rot90 = rot90
-        self.photometric = photometric
-        self.mosaic_prob = mosaic_prob
-        self.mixup_prob = mixup_prob
-        self.copy_paste_prob = copy_paste_prob
-        self.mute_difficult = mute_difficult
-        self._pictures = Pictures(cache_mb)
+        self._pictures = Pictures(self.sampling.cache_mb)
         # In shared memory, so that workers that live through all epochs see the changes.
         self._epoch = torch.zeros(1, dtype=torch.long).share_memory_()
         self._mosaic_end = torch.full((1,), sys.maxsize).share_memory_()
-        self._repeats = repeat_factors(index, repeat_threshold)
-        self._plan(num_tiles, overlap_frac)
+        self._repeats = repeat_factors(index, self.sampling.repeat_threshold)
+        self._plan(overlap_frac)
 
-    def _plan(self, num_wanted: int | None, overlap_frac: float) -> None:
+    def _plan(self, overlap_frac: float) -> None:
         """How often each picture is drawn, or the grid."""
         records = self.index.records
         tiles = np.array([num_tiles(record, self.tile_px) for record in records], dtype=np.int64)
-        rows = [object_rows(record, self.mute_difficult) for record in records]
+        rows = [object_rows(record, self.sampling.mute_difficult) for record in records]
         repeats = [
             self._repeats[record.labels[own]].max(initial=1.0)
             for record, own in zip(records, rows, strict=True)
@@ -137,7 +92,7 @@ class TiledDataset(Dataset[tuple[Tensor, Target]]):
         # as often as it has tiles.
         objects = np.array([len(own) for own in rows])
         self._around = np.cumsum(np.minimum(tiles, objects) * repeats)
-        self._num_drawn = int(tiles.sum()) if num_wanted is None else num_wanted
+        self._num_drawn = self.sampling.tiles_per_epoch or int(tiles.sum())
         self._grid: list[tuple[int, int, int]] = []
         if not self.train:
             for row, record in enumerate(records):
@@ -159,7 +114,7 @@ class TiledDataset(Dataset[tuple[Tensor, Target]]):
         """No mosaic nor mixup from a position of the epoch on, for the end of a training."""
         self._mosaic_end[0] = position
 
-    def __getitem__(self, position: int) -> tuple[Tensor, Target]:
+    def __getitem__(self, position: int) -> Sample:
         """The tile: image (3, tile_px, tile_px) uint8 and its labels in pixels of the tile.
 
         Raises:
@@ -174,54 +129,41 @@ class TiledDataset(Dataset[tuple[Tensor, Target]]):
             return tile.expand(3, -1, -1).contiguous(), target
         key = np.random.SeedSequence([self.seed, self.epoch, position])
         rng = np.random.Generator(np.random.PCG64(key))
-        mosaic = position < int(self._mosaic_end)
-        tile, target = self._tile(rng, mosaic)
-        if mosaic and rng.random() < self.mixup_prob:
-            tile, target = blended((tile, target), self._tile(rng, mosaic), rng)
-        if rng.random() < self.copy_paste_prob:
-            tile, target = pasted(tile, target, rng)
-        image, target = flip_and_turn(tile, target, rng, flips=self.flips, rot90=self.rot90)
-        if self.photometric:
-            image = change_colours(image, rng)
+        draw, size = partial(self._drawn, rng), (self.tile_px, self.tile_px)
+        if position < int(self._mosaic_end):
+            sample = combined(draw, size, rng, self.augmentation)
+        else:
+            sample = draw(size)
+        image, target = transformed(sample, rng, self.augmentation)
         return image.expand(3, -1, -1).contiguous(), target
 
-    def _tile(self, rng: np.random.Generator, mosaic: bool) -> tuple[Tensor, Target]:
-        """One window, or, where they are allowed, a mosaic of four."""
-        if not (mosaic and rng.random() < self.mosaic_prob):
-            return self._drawn((self.tile_px, self.tile_px), rng)
-        areas = quadrants(self.tile_px, rng)
-        parts = [self._drawn((x1 - x0, y1 - y0), rng) for x0, y0, x1, y1 in areas]
-        return joined_tiles(parts, areas, self.tile_px)
-
-    def _drawn(self, out_size: tuple[int, int], rng: np.random.Generator) -> tuple[Tensor, Target]:
+    def _drawn(self, rng: np.random.Generator, out_size: tuple[int, int]) -> Sample:
         """A drawn window of a drawn picture at a drawn scale."""
-        low, high = np.log(self.scale_jitter)
+        low, high = np.log(self.sampling.scale_jitter)
         scale = math.exp(rng.uniform(low, high))
         size = (max(round(out_size[0] / scale), 1), max(round(out_size[1] / scale), 1))
-        anywhere = rng.random() < self.empty_frac or self._around[-1] == 0
+        anywhere = rng.random() < self.sampling.empty_frac or self._around[-1] == 0
         weights = self._anywhere if anywhere else self._around
         row = int(np.searchsorted(weights, rng.random() * weights[-1], side="right"))
         record = self.index.records[row]
         if anywhere:
             window = window_anywhere(record, size, rng)
         else:
-            rows = object_rows(record, self.mute_difficult)
+            rows = object_rows(record, self.sampling.mute_difficult)
             repeats = self._repeats[record.labels[rows]]
             chosen = int(rng.choice(rows, p=repeats / repeats.sum()))
             window = window_around(record, chosen, size, rng)
         return self._cut(record, window, out_size)
 
-    def _cut(
-        self, record: ImageRecord, window: Window, out_size: tuple[int, int]
-    ) -> tuple[Tensor, Target]:
+    def _cut(self, record: ImageRecord, window: Window, out_size: tuple[int, int]) -> Sample:
         pixels = self._pictures.read(record, window)
         target = labels_in(
             record,
             window,
             out_size,
             len(self.class_names),
-            min_visible_frac=self.min_visible_frac,
-            mute_difficult=self.mute_difficult,
+            min_visible_frac=self.sampling.min_visible_frac,
+            mute_difficult=self.sampling.mute_difficult,
         )
         return resized(pixels, out_size), target
 

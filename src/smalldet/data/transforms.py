@@ -1,129 +1,93 @@
-"""Transforms: changes of a training tile that leave its truth true.
+"""Transforms of training tiles, in two tables. A new one is a file of its own and a line here.
 
-The parameters are drawn from the sample's own generator, so that nothing depends on the state of
-a worker.
+Parameters are drawn from the tile's own generator, so that nothing depends on the state of a
+worker. The order of a table is the order of the draws: another one gives other tiles for a seed.
 """
 
 from __future__ import annotations
 
-import math
-from dataclasses import replace
+from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple
 
 import numpy as np
-import torch
 from torch import Tensor
-from torchvision.transforms.v2 import functional as ops
 
+from smalldet.data.colours import vary_colours
+from smalldet.data.copy_paste import copy_paste
+from smalldet.data.flips import flip_and_turn
+from smalldet.data.mixup import mixup
+from smalldet.data.mosaic import mosaic
+from smalldet.data.options import Augmentation
+from smalldet.data.sample import DrawTile, Sample
 from smalldet.targets import Target
 
-BRIGHTNESS = (0.65, 1.35)
-CONTRAST = (0.65, 1.35)
-SATURATION = (0.5, 1.5)
-HUE_TURN = 0.02
-GREY_PROB = 0.05
-BLUR_PROB = 0.07
-BLUR_SIGMA_PX = (0.3, 1.0)
-NOISE_PROB = 0.1
-NOISE_SIGMA = (2.0, 10.0)
 
-LUMA = torch.tensor([0.299, 0.587, 0.114])
-TO_YIQ = torch.tensor(
-    [[0.299, 0.587, 0.114], [0.5959, -0.2746, -0.3213], [0.2115, -0.5227, 0.3112]]
+class Combination(NamedTuple):
+    """Makes one tile of several.
+
+    Attributes:
+        name: for people.
+        draw: of (how single tiles are drawn, (width, height), generator, options); it calls the
+            first as often as it needs tiles.
+    """
+
+    name: str
+    draw: Callable[[DrawTile, tuple[int, int], np.random.Generator, Augmentation], Sample]
+
+
+class Transform(NamedTuple):
+    """Changes one tile, or leaves it.
+
+    Attributes:
+        name: for people.
+        apply: of (pixels, labels, generator, options); it does not write into what it is given.
+    """
+
+    name: str
+    apply: Callable[[Tensor, Target, np.random.Generator, Augmentation], Sample]
+
+
+COMBINATIONS = (
+    Combination("mosaic", mosaic),
+    Combination("mixup", mixup),
 )
-FROM_YIQ = torch.tensor([[1.0, 0.956, 0.619], [1.0, -0.272, -0.647], [1.0, -1.106, 1.703]])
 
-# Pixels whose float copies stay in the processor's cache.
-PIXELS_AT_ONCE = 32_768
-
-
-def flip_and_turn(
-    image: Tensor, target: Target, rng: np.random.Generator, *, flips: bool, rot90: bool
-) -> tuple[Tensor, Target]:
-    """One of the mirrorings and right-angle turns of a square tile, each as likely.
-
-    Args:
-        image: (C, S, S).
-        target: its labels.
-        rng: source of the choice.
-        flips: mirror left-right and top-bottom.
-        rot90: turn by 90 degrees.
-    """
-    transposed, mirror_x, mirror_y = (bool(coin) for coin in rng.random(3) < 0.5)
-    transposed &= rot90
-    if not flips:
-        # A turn is a transposition and one mirroring, or none and both.
-        mirror_x &= rot90
-        mirror_y = mirror_x != transposed
-    if transposed:
-        image = image.transpose(1, 2)
-    mirrored = [dim for dim, wanted in ((2, mirror_x), (1, mirror_y)) if wanted]
-    if mirrored:
-        image = image.flip(mirrored)
-    side = image.shape[-1]
-
-    def moved(boxes: Tensor) -> Tensor:
-        x1, y1, x2, y2 = (boxes[:, [1, 0, 3, 2]] if transposed else boxes).unbind(1)
-        if mirror_x:
-            x1, x2 = side - x2, side - x1
-        if mirror_y:
-            y1, y2 = side - y2, side - y1
-        return torch.stack([x1, y1, x2, y2], dim=1)
-
-    masks = target.masks
-    if masks is not None:
-        masks = (masks.transpose(1, 2) if transposed else masks).flip(mirrored)
-    boxes, mute_boxes = moved(target.boxes), moved(target.mute_boxes)
-    return image, replace(target, boxes=boxes, mute_boxes=mute_boxes, masks=masks)
+TRANSFORMS = (
+    Transform("copy-paste", copy_paste),
+    Transform("flips and turns", flip_and_turn),
+    Transform("colours", vary_colours),
+)
 
 
-def change_colours(image: Tensor, rng: np.random.Generator) -> Tensor:
-    """Brightness, contrast, saturation, hue, and now and then greyscale, blur or noise.
-
-    The four colour changes are one matrix, so that a tile is passed over once: in torchvision's
-    own steps hue alone takes longer than cutting the tile.
+def combined(
+    draw: DrawTile, size: tuple[int, int], rng: np.random.Generator, augmentation: Augmentation
+) -> Sample:
+    """A tile of `size`: each combination draws its parts as the one before it would.
 
     Args:
-        image: (1 or 3, H, W) uint8.
-        rng: source of every parameter.
-
-    Returns:
-        The same shape, uint8.
+        draw: draws a plain tile.
+        size: width and height in pixels.
+        rng: source of every choice.
+        augmentation: how often each combination comes.
     """
-    brightness, contrast = rng.uniform(*BRIGHTNESS), rng.uniform(*CONTRAST)
-    saturation = 0.0 if rng.random() < GREY_PROB else rng.uniform(*SATURATION)
-    hue = rng.uniform(-HUE_TURN, HUE_TURN)
-    blurred, noisy = rng.random() < BLUR_PROB, rng.random() < NOISE_PROB
-    if blurred:
-        image = ops.gaussian_blur(image, [5, 5], [rng.uniform(*BLUR_SIGMA_PX)])
-    # Rounded by the half; contrast turns about the mean, of which every eighth pixel tells enough.
-    mean = float(image[:, ::8, ::8].float().mean())
-    offset = torch.tensor(brightness * (1 - contrast) * mean + 0.5)
-    noise_sigma = rng.uniform(*NOISE_SIGMA) if noisy else 0.0
-    flat = image.flatten(1)
-    changed = torch.empty(flat.shape, dtype=torch.uint8)
-    matrix = colour_matrix(saturation, hue) if len(image) == 3 else torch.ones(1, 1)
-    matrix = brightness * contrast * matrix
-    parts = zip(
-        flat.split(PIXELS_AT_ONCE, dim=1), changed.split(PIXELS_AT_ONCE, dim=1), strict=True
-    )
-    for old, new in parts:
-        values = torch.addmm(offset, matrix, old.float())
-        if noisy:
-            noise = rng.standard_normal(tuple(values.shape), dtype=np.float32)
-            values.add_(torch.from_numpy(noise), alpha=noise_sigma)
-        new.copy_(values.clamp_(0, 255))
-    return changed.view_as(image)
+    for combination in COMBINATIONS:
+        draw = partial(_drawn, combination, draw, rng, augmentation)
+    return draw(size)
 
 
-def colour_matrix(saturation: float, hue: float) -> Tensor:
-    """(3, 3) matrix on RGB that leaves every grey as it is.
+def _drawn(
+    combination: Combination,
+    draw: DrawTile,
+    rng: np.random.Generator,
+    augmentation: Augmentation,
+    size: tuple[int, int],
+) -> Sample:
+    return combination.draw(draw, size, rng, augmentation)
 
-    Args:
-        saturation: 0 gives greys, 1 changes nothing.
-        hue: turn of the colour circle, in parts of the full circle.
-    """
-    cos, sin = math.cos(2 * math.pi * hue), math.sin(2 * math.pi * hue)
-    turn = torch.tensor([[1.0, 0.0, 0.0], [0.0, cos, -sin], [0.0, sin, cos]])
-    to_grey = LUMA.expand(3, 3)
-    mixed = saturation * torch.eye(3) + (1 - saturation) * to_grey
-    return mixed @ (FROM_YIQ @ turn @ TO_YIQ)
+
+def transformed(sample: Sample, rng: np.random.Generator, augmentation: Augmentation) -> Sample:
+    """A square tile after every transform of the table."""
+    for transform in TRANSFORMS:
+        sample = transform.apply(*sample, rng, augmentation)
+    return sample

@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from smalldet.detections import Detections
 from smalldet.imagery import Scene, Window
-from smalldet.inference.writers.picture import Colour, class_colours
+from smalldet.imagery.drawing import Colour, class_colours
 
 PANEL_PX = 900
 GAP_PX = 12

@@ -16,9 +16,11 @@ from smalldet.demo.scene import draw_scene
 from smalldet.demo.tally import Tally, found_counts, tally, tally_table
 from smalldet.detections import Detections
 from smalldet.imagery import Scene, open_scene
-from smalldet.inference import Predictor, Result
+from smalldet.inference.options import PredictOptions
+from smalldet.inference.predictor import Predictor
+from smalldet.inference.results import Result
 from smalldet.inference.writers import write
-from smalldet.models import DEFAULT_MODEL, Detector, load_model
+from smalldet.tile_models import TileModel, open_tile_model
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,9 +48,8 @@ def run_demo(
     out_dir: Path | str,
     *,
     source: Path | str | None = None,
-    detector: Detector | None = None,
+    model: TileModel | None = None,
     conf: float | None = None,
-    device: str = "auto",
     width: int = 6400,
     height: int = 4480,
     seed: int = 0,
@@ -62,18 +63,17 @@ def run_demo(
     Args:
         out_dir: folder for the files; made where there is none.
         source: a picture of one's own instead of a drawn scene.
-        detector: any detector; the embedded aerial one if None.
-        conf: least score; the detector's own if None.
-        device: as in `Predictor`.
+        model: any tile model; the embedded aerial one if None.
+        conf: least score; the model's own if None.
         width, height, seed: of the drawn scene.
         console: where to print.
 
     Raises:
         FileNotFoundError, ValueError: the picture cannot be read, the drawn scene would be too
-            small, or the detector has no class of it.
+            small, or the model has no class of it.
     """
     out, console = Path(out_dir), console or Console()
-    predictor = Predictor(detector or load_model(DEFAULT_MODEL), conf=conf, device=device)
+    predictor = Predictor(model or open_tile_model(), PredictOptions(conf=conf))
     out.mkdir(parents=True, exist_ok=True)
     truth: Index | None = None
     if source is None:
@@ -91,7 +91,7 @@ def run_demo(
     written.append(out / "detections.jpg")
     tallies = None if truth is None else tally(truth, result.detections, predictor.conf)
     run = DemoRun(result, tallies, seconds, written)
-    _say(console, run, truth, str(predictor.device))
+    _say(console, run, truth, predictor.model.runtime)
     return run
 
 
@@ -104,18 +104,20 @@ def _predict(predictor: Predictor, scene: Scene, console: Console) -> Detections
         )
 
 
-def _say(console: Console, run: DemoRun, truth: Index | None, device: str) -> None:
-    found = run.result.detections
+def _say(console: Console, run: DemoRun, truth: Index | None, runtime: str) -> None:
+    detections = run.result.detections
     if truth is None or run.tallies is None:
-        counts = ", ".join(f"{num} {name}" for name, num in found_counts(found))
+        counts = ", ".join(f"{num} {name}" for name, num in found_counts(detections))
         console.print(f"Found in {run.result.name}: {counts or 'nothing'}.", soft_wrap=True)
     else:
         console.print(tally_table(run.tallies))
         known = {class_key(name) for name in truth.class_names}
-        others = [f"{n} {name}" for name, n in found_counts(found) if class_key(name) not in known]
+        others = [
+            f"{n} {name}" for name, n in found_counts(detections) if class_key(name) not in known
+        ]
         if others:
             console.print(f"Also {', '.join(others)}, of which the scene has none.", soft_wrap=True)
-        asked = {class_key(name) for name in found.class_names}
+        asked = {class_key(name) for name in detections.class_names}
         unknown = [name for name in truth.class_names if class_key(name) not in asked]
         if unknown:
             console.print(f"The detector does not know {', '.join(unknown)}.", soft_wrap=True)
@@ -126,7 +128,7 @@ def _say(console: Console, run: DemoRun, truth: Index | None, device: str) -> No
     size = run.result.width * run.result.height / 1e6
     speed = run.megapixels_per_second
     console.print(
-        f"{size:.1f} megapixels in {run.seconds:.1f} s on {device}: {speed:.2f} a second."
+        f"{size:.1f} megapixels in {run.seconds:.1f} s on {runtime}: {speed:.2f} a second."
     )
     for path in run.written:
         console.print(f"  {path}", soft_wrap=True, highlight=False)

@@ -49,10 +49,10 @@ def tally(truth: Index, found: Detections, conf: float) -> list[Tally]:
         ValueError: the detector has no class of the truth.
     """
     index, matches = matches_at(truth, [found], conf, max_detections=max(1, len(found)))
-    true_sides, found_sides = np.sqrt(matches.truth.areas), np.sqrt(matches.found.areas)
+    true_sides, found_sides = np.sqrt(matches.truth.areas), np.sqrt(matches.detections.areas)
     rows: list[Tally] = []
     for label, name in enumerate(index.class_names):
-        of_true, of_found = matches.truth.labels == label, matches.found.labels == label
+        of_true, of_found = matches.truth.labels == label, matches.detections.labels == label
         for size, (low, high) in (*SIZE_RANGES_PX.items(), ("all", (0.0, math.inf))):
             here = of_true & _within(true_sides, low, high)
             false = of_found & _within(found_sides, low, high) & matches.false_alarm

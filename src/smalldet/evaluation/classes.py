@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from smalldet.class_names import class_key
+from smalldet.columns import take
 from smalldet.data.index import ImageRecord, Index
 from smalldet.detections import Detections
 
@@ -32,11 +33,12 @@ class ClassMatch:
     left_out_of_model: tuple[str, ...]
     left_out_of_data: tuple[str, ...]
 
-    def relabel(self, found: Detections) -> Detections:
+    def relabel(self, detections: Detections) -> Detections:
         """Detections of the model with labels among the common classes; the others are dropped."""
-        labels = torch.from_numpy(self.table).to(found.labels.device)[found.labels]
+        table = torch.from_numpy(self.table).to(detections.labels.device)
+        labels = table[detections.labels]
         kept = labels >= 0
-        return replace(found[kept], labels=labels[kept], class_names=self.truth.class_names)
+        return replace(detections[kept], labels=labels[kept], class_names=self.truth.class_names)
 
 
 def match_classes(
@@ -136,11 +138,7 @@ def _restricted(record: ImageRecord, table: NDArray[np.int64]) -> ImageRecord:
     labels = table[record.labels]
     kept = labels >= 0
     return replace(
-        record,
-        boxes=record.boxes[kept],
+        take(record, kept),
         labels=labels[kept],
-        ignore=record.ignore[kept],
-        difficult=record.difficult[kept],
-        rboxes=None if record.rboxes is None else record.rboxes[kept],
         unknown=frozenset(int(table[c]) for c in record.unknown if table[c] >= 0),
     )

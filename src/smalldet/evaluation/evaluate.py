@@ -1,95 +1,80 @@
-"""Evaluate a detector: predict over labelled pictures, score, and write what was seen."""
+"""Evaluate a model: predict over labelled pictures, score, and write what was measured."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from smalldet.config.load import dump
 from smalldet.data.index import Index
 from smalldet.detections import Detections
 from smalldet.evaluation.classes import ClassMatch, match_classes
+from smalldet.evaluation.options import EvaluateOptions
 from smalldet.evaluation.report import Report
-from smalldet.evaluation.rows import found_rows
+from smalldet.evaluation.rows import detection_rows
 from smalldet.evaluation.scoring import matches_at, score
 from smalldet.evaluation.worst import draw_worst
-from smalldet.inference import Predictor
-from smalldet.models.detector import Detector
+from smalldet.inference.options import PredictOptions, TilingOptions
+from smalldet.inference.predictor import Predictor
+from smalldet.tile_models import TileModel
 
 # Average precision needs the weak detections too: they are the end of the curve.
 _LOWEST_CONF = 0.01
 
 
 def evaluate(
-    detector: Detector,
+    model: TileModel,
     truth: Index,
+    options: EvaluateOptions | None = None,
     *,
-    tile_px: int | None = None,
-    overlap_frac: float = 0.2,
-    scales: Sequence[float] = (1.0,),
-    whole: bool = False,
-    merge: str = "tiles",
-    merge_iou: float | None = None,
-    across_classes: bool = False,
-    device: str = "auto",
-    batch_size: int | None = None,
-    conf: float | None = None,
-    max_detections: int = 1500,
-    mapping: Mapping[str, str] | None = None,
     out: Path | str | None = None,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> Report:
     """Predict over the pictures of `truth` as one would over new ones, and measure.
 
     Args:
-        detector: any detector.
+        model: any tile model.
         truth: labelled pictures.
-        tile_px, overlap_frac, scales, whole, merge, merge_iou, across_classes, device,
-            batch_size: as in `Predictor`.
-        conf: score from which precision, recall and false alarms are counted; the detector's own
-            if None.
-        max_detections: the strongest of a picture that count.
-        mapping: {model class: data class}; see `match_classes`.
-        out: folder for `metrics.json`, `detections.json` (COCO results) and the worst pictures.
+        options: how to predict, and what to measure.
+        out: folder for `metrics.json`, `options.yaml` (with what the model says where an option
+            was not given), `detections.json` (COCO results) and the worst pictures.
         on_progress: called with pictures done and pictures in all.
 
     Raises:
         ValueError: no class in common.
     """
+    options = options or EvaluateOptions()
     # First of all: a wrong map must not show after an hour of prediction.
-    conf = detector.conf if conf is None else conf
-    classes = match_classes(truth, detector.class_names, mapping)
-    predictor = Predictor(
-        detector,
-        tile_px=tile_px,
-        overlap_frac=overlap_frac,
-        conf=_LOWEST_CONF,
-        device=device,
-        batch_size=batch_size,
-        scales=scales,
-        merge=merge,
-        merge_iou=merge_iou,
-        across_classes=across_classes,
-        whole=whole,
-    )
+    classes = match_classes(truth, model.class_names, options.map)
+    tiling = options.model_dump(include=set(TilingOptions.model_fields))
+    predictor = Predictor(model, PredictOptions(conf=_LOWEST_CONF, **tiling))
+    conf = model.conf if options.conf is None else options.conf
+    options = options.model_copy(update={"conf": conf, "tile_px": predictor.tile_px})
     detections: list[Detections] = []
     for record in truth.records:
-        found = predictor.predict(record.path)
-        detections.append(found.to("cpu"))
+        detections.append(predictor.predict(record.path).to("cpu"))
         if on_progress is not None:
             on_progress(len(detections), len(truth))
-    report = score(truth, detections, conf=conf, max_detections=max_detections, mapping=mapping)
+    report = score(
+        truth,
+        detections,
+        conf=conf,
+        max_detections=options.max_detections,
+        mapping=options.map,
+        sizes=options.sizes,
+    )
     if out is not None:
         folder = Path(out)
         folder.mkdir(parents=True, exist_ok=True)
         report.write(folder / "metrics.json")
+        (folder / "options.yaml").write_text(dump(options), encoding="utf-8")
         write_coco_results(folder / "detections.json", classes, detections)
-        draw_worst(
-            *matches_at(truth, detections, conf, max_detections=max_detections, mapping=mapping),
-            folder,
-        )
+        most, mapping = options.max_detections, options.map
+        matches = matches_at(truth, detections, conf, max_detections=most, mapping=mapping)
+        draw_worst(*matches, folder)
     return report
 
 
@@ -103,7 +88,7 @@ def write_coco_results(path: Path, classes: ClassMatch, detections: Sequence[Det
     ids = [record.image_id for record in records]
     if len(set(ids)) < len(ids):
         ids = list(range(1, len(ids) + 1))
-    rows = found_rows([classes.relabel(found) for found in detections])
+    rows = detection_rows([classes.relabel(of_picture) for of_picture in detections])
     columns = zip(
         np.array(ids, dtype=np.int64)[rows.pictures].tolist(),
         (classes.data_labels[rows.labels] + 1).tolist(),

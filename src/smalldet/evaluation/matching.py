@@ -21,15 +21,15 @@ class Matches:
 
     Args:
         truth: objects and ignore regions of all pictures.
-        found: the detections that were matched.
-        hit: (len(found),) bool, on an object.
-        false_alarm: (len(found),) bool, on no object and with less than half of its area in an
+        detections: the detections that were matched.
+        hit: (len(detections),) bool, on an object.
+        false_alarm: (len(detections),) bool, on no object and with less than half of its area in an
             ignore region of its class.
         reached: (len(truth),) bool, an object that has a detection.
     """
 
     truth: Rows
-    found: Rows
+    detections: Rows
     hit: NDArray[np.bool_]
     false_alarm: NDArray[np.bool_]
     reached: NDArray[np.bool_]
@@ -40,29 +40,35 @@ class Matches:
         return ~self.reached & ~self.truth.ignore
 
 
-def match_boxes(index: Index, truth: Rows, found: Rows, iou_threshold: float = 0.5) -> Matches:
+def match_boxes(index: Index, truth: Rows, detections: Rows, iou_threshold: float = 0.5) -> Matches:
     """Give objects to detections, strongest first, as COCO does.
 
     Against an ignore region COCO takes the part of the detection's own area that lies in the
     region, so that the threshold 0.5 there means half of the detection.
     """
-    evaluation = COCOeval(*coco_pair(index, truth, found), "bbox")
+    evaluation = COCOeval(*coco_pair(index, truth, detections), "bbox")
     evaluation.params.iou_thrs = [iou_threshold]
     evaluation.params.area_rng = [list(ALL_AREAS)]
     evaluation.params.area_rng_lbl = ["all"]
-    evaluation.params.max_dets = [max(len(found), 1)]
+    evaluation.params.max_dets = [max(len(detections), 1)]
     evaluation.evaluate()
     cells = [cell for cell in evaluation.eval_imgs if cell is not None]
 
-    found_ids = _column(cell["dtIds"] for cell in cells) - 1
-    matched = np.zeros(len(found), dtype=np.bool_)
-    matched[found_ids] = _column(cell["dtMatches"][0] for cell in cells) > 0
-    excused = np.zeros(len(found), dtype=np.bool_)
-    excused[found_ids] = _column(cell["dtIgnore"][0] for cell in cells) > 0
+    detection_ids = _column(cell["dtIds"] for cell in cells) - 1
+    matched = np.zeros(len(detections), dtype=np.bool_)
+    matched[detection_ids] = _column(cell["dtMatches"][0] for cell in cells) > 0
+    excused = np.zeros(len(detections), dtype=np.bool_)
+    excused[detection_ids] = _column(cell["dtIgnore"][0] for cell in cells) > 0
     truth_ids = _column(cell["gtIds"] for cell in cells) - 1
     reached = np.zeros(len(truth), dtype=np.bool_)
     reached[truth_ids] = _column(cell["gtMatches"][0] for cell in cells) > 0
-    return Matches(truth, found, matched & ~excused, ~matched & ~excused, reached & ~truth.ignore)
+    return Matches(
+        truth,
+        detections,
+        hit=matched & ~excused,
+        false_alarm=~matched & ~excused,
+        reached=reached & ~truth.ignore,
+    )
 
 
 def best_threshold(matches: Matches) -> tuple[float | None, float | None]:
@@ -76,13 +82,13 @@ def best_threshold(matches: Matches) -> tuple[float | None, float | None]:
     """
     judged = matches.hit | matches.false_alarm
     num_objects = int((~matches.truth.ignore).sum())
-    order = np.argsort(-matches.found.scores[judged], kind="stable")
+    order = np.argsort(-matches.detections.scores[judged], kind="stable")
     hits = matches.hit[judged][order].cumsum()
     if not num_objects or not hits.size or not hits[-1]:
         return None, None
     f1 = 2 * hits / (np.arange(1, len(hits) + 1) + num_objects)
     best = int(f1.argmax())
-    return float(f1[best]), float(matches.found.scores[judged][order][best])
+    return float(f1[best]), float(matches.detections.scores[judged][order][best])
 
 
 def _column(lists: Iterable[Iterable[int]]) -> NDArray[np.int64]:

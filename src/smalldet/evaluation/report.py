@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table
 from rich.text import Text
 
-from smalldet.evaluation.sizes import SIZE_RANGES_PX
+from smalldet.evaluation.size_ranges import SIZE_RANGES_PX, SizeRanges
 
 
 @dataclass(frozen=True)
@@ -20,8 +20,8 @@ class Report:
     """How well detections meet truth. Everything is 0..1; None where nothing could be measured.
 
     Args:
-        metrics: `AP`, `AP50`, `AP75`, `AR`; `AP_<size>`, `AP50_<size>`, `AR_<size>` for the sizes
-            of `SIZE_RANGES_PX`; COCO's own as `COCO_...`; and at `conf`: `precision`, `recall`,
+        metrics: `AP`, `AP50`, `AP75`, `AR`; `AP_<size>`, `AP50_<size>`, `AR_<size>` for each of
+            `sizes`; COCO's own as `COCO_...`; and at `conf`: `precision`, `recall`,
             `false_alarms`, `false_alarms_per_megapixel`; `best_F1` over all classes and the
             `best_conf` that reaches it.
         counts: objects of each size, and of `all`.
@@ -33,6 +33,7 @@ class Report:
         max_detections: the strongest of a picture that counted.
         num_pictures: how many pictures.
         megapixels: their area.
+        sizes: the size ranges that were measured by.
     """
 
     metrics: dict[str, float | None]
@@ -44,6 +45,7 @@ class Report:
     max_detections: int
     num_pictures: int
     megapixels: float
+    sizes: SizeRanges = field(default_factory=lambda: SIZE_RANGES_PX)
 
     @property
     def notes(self) -> list[str]:
@@ -73,7 +75,7 @@ class Report:
             "counts": self.counts,
             "size_ranges_px": {
                 name: [low, None if math.isinf(high) else high]
-                for name, (low, high) in SIZE_RANGES_PX.items()
+                for name, (low, high) in self.sizes.items()
             },
             "per_class": self.per_class,
             "unjudged_per_megapixel": self.unjudged,
@@ -111,30 +113,28 @@ class Report:
         )
         # 80 columns hold it; where names are longer they are folded, and never a number
         table.add_column("class", overflow="fold", vertical="bottom", max_width=16)
-        sizes = ["\n".join([*name.split("_"), _span(name)]) for name in SIZE_RANGES_PX]
+        sizes = ["\n".join([*name.split("_"), _span(*sides)]) for name, sides in self.sizes.items()]
         for header in ("objects", "AP", "AP50", *sizes, "P", "R", "FA/MP"):
             table.add_column(header, justify="right", no_wrap=True, vertical="bottom")
-        table.add_row("all", *_row({**self.metrics, "counts": self.counts}), style="bold")
-        table.add_row("objects", "", "", "", *(str(self.counts[s]) for s in SIZE_RANGES_PX))
+        table.add_row("all", *self._row({**self.metrics, "counts": self.counts}), style="bold")
+        table.add_row("objects", "", "", "", *(str(self.counts[s]) for s in self.sizes))
         for name, row in self.per_class.items():
-            table.add_row(Text(name), *_row(row))
+            table.add_row(Text(name), *self._row(row))
         return table
 
-
-def _row(row: dict[str, Any]) -> list[str]:
-    return [
-        str(row["counts"]["all"]),
-        *(_cell(row[key]) for key in ("AP", "AP50")),
-        *(_cell(row[f"AP_{size}"]) for size in SIZE_RANGES_PX),
-        *(_cell(row[key]) for key in ("precision", "recall")),
-        _cell(row["false_alarms_per_megapixel"], places=2),
-    ]
+    def _row(self, row: dict[str, Any]) -> list[str]:
+        return [
+            str(row["counts"]["all"]),
+            *(_cell(row[key]) for key in ("AP", "AP50")),
+            *(_cell(row[f"AP_{size}"]) for size in self.sizes),
+            *(_cell(row[key]) for key in ("precision", "recall")),
+            _cell(row["false_alarms_per_megapixel"], places=2),
+        ]
 
 
 def _cell(value: float | None, places: int = 3) -> str:
     return "-" if value is None else f"{value:.{places}f}"
 
 
-def _span(size: str) -> str:
-    low, high = SIZE_RANGES_PX[size]
+def _span(low: float, high: float) -> str:
     return f"{low:g}+" if math.isinf(high) else f"{low:g}-{high:g}"

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from hotcoco import COCO
 from numpy.typing import NDArray
 
+from smalldet.columns import column, take
 from smalldet.data.index import Index
 from smalldet.detections import Detections
 from smalldet.evaluation.sizes import rounded_areas
@@ -26,23 +27,17 @@ class Rows:
         ignore: (N,) bool, neither hit nor false alarm; False for detections.
     """
 
-    pictures: NDArray[np.int64]
-    labels: NDArray[np.int64]
-    boxes: NDArray[np.float64]
-    scores: NDArray[np.float64]
-    ignore: NDArray[np.bool_]
+    pictures: NDArray[np.int64] = field(metadata=column())
+    labels: NDArray[np.int64] = field(metadata=column())
+    boxes: NDArray[np.float64] = field(metadata=column())
+    scores: NDArray[np.float64] = field(metadata=column())
+    ignore: NDArray[np.bool_] = field(metadata=column())
 
     def __len__(self) -> int:
         return len(self.boxes)
 
     def __getitem__(self, index: NDArray[np.bool_]) -> Rows:
-        return Rows(
-            self.pictures[index],
-            self.labels[index],
-            self.boxes[index],
-            self.scores[index],
-            self.ignore[index],
-        )
+        return take(self, index)
 
     @property
     def areas(self) -> NDArray[np.float64]:
@@ -79,24 +74,23 @@ def truth_rows(truth: Index) -> Rows:
     )
 
 
-def found_rows(detections: Sequence[Detections], max_detections: int | None = None) -> Rows:
+def detection_rows(detections: Sequence[Detections], max_detections: int | None = None) -> Rows:
     """Detections of all pictures, strongest first in each, at most `max_detections` a picture."""
-    kept = [found.to("cpu").sorted_by_score(max_detections) for found in detections]
-    sizes = [len(found) for found in kept]
-    num = sum(sizes)
-    if num == 0:
+    kept = [one.to("cpu").sorted_by_score(max_detections) for one in detections]
+    if not any(map(len, kept)):
         none = np.zeros(0, dtype=np.int64)
         return Rows(none, none, np.zeros((0, 4)), np.zeros(0), np.zeros(0, dtype=np.bool_))
+    sizes = [len(one) for one in kept]
     return Rows(
         np.repeat(np.arange(len(kept)), sizes),
-        np.concatenate([found.labels.numpy() for found in kept]),
-        np.concatenate([found.boxes.numpy() for found in kept]).astype(np.float64),
-        np.concatenate([found.scores.numpy() for found in kept]).astype(np.float64),
-        np.zeros(num, dtype=np.bool_),
+        np.concatenate([one.labels.numpy() for one in kept]),
+        np.concatenate([one.boxes.numpy() for one in kept]).astype(np.float64),
+        np.concatenate([one.scores.numpy() for one in kept]).astype(np.float64),
+        np.zeros(sum(sizes), dtype=np.bool_),
     )
 
 
-def coco_pair(index: Index, truth: Rows, found: Rows) -> tuple[COCO, COCO]:
+def coco_pair(index: Index, truth: Rows, detections: Rows) -> tuple[COCO, COCO]:
     """Truth and detections as COCO data sets; ids of pictures, classes and boxes are row + 1.
 
     The area that tells the size is that of the box, for truth and detections alike.
@@ -115,8 +109,7 @@ def coco_pair(index: Index, truth: Rows, found: Rows) -> tuple[COCO, COCO]:
         area=truth.areas,
         iscrowd=truth.ignore,
     )
-    dt = gt.load_res(
-        np.column_stack([found.pictures + 1, found.boxes_xywh, found.scores, found.labels + 1])
-    )
-    dt.update_anns(ids=np.arange(1, len(found) + 1), area=found.areas)
+    pictures, labels = detections.pictures + 1, detections.labels + 1
+    dt = gt.load_res(np.column_stack([pictures, detections.boxes_xywh, detections.scores, labels]))
+    dt.update_anns(ids=np.arange(1, len(detections) + 1), area=detections.areas)
     return gt, dt

@@ -1,20 +1,11 @@
-"""Size ranges: which objects count as tiny, and what COCO calls small."""
+"""Areas of objects, and the ranges that they fall in: ours by the side, and COCO's."""
 
 from __future__ import annotations
-
-import math
 
 import numpy as np
 from numpy.typing import NDArray
 
-# Side of an object = square root of its box area, pixels; low <= side < high.
-SIZE_RANGES_PX: dict[str, tuple[float, float]] = {
-    "very_tiny": (0.0, 8.0),
-    "tiny": (8.0, 16.0),
-    "small": (16.0, 32.0),
-    "medium": (32.0, 96.0),
-    "large": (96.0, math.inf),
-}
+from smalldet.evaluation.size_ranges import SIZE_RANGES_PX, SizeRanges
 
 # COCO's own ranges, closed at both ends as pycocotools has them.
 _MAX_AREA = 1e10
@@ -51,9 +42,11 @@ def rounded_areas(boxes_xyxy: NDArray[np.float64]) -> NDArray[np.float64]:
     return width_height[:, 0] * width_height[:, 1]
 
 
-def counts_by_size(areas: NDArray[np.float64]) -> dict[str, int]:
+def counts_by_size(
+    areas: NDArray[np.float64], sizes: SizeRanges = SIZE_RANGES_PX
+) -> dict[str, int]:
     """How many objects of each size range there are, and of `all`."""
     counts = {"all": len(areas)}
-    for name, (low, high) in SIZE_RANGES_PX.items():
+    for name, (low, high) in sizes.items():
         counts[name] = int(((areas >= low**2) & (areas < high**2)).sum())
     return counts

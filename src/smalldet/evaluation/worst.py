@@ -12,9 +12,10 @@ from smalldet.data.index import ImageRecord, Index
 from smalldet.evaluation.matching import Matches
 from smalldet.evaluation.rows import Rows
 from smalldet.imagery import open_scene
+from smalldet.imagery.drawing import Colour, outline_boxes, picture_of, write_text
 
 _WINDOW_PX = 1024
-_COLOURS = {
+_COLOURS: dict[str, Colour] = {
     "ignored": (150, 150, 150),
     "found": (60, 200, 60),
     "missed": (255, 200, 0),
@@ -35,7 +36,7 @@ def draw_worst(index: Index, matches: Matches, out: Path, limit: int = 12) -> li
     mistakes = np.concatenate(
         [
             matches.truth.pictures[matches.missed],
-            matches.found.pictures[matches.false_alarm],
+            matches.detections.pictures[matches.false_alarm],
         ]
     )
     totals = np.bincount(mistakes, minlength=len(index))
@@ -51,24 +52,23 @@ def draw_worst(index: Index, matches: Matches, out: Path, limit: int = 12) -> li
 def _drawn(index: Index, matches: Matches, picture: int) -> Image.Image:
     record = index.records[picture]
     truth_here = matches.truth.pictures == picture
-    found_here = matches.found.pictures == picture
+    detected_here = matches.detections.pictures == picture
     layers = {
         "ignored": matches.truth[truth_here & matches.truth.ignore],
         "found": matches.truth[truth_here & matches.reached],
         "missed": matches.truth[truth_here & matches.missed],
-        "false alarms": matches.found[found_here & matches.false_alarm],
+        "false alarms": matches.detections[detected_here & matches.false_alarm],
     }
     window = _window(record, np.concatenate([layers["missed"].boxes, layers["false alarms"].boxes]))
     with open_scene(record.path) as scene:
-        pixels = np.moveaxis(scene.read(window)[:3], 0, -1)
-    scale = -(-_WINDOW_PX // max(pixels.shape[:2]))
-    image = Image.fromarray(np.ascontiguousarray(pixels))
+        image = picture_of(scene.read(window))
+    scale = -(-_WINDOW_PX // max(image.size))
     image = image.resize((image.width * scale, image.height * scale), Image.Resampling.NEAREST)
     draw = ImageDraw.Draw(image)
     for kind, rows in layers.items():
         _draw_rows(draw, rows, window, scale, kind, index.class_names)
     summary = ", ".join(f"{len(rows)} {kind}" for kind, rows in layers.items() if len(rows))
-    _write(draw, (2, 2), f"{record.path.name} {window}: {summary}", (255, 255, 255))
+    write_text(draw, (2, 2), f"{record.path.name} {window}: {summary}")
     return image
 
 
@@ -93,19 +93,13 @@ def _draw_rows(
     kind: str,
     class_names: tuple[str, ...],
 ) -> None:
-    """Outline boxes one pixel outside, so that the object itself stays to be seen."""
-    boxes = (rows.boxes - np.array(window[:2] * 2)) * scale + np.array([-1, -1, 1, 1])
-    for (x1, y1, x2, y2), label, score in zip(
+    """Boxes in the colour of what they are; mistakes with their class."""
+    boxes = (rows.boxes - np.array(window[:2] * 2)) * scale
+    outline_boxes(draw, boxes, [_COLOURS[kind]] * len(boxes))
+    if kind not in ("missed", "false alarms"):
+        return
+    for (x1, _, _, y2), label, score in zip(
         boxes.tolist(), rows.labels.tolist(), rows.scores.tolist(), strict=True
     ):
-        draw.rectangle((x1, y1, max(x1, x2), max(y1, y2)), outline=_COLOURS[kind])
-        if kind in ("missed", "false alarms"):
-            text = class_names[label] + (f" {score:.2f}" if kind == "false alarms" else "")
-            _write(draw, (x1, y2 + 1), text, _COLOURS[kind])
-
-
-def _write(
-    draw: ImageDraw.ImageDraw, place: tuple[float, float], text: str, colour: tuple[int, int, int]
-) -> None:
-    """Text that can be read on any ground."""
-    draw.text(place, text, fill=colour, stroke_width=1, stroke_fill=(0, 0, 0))
+        text = class_names[label] + (f" {score:.2f}" if kind == "false alarms" else "")
+        write_text(draw, (x1 - 1, y2 + 2), text, _COLOURS[kind])

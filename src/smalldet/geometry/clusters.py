@@ -5,6 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+STRETCH_PER_BOX = 4
+LEAST_STRETCH = 4096
+"""Pairs that are joined at a time: so many for each box, and no fewer than these."""
+
 
 def constrained_clusters(first: Tensor, second: Tensor, strength: Tensor, tile: Tensor) -> Tensor:
     """Join pairs, strongest first, as long as no cluster gets two boxes of one tile.
@@ -58,11 +62,27 @@ def connected_components(num_nodes: int, first: Tensor, second: Tensor) -> Tenso
 def _joined_in_order(first: Tensor, second: Tensor, tile: Tensor) -> Tensor:
     """(N,) int64, a row that names the cluster of each box, for pairs in order of strength.
 
+    Pairs are taken in stretches of their order. In a pile of boxes that all look alike, N boxes
+    make N^2 pairs, and nearly all of them are settled by what the stretches before have joined:
+    those are dropped when their stretch comes, so that time follows the number of pairs.
+    """
+    cluster = torch.arange(len(tile))
+    stretch = max(STRETCH_PER_BOX * len(tile), LEAST_STRETCH)
+    for begin in range(0, len(first), stretch):
+        one, other = (cluster[side[begin : begin + stretch]] for side in (first, second))
+        settled = one == other
+        settled |= _share_a_tile(one, other, cluster, tile)
+        cluster = _joined_in_rounds(one[~settled], other[~settled], cluster, tile)
+    return cluster
+
+
+def _joined_in_rounds(first: Tensor, second: Tensor, cluster: Tensor, tile: Tensor) -> Tensor:
+    """`cluster` (N,) after joining pairs of clusters in their order.
+
     A pair that is the strongest left of both its clusters has its turn before all that could bear
     on it, so each round joins all such pairs at once. The outcome is that of one by one: a pair of
     clusters that share a tile is dropped as soon as they do, because they will ever after.
     """
-    cluster = torch.arange(len(tile))
     while len(first):
         turn = torch.arange(len(first))
         foremost = torch.full((len(tile),), len(first))

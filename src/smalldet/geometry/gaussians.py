@@ -113,18 +113,6 @@ def prob_iou(a: Tensor, b: Tensor) -> Tensor:
     return 1 - hellinger2 * (hellinger2 + _ROOT_FLOOR).rsqrt()
 
 
-def distance_loss(distance: Tensor, tau: float = 1.0) -> Tensor:
-    """A loss in 0..1 from any distance of Gaussians: 1 - 1 / (tau + log(1 + distance)).
-
-    Args:
-        distance: (...), from `gaussian_wasserstein` or `kullback_leibler`.
-        tau: at least 1; the loss of a perfect box is 1 - 1 / tau.
-
-    Source: Yang et al. 2021, arXiv 2101.11952, and 2106.01883.
-    """
-    return 1 - 1 / (tau + torch.log1p(distance))
-
-
 def _trace(matrices: Tensor) -> Tensor:
     return matrices[..., 0, 0] + matrices[..., 1, 1]
 

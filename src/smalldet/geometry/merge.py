@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
+from smalldet.columns import map_columns, take
 from smalldet.detections import Detections, TileDetections, coordinates, order_by_strength
 from smalldet.geometry.clusters import constrained_clusters
 from smalldet.geometry.merge_oriented import overlap_on_ground
@@ -14,6 +16,7 @@ from smalldet.geometry.oriented import canonical, enclosing_boxes
 from smalldet.geometry.overlaps import iou, normalized_wasserstein
 from smalldet.geometry.pairs import alike_pairs, intersecting_pairs
 from smalldet.geometry.representatives import (
+    Representatives,
     choose_representatives,
     merged_boxes,
     merged_masks,
@@ -71,12 +74,11 @@ def merge_tiles(
     _check(dets, iou_threshold, tiny_px)
     device = dets.boxes.device
     order = _canonical_order(dets)
-    boxes, scores, labels, tile, cut = (
-        t[order].cpu() for t in (dets.boxes, dets.scores, dets.labels, dets.tile, dets.cut)
-    )
-    exact = boxes.double()
-    rboxes = None if dets.rboxes is None else dets.rboxes[order].cpu().double()
-    kept = torch.ones(len(boxes), dtype=torch.bool)
+    ranked = map_columns(take(dets, order), Tensor.cpu)
+    scores, labels, tile = ranked.scores, ranked.labels, ranked.tile
+    exact = ranked.boxes.double()
+    rboxes = None if ranked.rboxes is None else ranked.rboxes.double()
+    kept = torch.ones(len(ranked), dtype=torch.bool)
     if across_classes:
         kept = _unsuppressed_in_tiles(exact, rboxes, tile, iou_threshold)
 
@@ -87,19 +89,23 @@ def merge_tiles(
     # Rows are ranks: the second box of a pair is the weaker one.
     cluster = constrained_clusters(first, second, overlap * scores[second], tile)
     joined = torch.nonzero(cluster[first] == cluster[second]).flatten()
-    whole = _seen_whole(cut, exact, tiles[tile], first[joined], second[joined])
+    whole = _seen_whole(ranked.cut, exact, tiles[tile], first[joined], second[joined])
     representatives = choose_representatives(scores, whole, torch.nonzero(kept).squeeze(1), cluster)
-    if rboxes is None:
-        merged, merged_r = merged_boxes(boxes, representatives), None
+    return _merged(ranked.as_detections(), representatives).sorted_by_score().to(device)
+
+
+def _merged(ranked: Detections, representatives: Representatives) -> Detections:
+    """One detection for each cluster: its winner, with the box, score and mask of the cluster."""
+    if ranked.rboxes is None:
+        boxes, rboxes = merged_boxes(ranked.boxes, representatives), None
     else:
-        merged_r = canonical(merged_rboxes(rboxes, representatives).float())
-        merged = enclosing_boxes(merged_r)
+        rboxes = canonical(merged_rboxes(ranked.rboxes.double(), representatives).float())
+        boxes = enclosing_boxes(rboxes)
     masks = None
-    if dets.masks is not None:
-        masks = merged_masks(dets.masks[order].cpu(), boxes, merged, representatives)
-    classes = labels[representatives.winner]
-    found = Detections(merged, representatives.scores, classes, dets.class_names, merged_r, masks)
-    return found.sorted_by_score().to(device)
+    if ranked.masks is not None:
+        masks = merged_masks(ranked.masks, ranked.boxes, boxes, representatives)
+    winners = ranked[representatives.winner]
+    return replace(winners, boxes=boxes, scores=representatives.scores, rboxes=rboxes, masks=masks)
 
 
 def _check(dets: TileDetections, iou_threshold: float, tiny_px: float) -> None:
@@ -143,13 +149,12 @@ def _joins(
     group = views.ground
     if kinds is not None and len(kinds):
         group = group * (int(kinds.max()) + 1) + kinds[views.row]
+    owner = tile[views.row]
     if rboxes is None:
-        a, b = alike_pairs(views.part, iou_threshold, group, tiny_px)
+        a, b = alike_pairs(views.part, iou_threshold, group, owner, least_px=tiny_px)
     else:
-        a, b = intersecting_pairs(views.part, group)
+        a, b = intersecting_pairs(views.part, group, owner)
     first, second = views.row[a], views.row[b]
-    of_two = torch.nonzero(tile[first] != tile[second]).flatten()
-    first, second, a, b = first[of_two], second[of_two], a[of_two], b[of_two]
     if rboxes is None:
         overlap = _alike(views.part[a], views.part[b], iou_threshold, tiny_px)
     else:

@@ -2,7 +2,7 @@
 
 They know nothing of tile borders, and compare boxes of one tile as they do boxes of two. All are
 functions of the set of boxes alone: neither the order of the boxes nor that of the tiles matters.
-All but weighted boxes fusion take oriented boxes as such.
+All but weighted boxes fusion take oriented boxes as such, and carry masks; it refuses both by name.
 """
 
 from __future__ import annotations
@@ -56,10 +56,7 @@ def merge_nms(
         kept = nms(dets.boxes, dets.scores, dets.labels, iou_threshold, across_classes)
     else:
         kept = rotated_nms(dets.rboxes, dets.scores, dets.labels, iou_threshold, across_classes)
-    found = Detections(
-        dets.boxes, dets.scores, dets.labels, dets.class_names, dets.rboxes, dets.masks
-    )
-    return found[kept]
+    return dets.as_detections()[kept]
 
 
 def merge_soft_nms(
@@ -93,15 +90,15 @@ def merge_soft_nms(
     check_threshold(iou_threshold)
     if sigma <= 0:
         raise ValueError(f"sigma must be above 0, not {sigma}")
-    found = RankedBoxes.of(dets)
-    first, second = found.pairs(across_classes)
-    measure = iou if found.rboxes is None else rotated_iou
-    overlap = measure(found.shapes[first], found.shapes[second])
+    ranked = RankedBoxes.of(dets)
+    first, second = ranked.pairs(across_classes)
+    measure = iou if ranked.rboxes is None else rotated_iou
+    overlap = measure(ranked.shapes[first], ranked.shapes[second])
     near = overlap > iou_threshold
     decay = torch.exp(-overlap[near].square() / sigma)
-    scores = _decayed(found.scores, first[near], second[near], decay)
+    scores = _decayed(ranked.scores, first[near], second[near], decay)
     kept = scores >= score_floor
-    return replace(found, scores=scores)[kept].detections(dets)
+    return replace(ranked, scores=scores)[kept].detections(dets.boxes.device)
 
 
 def _decayed(scores: Tensor, first: Tensor, second: Tensor, decay: Tensor) -> Tensor:
@@ -132,8 +129,8 @@ def merge_greedy(
     """Greedy non-maximum merging: suppression in which a box grows round those it suppresses.
 
     The strongest box left takes in all others that overlap it over the threshold. Their enclosing
-    box comes out, with the strongest one's score and class. SAHI calls this GREEDYNMM; there a box
-    must also match what has grown so far, else it is lost.
+    box comes out, with the strongest one's score and class, and with all their masks on it. SAHI
+    calls this GREEDYNMM; there a box must also match what has grown so far, else it is lost.
 
     Args:
         dets: detections of the tiles.
@@ -151,16 +148,16 @@ def merge_greedy(
     check_threshold(iou_threshold)
     if match_metric not in _MATCH_METRICS:
         raise ValueError(f"match_metric must be one of {[*_MATCH_METRICS]}, not {match_metric!r}")
-    found = RankedBoxes.of(dets)
-    measure = (_MATCH_METRICS if found.rboxes is None else _ORIENTED_METRICS)[match_metric]
-    first, second = found.pairs(across_classes)
-    alike = measure(found.shapes[first], found.shapes[second]) > iou_threshold
+    ranked = RankedBoxes.of(dets)
+    measure = (_MATCH_METRICS if ranked.rboxes is None else _ORIENTED_METRICS)[match_metric]
+    first, second = ranked.pairs(across_classes)
+    alike = measure(ranked.shapes[first], ranked.shapes[second]) > iou_threshold
     first, second = first[alike], second[alike]
-    kept = unsuppressed(len(found), first, second)
+    kept = unsuppressed(len(ranked), first, second)
     first, second = first[kept[first]], second[kept[first]]
     # The strongest of the kept boxes that match a box is the one that came by first.
-    owner = torch.arange(len(found)).scatter_reduce(0, second, first, "amin")
-    return found.grown(owner)[kept].detections(dets)
+    owner = torch.arange(len(ranked)).scatter_reduce(0, second, first, "amin")
+    return ranked.grown(owner)[kept].detections(dets.boxes.device)
 
 
 def _intersection_over_smaller(a: Tensor, b: Tensor) -> Tensor:

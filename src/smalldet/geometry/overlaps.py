@@ -98,20 +98,6 @@ def normalized_wasserstein(a: Tensor, b: Tensor, scale_px: float | Tensor) -> Te
     return torch.exp(-_length(apart) / scale_px)
 
 
-def dot_distance(a: Tensor, b: Tensor, scale_px: float) -> Tensor:
-    """Similarity by distance of centres alone, in 0..1; 1 where centres coincide.
-
-    Args:
-        a: (..., 4) xyxy.
-        b: (..., 4) xyxy.
-        scale_px: the data set's mean object side.
-
-    Source: Xu et al. 2021, "Dot Distance for Tiny Object Detection in Aerial Images", eq. 3.
-    """
-    a, b = _floating(a), _floating(b)
-    return torch.exp(-_length(_centre_shift(a, b)) / scale_px)
-
-
 def receptive_field_distance(priors: Tensor, objects: Tensor) -> Tensor:
     """Similarity of a prior's receptive field to an object, in 0..1: 1 / (1 + KL divergence).
 

@@ -12,7 +12,9 @@ from torch import Tensor
 _PAIRS_AT_ONCE = 2_000_000  # bounds the memory of one step of the search
 
 
-def intersecting_pairs(boxes: Tensor, group: Tensor | None = None) -> tuple[Tensor, Tensor]:
+def intersecting_pairs(
+    boxes: Tensor, group: Tensor | None = None, owner: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
     """Rows of all pairs of boxes whose intersection has an area.
 
     The ground is cut into strips as high as the mean box, so that N boxes have at most 3 N places
@@ -24,6 +26,7 @@ def intersecting_pairs(boxes: Tensor, group: Tensor | None = None) -> tuple[Tens
     Args:
         boxes: (N, 4) float xyxy on the CPU, any extent.
         group: (N,) int64 from 0; boxes of different groups make no pair. One group if None.
+        owner: (N,) int64; boxes of one owner make no pair either. Each its own if None.
 
     Returns:
         first, second: (P,) int64, each pair once, with first < second, in no particular order.
@@ -36,13 +39,19 @@ def intersecting_pairs(boxes: Tensor, group: Tensor | None = None) -> tuple[Tens
     left, top, right, bottom = boxes.index_select(0, rows).T.contiguous()
     strips = _Strips.of(top, bottom, None if group is None else group[rows])
     reach = torch.searchsorted(left, right)  # boxes that begin left of the right side of each
-    found = list(_pairs_in_strips(strips, top, bottom, reach))
-    a, b = (rows.index_select(0, torch.cat(side)) for side in zip(*found, strict=True))
+    owners = None if owner is None else owner[rows]
+    steps = list(_pairs_in_strips(strips, top, bottom, reach, owners))
+    a, b = (rows.index_select(0, torch.cat(side)) for side in zip(*steps, strict=True))
     return torch.minimum(a, b), torch.maximum(a, b)
 
 
 def alike_pairs(
-    boxes: Tensor, iou_threshold: float, group: Tensor | None = None, least_px: float = 0.0
+    boxes: Tensor,
+    iou_threshold: float,
+    group: Tensor | None = None,
+    owner: Tensor | None = None,
+    *,
+    least_px: float = 0.0,
 ) -> tuple[Tensor, Tensor]:
     """Rows of all pairs whose IoU can be above a threshold t, and of few others.
 
@@ -53,7 +62,7 @@ def alike_pairs(
     Args:
         boxes: (N, 4) float64 xyxy on the CPU.
         iou_threshold: t, in [0, 1).
-        group: as in `intersecting_pairs`.
+        group, owner: as in `intersecting_pairs`.
         least_px: pairs of boxes are found, too, whose centres are up to q times this apart on both
             axes.
 
@@ -64,7 +73,7 @@ def alike_pairs(
     share = (1 - iou_threshold) / (1 + iou_threshold) * (1 + 1e-6)
     half = (boxes[:, 2:] - boxes[:, :2]).clamp(min=least_px) * (share / 2)
     centre = (boxes[:, :2] + boxes[:, 2:]) / 2
-    return intersecting_pairs(torch.cat((centre - half, centre + half), dim=1), group)
+    return intersecting_pairs(torch.cat((centre - half, centre + half), dim=1), group, owner)
 
 
 class _Strips(NamedTuple):
@@ -94,7 +103,7 @@ class _Strips(NamedTuple):
 
 
 def _pairs_in_strips(
-    strips: _Strips, top: Tensor, bottom: Tensor, reach: Tensor
+    strips: _Strips, top: Tensor, bottom: Tensor, reach: Tensor, owner: Tensor | None
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Pairs of rows that share an area, step by step."""
     row, base, continued = strips
@@ -118,5 +127,8 @@ def _pairs_in_strips(
         meet &= bottom.index_select(0, other) > top.index_select(0, one)
         meet &= ~(continued.index_select(0, one) & continued.index_select(0, other))
         meet = torch.nonzero(meet).flatten()
-        a, b = one.index_select(0, meet), other.index_select(0, meet)
-        yield row.index_select(0, a), row.index_select(0, b)
+        a, b = (row.index_select(0, side.index_select(0, meet)) for side in (one, other))
+        if owner is not None:
+            of_two = torch.nonzero(owner.index_select(0, a) != owner.index_select(0, b)).flatten()
+            a, b = a.index_select(0, of_two), b.index_select(0, of_two)
+        yield a, b

@@ -7,48 +7,33 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from smalldet.columns import convert, map_columns, take
 from smalldet.detections import Detections, TileDetections, coordinates, order_by_strength
+from smalldet.geometry.masks import united_masks
 from smalldet.geometry.merge_oriented import enclosing_rectangles
 from smalldet.geometry.oriented import canonical, enclosing_boxes
 from smalldet.geometry.pairs import intersecting_pairs
 
 
 @dataclass(frozen=True, eq=False)
-class RankedBoxes:
-    """What all tiles found, strongest first, ties by coordinates, then by class.
+class RankedBoxes(Detections):
+    """What all tiles reported, strongest first, ties by coordinates, then by class.
 
     Of two boxes that are equal in all of these it does not matter which comes first, so whatever is
-    computed from the rows in turn is a function of the set of boxes.
-
-    Args:
-        boxes: (N, 4) float64 xyxy, scene pixels, on the CPU.
-        scores: (N,) float64.
-        labels: (N,) int64.
-        rboxes: (N, 5) float64 oriented boxes that `boxes` enclose, or None.
+    computed from the rows in turn is a function of the set of boxes. Its columns are those of
+    Detections, on the CPU; boxes, oriented boxes and scores are float64, and `boxes` enclose the
+    oriented ones. Rows taken from it must be ranked too.
     """
-
-    boxes: Tensor
-    scores: Tensor
-    labels: Tensor
-    rboxes: Tensor | None = None
 
     @classmethod
     def of(cls, dets: TileDetections) -> RankedBoxes:
-        boxes, scores, labels = dets.boxes.cpu().double(), dets.scores.cpu().double(), dets.labels
-        labels = labels.cpu()
-        order = order_by_strength(scores, coordinates(dets).cpu().double(), labels)
-        if dets.rboxes is None:
-            return cls(boxes[order], scores[order], labels[order])
-        rboxes = dets.rboxes.cpu().double()[order]
-        return cls(enclosing_boxes(rboxes), scores[order], labels[order], rboxes)
-
-    def __len__(self) -> int:
-        return len(self.boxes)
-
-    def __getitem__(self, index: Tensor) -> RankedBoxes:
-        """Some of the boxes, by mask or rows; they must be ranked too."""
-        rboxes = None if self.rboxes is None else self.rboxes[index]
-        return RankedBoxes(self.boxes[index], self.scores[index], self.labels[index], rboxes)
+        on_cpu = map_columns(dets.as_detections(), Tensor.cpu)
+        boxes, scores = on_cpu.boxes.double(), on_cpu.scores.double()
+        rboxes = None if on_cpu.rboxes is None else on_cpu.rboxes.double()
+        order = order_by_strength(scores, coordinates(on_cpu).double(), on_cpu.labels)
+        if rboxes is not None:
+            boxes = enclosing_boxes(rboxes)
+        return take(convert(on_cpu, cls, boxes=boxes, scores=scores, rboxes=rboxes), order)
 
     @property
     def shapes(self) -> Tensor:
@@ -76,21 +61,38 @@ class RankedBoxes:
         )
 
     def grown(self, owner: Tensor) -> RankedBoxes:
-        """As `enclosing`; oriented boxes grow to the smallest oriented ones."""
+        """As `enclosing`; oriented boxes grow to the smallest oriented ones, masks unite."""
         if self.rboxes is None:
-            return replace(self, boxes=self.enclosing(owner))
-        names, group = torch.unique(owner, return_inverse=True)
-        rboxes = self.rboxes.clone()
-        rboxes[names] = enclosing_rectangles(self.rboxes, group)
-        return replace(self, boxes=enclosing_boxes(rboxes), rboxes=rboxes)
+            grown = replace(self, boxes=self.enclosing(owner))
+        else:
+            names, group = torch.unique(owner, return_inverse=True)
+            rboxes = self.rboxes.clone()
+            rboxes[names] = enclosing_rectangles(self.rboxes, group)
+            grown = replace(self, boxes=enclosing_boxes(rboxes), rboxes=rboxes)
+        if self.masks is None:
+            return grown
+        return replace(grown, masks=self._united_masks(self.masks, owner, grown.boxes))
 
-    def detections(self, like: TileDetections) -> Detections:
-        """As a result for the scene: class names and device are those of `like`."""
-        rboxes = None if self.rboxes is None else canonical(self.rboxes.float())
-        found = Detections(
-            self.boxes.float(), self.scores.float(), self.labels, like.class_names, rboxes
-        ).to(like.boxes.device)
-        return found.sorted_by_score()
+    def _united_masks(self, masks: Tensor, owner: Tensor, grown: Tensor) -> Tensor:
+        """(N, M, M), for each owner of several rows the shape of all; of others their own."""
+        several = torch.bincount(owner, minlength=len(self)) > 1
+        rows = torch.nonzero(several[owner]).flatten()
+        names, group = torch.unique(owner[rows], return_inverse=True)
+        united = masks.clone()
+        boxes, onto = self.boxes[rows].float(), grown[names].float()
+        united[names] = united_masks(masks[rows], boxes, group, onto)
+        return united
+
+    def detections(self, device: torch.device) -> Detections:
+        """As a result for the scene."""
+        detections = convert(
+            self,
+            Detections,
+            boxes=self.boxes.float(),
+            scores=self.scores.float(),
+            rboxes=None if self.rboxes is None else canonical(self.rboxes.float()),
+        )
+        return detections.sorted_by_score().to(device)
 
 
 def check_threshold(iou_threshold: float) -> None:

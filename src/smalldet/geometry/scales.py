@@ -9,6 +9,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from smalldet.columns import cat
 from smalldet.detections import Detections, TileDetections
 from smalldet.geometry.boxes import box_areas
 from smalldet.geometry.clusters import constrained_clusters
@@ -21,7 +22,7 @@ INSIDE_FRAC = 0.8
 
 
 def merge_scales(
-    found: TileDetections,
+    detections: TileDetections,
     level: Tensor,
     scales: Sequence[float],
     merge: Callable[[TileDetections], Detections],
@@ -34,12 +35,12 @@ def merge_scales(
 
     Boxes of two scales are one object where their IoU, or their Wasserstein distance for boxes of
     few pixels *of the coarser scale*, is over the threshold; strongest pairs first, and at most one
-    box of each scale. The sharpest one that a tile saw whole stands for the object, and where all
+    box of each scale. The sharpest one that a tile saw whole represents the object, and where all
     are cut the coarsest; the score is the best one's. A sharp box that was cut and lies within a
     coarser one that was not is a piece of it, and is dropped.
 
     Args:
-        found: detections of the tiles of all scales.
+        detections: detections of the tiles of all scales.
         level: (T,) int64, which of `scales` each tile is of.
         scales: pixels of the detector for one of the scene.
         merge: for the tiles of one scale.
@@ -53,10 +54,10 @@ def merge_scales(
     """
     sets, whole = [], []
     for number in range(len(scales)):
-        of_scale = in_tiles(found, torch.nonzero(level == number).flatten())
+        of_scale = in_tiles(detections, torch.nonzero(level == number).flatten())
         sets.append(merge(of_scale))
         whole.append(_seen_whole(sets[-1], of_scale))
-    every, seen_whole = _laid_together(sets), torch.cat(whole)
+    every, seen_whole = cat(sets), torch.cat(whole)
     scale = torch.cat(
         [torch.full((len(s),), v, dtype=torch.float64) for s, v in zip(sets, scales, strict=True)]
     )
@@ -73,28 +74,14 @@ def merge_scales(
     seat = torch.unique(scale, return_inverse=True)[1]
     cluster = constrained_clusters(first[join], second[join], overlap[join], seat)
     piece = _pieces(boxes, scale, seen_whole, first, second)
-    stands, scores = _stand_for(every.scores, scale, seen_whole, cluster)
-    kept = stands & ~piece
+    represents, scores = _representatives(every.scores, scale, seen_whole, cluster)
+    kept = represents & ~piece
     return united([replace(every, scores=scores)[kept]])
 
 
-def _laid_together(sets: Sequence[Detections]) -> Detections:
-    """All detections, one set after the other."""
-    rboxes = [one.rboxes for one in sets if one.rboxes is not None]
-    masks = [one.masks for one in sets if one.masks is not None]
-    return Detections(
-        torch.cat([one.boxes for one in sets]),
-        torch.cat([one.scores for one in sets]),
-        torch.cat([one.labels for one in sets]),
-        sets[0].class_names,
-        torch.cat(rboxes) if rboxes else None,
-        torch.cat(masks) if masks else None,
-    )
-
-
-def _seen_whole(merged: Detections, found: TileDetections) -> Tensor:
+def _seen_whole(merged: Detections, reported: TileDetections) -> Tensor:
     """(N,) bool: the box is one that a tile reported and did not cut."""
-    uncut = found.boxes[~found.cut.any(dim=1)]
+    uncut = reported.boxes[~reported.cut.any(dim=1)]
     _, box = torch.unique(torch.cat((uncut, merged.boxes)), dim=0, return_inverse=True)
     return torch.isin(box[len(uncut) :], box[: len(uncut)])
 
@@ -122,10 +109,10 @@ def _pieces(
     return piece
 
 
-def _stand_for(
+def _representatives(
     scores: Tensor, scale: Tensor, seen_whole: Tensor, cluster: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """(N,) bool, which box stands for its cluster, and (N,) the best score of its cluster."""
+    """(N,) bool, which box represents its cluster, and (N,) the best score of its cluster."""
     best = torch.zeros_like(scores).scatter_reduce(0, cluster, scores, "amax")[cluster]
     # sharpest first among those seen whole; of the others the coarsest
     rank = torch.where(seen_whole, scale, -scale)

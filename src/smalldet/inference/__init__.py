@@ -1,7 +1,5 @@
-"""Inference: a detector over scenes of any size, and what it found on a map."""
+"""Inference: a tile model over scenes of any size, and its detections on a map.
 
-from smalldet.inference.predict import Outcome, predict_sources
-from smalldet.inference.predictor import Predictor
-from smalldet.inference.results import Result
-
-__all__ = ["Outcome", "Predictor", "Result", "predict_sources"]
+Import from the files: `predictor`, `predict`, `options`, `results`, `writers`. This one imports
+nothing, so that options can be had without torch.
+"""

@@ -6,11 +6,10 @@ import os
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
-from typing import Any
 
 from smalldet.imagery import expand_sources, open_scene
+from smalldet.inference.options import PredictOptions
 from smalldet.inference.prediction_checkpoint import OtherRunError
 from smalldet.inference.predictor import Predictor
 from smalldet.inference.results import Result
@@ -22,7 +21,7 @@ from smalldet.inference.writers.output import (
     write,
     write_one,
 )
-from smalldet.models.detector import Detector
+from smalldet.tile_models import TileModel
 
 
 @dataclass
@@ -45,38 +44,53 @@ class Outcome:
         return 1 if self.failures else 0
 
 
+def _ignore(*_: object) -> None:
+    """Nobody listens."""
+
+
+@dataclass(frozen=True)
+class Listener:
+    """What is called while many sources are predicted.
+
+    Args:
+        on_progress: with the source, its tiles done and their number.
+        on_scouted: with the source, the tiles that the scout leaves to visit and all.
+        on_done: with each picture's result.
+        on_failure: with a source that cannot be read, and why.
+    """
+
+    on_progress: Callable[[str, int, int], None] = _ignore
+    on_scouted: Callable[[str, int, int], None] = _ignore
+    on_done: Callable[[Result], None] = _ignore
+    on_failure: Callable[[str, str], None] = _ignore
+
+
 def predict_sources(
-    detector: Detector,
+    model: TileModel,
     sources: Sequence[str | Path],
     out: str | os.PathLike[str] | None = None,
+    options: PredictOptions | None = None,
     *,
     crs: str | None = None,
     bands: Sequence[int] | None = None,
     resume: bool = False,
-    on_progress: Callable[[str, int, int], None] | None = None,
-    on_scouted: Callable[[str, int, int], None] | None = None,
-    on_done: Callable[[Result], None] | None = None,
-    on_failure: Callable[[str, str], None] | None = None,
-    **options: Any,
+    listener: Listener | None = None,
 ) -> Outcome:
     """Find objects in files, folders and patterns of pictures, and write them.
 
-    What is found is noted in a hidden folder beside `out` (inside it, where it is a directory)
-    until all is written, so that a run that was stopped can go on.
+    Detections are kept in a hidden folder beside `out` (inside it, where it is a directory) until
+    all is written, so that a run that was stopped can go on.
 
     Args:
-        detector: finds objects in tiles.
+        model: finds objects in tiles.
         sources: what `expand_sources` takes.
         out: what `writers.write` takes; a directory gets each picture's files as soon as it is
             done. None writes nothing.
+        options: what is looked for, and how.
         crs: coordinates of map formats.
         bands: bands to read, counted from 1.
         resume: go on with the same run where it was stopped; the outcome is the same.
-        on_progress: called with the source, its tiles done and their number.
-        on_scouted: called with the source, the tiles that the scout leaves to visit and all.
-        on_done: called with each picture's result.
-        on_failure: called with a source that cannot be read, and why.
-        options: of `Predictor`.
+        listener: told of what happens.
 
     Raises:
         FileNotFoundError: a source does not exist.
@@ -84,10 +98,11 @@ def predict_sources(
             stopped was another run. A source that turns out to be broken is no error here: see
             `Outcome.failures`.
     """
+    listener = listener or Listener()
     paths = expand_sources(sources)
     if out is not None:
         check_output(out, len(paths), crs)
-    predictor = Predictor(detector, **options)
+    predictor = Predictor(model, options)
     folder = Path(out) if out is not None and is_directory(out) else None
     checkpoints = None if out is None else _checkpoint_folder(out)
     if checkpoints is not None and not resume:
@@ -97,32 +112,40 @@ def predict_sources(
     for path, stem in named:
         checkpoint = None if checkpoints is None else checkpoints / stem
         try:
-            with open_scene(path, bands or predictor.usual_bands) as scene:
-                found = predictor.predict(
-                    scene,
-                    on_progress=_told(on_progress, path),
-                    on_scouted=_told(on_scouted, path),
-                    checkpoint=checkpoint,
-                )
-                result = Result.of(scene, path, found)
+            result = _predict_one(predictor, path, bands, checkpoint, listener)
             if folder is not None:
                 outcome.written += write_one(folder, stem, result, crs)
         except OtherRunError:
             raise
         except (OSError, ValueError) as error:
             outcome.failures[path] = str(error)
-            if on_failure is not None:
-                on_failure(path, str(error))
+            listener.on_failure(path, str(error))
             continue
         outcome.results.append(result)
-        if on_done is not None:
-            on_done(result)
+        listener.on_done(result)
     if out is not None and outcome.results:
         target = out if folder is None else folder / COMBINED
         outcome.written += write(target, outcome.results, crs)
     if checkpoints is not None:
         _forget(checkpoints, [stem for path, stem in named if path not in outcome.failures])
     return outcome
+
+
+def _predict_one(
+    predictor: Predictor,
+    path: str,
+    bands: Sequence[int] | None,
+    checkpoint: Path | None,
+    listener: Listener,
+) -> Result:
+    with open_scene(path, bands or predictor.usual_bands) as scene:
+        detections = predictor.predict(
+            scene,
+            on_progress=lambda done, num: listener.on_progress(path, done, num),
+            on_scouted=lambda visited, num: listener.on_scouted(path, visited, num),
+            checkpoint=checkpoint,
+        )
+        return Result.of(scene, path, detections)
 
 
 def _checkpoint_folder(out: str | os.PathLike[str]) -> Path:
@@ -136,10 +159,3 @@ def _forget(checkpoints: Path, stems: Sequence[str]) -> None:
         shutil.rmtree(checkpoints / stem, ignore_errors=True)
     if checkpoints.is_dir() and not any(checkpoints.iterdir()):
         checkpoints.rmdir()
-
-
-def _told(
-    listener: Callable[[str, int, int], None] | None, path: str
-) -> Callable[[int, int], None] | None:
-    """The listener with the source already said."""
-    return None if listener is None else partial(listener, path)

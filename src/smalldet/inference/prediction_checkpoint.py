@@ -2,35 +2,32 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
-import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
+from torch import Tensor
 
 from smalldet.atomic_write import atomic_write
+from smalldet.columns import cat, columns_in
 from smalldet.detections import TileDetections
-from smalldet.geometry.streaming import joined
 from smalldet.imagery import Scene
-from smalldet.models.detector import Detector
 
 INTERVAL_S = 20.0
 """Least time between two files."""
 
-COLUMNS = ("boxes", "scores", "labels", "tile", "cut", "rboxes", "masks")
-
 
 class OtherRunError(ValueError):
-    """A checkpoint was written by a run with other options, another detector or another picture."""
+    """A checkpoint was written by a run with other options, another model or another picture."""
 
 
 class PredictionCheckpoint:
-    """The detections of one picture's tiles in the order in which they were found.
+    """The detections of one picture's tiles in the order of the tiles.
 
     They are written at intervals to files `FIRST-BEHIND.safetensors`, named by the rows of the
     tiles that they tell of; each appears whole or not at all.
@@ -40,7 +37,7 @@ class PredictionCheckpoint:
         run: {what: value}, all that the detections depend on.
 
     Raises:
-        OtherRunError: what is there was noted by another run.
+        OtherRunError: what is there was written by another run.
     """
 
     def __init__(self, folder: Path, run: Mapping[str, str]) -> None:
@@ -52,7 +49,7 @@ class PredictionCheckpoint:
         self._last_write_s = time.monotonic()
 
     def restored(self, empty: TileDetections) -> Iterator[tuple[TileDetections, int]]:
-        """What was noted, and the number of tiles done with each; ends where a file is damaged.
+        """What was written, and the number of tiles done with each; ends where a file is damaged.
 
         Args:
             empty: gives what the files do not hold, the tiles and the class names.
@@ -69,9 +66,9 @@ class PredictionCheckpoint:
             self._first_row = self._next_row = behind
             yield replace(empty, **columns), behind
 
-    def note(self, found: TileDetections, num_done: int) -> None:
+    def note(self, detections: TileDetections, num_done: int) -> None:
         """Detections of further tiles, after which the first `num_done` tiles are done."""
-        self._waiting.append(found)
+        self._waiting.append(detections)
         self._next_row = num_done
         if time.monotonic() - self._last_write_s >= INTERVAL_S:
             self.flush()
@@ -80,9 +77,8 @@ class PredictionCheckpoint:
         """Write what waits."""
         if not self._waiting:
             return
-        found = joined(self._waiting)
-        values = {name: getattr(found, name) for name in COLUMNS}
-        columns = {name: it.contiguous() for name, it in values.items() if it is not None}
+        values = columns_in(cat(self._waiting))
+        columns = {name: cast(Tensor, column).contiguous() for name, column in values.items()}
         name = f"{self._first_row:09d}-{self._next_row:09d}.safetensors"
         with atomic_write(self._folder / name) as draft:
             save_file(columns, draft, {"run": json.dumps(self._run)})
@@ -100,21 +96,11 @@ class PredictionCheckpoint:
             return  # nothing is restored from it
         differing = [key for key in self._run if run.get(key) != self._run[key]]
         if differing:
-            told = ", ".join(f"{key} ({run.get(key)}, now {self._run[key]})" for key in differing)
+            both = ", ".join(f"{key} ({run.get(key)}, now {self._run[key]})" for key in differing)
             raise OtherRunError(
-                f"{self._folder}: the run that was stopped differs in {told}; give the same "
+                f"{self._folder}: the run that was stopped differs in {both}; give the same "
                 "options to go on, or do not resume and begin anew"
             )
-
-
-def detector_fingerprint(detector: Detector) -> str:
-    """What tells one detector from others: its kind, its classes and all its weights."""
-    digest = hashlib.blake2b(type(detector).__name__.encode(), digest_size=12)
-    digest.update(json.dumps(detector.class_names).encode())
-    for name, values in sorted(detector.state_dict().items()):
-        digest.update(name.encode())
-        digest.update(values.cpu().contiguous().flatten().view(torch.uint8).numpy().data)
-    return digest.hexdigest()
 
 
 def picture_fingerprint(scene: Scene) -> str:

@@ -13,7 +13,7 @@ from smalldet.imagery import Scene, Source
 
 @dataclass(frozen=True, eq=False)
 class Result:
-    """What was found in one picture.
+    """The detections of one picture, and what it is.
 
     Args:
         name: what files call the picture: its path, or a name for an array.

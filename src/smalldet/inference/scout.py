@@ -12,7 +12,7 @@ from torch import Tensor
 from smalldet.geometry.pairs import intersecting_pairs
 from smalldet.imagery import Scene
 from smalldet.inference.read_tiles import batches_ahead
-from smalldet.inference.tile_detector import TileDetector
+from smalldet.inference.tile_runner import TileRunner
 from smalldet.inference.tiling import Tiling, tile_scene
 
 OVERLAP_FRAC = 0.1
@@ -20,22 +20,22 @@ OVERLAP_FRAC = 0.1
 
 @dataclass(frozen=True)
 class Scout:
-    """Finds the tiles that are worth a visit with the detector itself, on a small picture.
+    """Finds the tiles that are worth a visit with the model itself, on a small picture.
 
     It sees objects too small to be told well, so the least hint counts. What it overlooks is lost:
     `benchmarks/speed/throughput.py` measures how much.
 
     Args:
-        detector: what goes through the tiles.
+        runner: what goes through the tiles.
         conf: least score of the detections wanted in the end.
         scale: pixels of the small picture for one of the scene; the cost follows its square.
         hint_frac: share of `conf` from which a response counts as a hint.
         reach_px: tiles within this distance of a hint, in the scene's pixels, are visited.
         flat_levels: where all values of the small picture lie within so many of its 256 levels,
-            there is nothing, and the detector is not asked.
+            there is nothing, and the model is not asked.
     """
 
-    detector: TileDetector
+    runner: TileRunner
     conf: float
     scale: float = 0.25
     hint_frac: float = 0.3
@@ -44,9 +44,7 @@ class Scout:
 
     def promising(self, scene: Scene, tiling: Tiling) -> Tensor:
         """(T,) bool, the tiles of a tiling in which something may be."""
-        far = tile_scene(
-            scene.width, scene.height, self.detector.tile_px, OVERLAP_FRAC, [self.scale]
-        )
+        far = tile_scene(scene.width, scene.height, self.runner.tile_px, OVERLAP_FRAC, [self.scale])
         hints = torch.cat([torch.zeros(0, 4), *self._hints(scene, far)])
         hints[:, :2] -= self.reach_px
         hints[:, 2:] += self.reach_px
@@ -59,12 +57,12 @@ class Scout:
     def _hints(self, scene: Scene, far: Tiling) -> list[Tensor]:
         """Boxes (N, 4) in scene pixels where something may be, batch by batch."""
         hints = []
-        for batch in batches_ahead(scene, far.tiles(), self.detector.size_for(far)):
+        for batch in batches_ahead(scene, far.tiles(), self.runner.size_for(far)):
             textured = [(tile, pixels) for tile, pixels in batch if not self._flat(pixels)]
             if textured:
                 tiles, pictures = zip(*textured, strict=True)
-                found = self.detector.found(list(pictures), self.conf * self.hint_frac)
-                hints.append(self.detector.placed(list(tiles), found, far).boxes)
+                detections = self.runner.detect(list(pictures), self.conf * self.hint_frac)
+                hints.append(self.runner.placed(list(tiles), detections, far).boxes)
         return hints
 
     def _flat(self, pixels: NDArray[np.uint8]) -> bool:

@@ -71,8 +71,8 @@ def import_model(
     network: str | None = None,
 ) -> LoadedModel:
     """As `load_model`, together with the schema that builds the detector again."""
-    said = ImportHints(class_names=parse_class_names(class_names), network=network)
-    return read_model(model_path(name_or_path), said)
+    hints = ImportHints(class_names=parse_class_names(class_names), network=network)
+    return read_model(model_path(name_or_path), hints)
 
 
 def start_from(

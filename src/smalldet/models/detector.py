@@ -1,4 +1,4 @@
-"""The contract of every detector."""
+"""The contract of every detector: a network, and what is made of its outputs."""
 
 from __future__ import annotations
 
@@ -11,9 +11,19 @@ from torch import Tensor, nn
 from smalldet.detections import Detections
 from smalldet.targets import Target
 
+Outputs = tuple[Tensor, ...]
+"""What a network gives for a batch of pictures; each family says what stands in it."""
+
+Size = tuple[int, int]
+"""Height and width of the pictures of a batch in pixels."""
+
 
 class Detector(nn.Module, ABC):
     """Finds objects in tiles of equal size.
+
+    It has two halves. `network` turns pictures into tensors, always by the same steps, so that it
+    can be exported to other runtimes. `decode` makes detections of those tensors and `losses` a
+    loss; both know nothing of the pictures that the tensors do not say.
 
     Pictures are (B, in_channels, H, W), uint8 0..255 or float 0..1; H and W are multiples of
     `stride`. What comes back never depends on `self.training`, and nothing resizes in here.
@@ -24,6 +34,7 @@ class Detector(nn.Module, ABC):
         stride: what sides must be multiples of.
         tile_px: side of the tiles that it predicts on unless told.
         conf: score over which its detections count unless told.
+        torch_parts: modules that `decode` runs. They stay in torch where the network leaves it.
     """
 
     class_names: tuple[str, ...]
@@ -31,16 +42,46 @@ class Detector(nn.Module, ABC):
     stride: int
     tile_px: int
     conf: float = 0.25
+    torch_parts: tuple[str, ...] = ()
 
     @abstractmethod
+    def network(self, images: Tensor) -> Outputs:
+        """Raw outputs for pictures, normalisation included, decoding not."""
+
+    @abstractmethod
+    def decode(
+        self, outputs: Outputs, size: Size, conf: float = 0.05, max_detections: int = 3000
+    ) -> list[Detections]:
+        """Detections of each picture in its pixels, strongest first.
+
+        Args:
+            outputs: of `network`, from whatever runtime.
+            size: of the pictures.
+            conf: least score.
+            max_detections: most of a picture.
+        """
+
+    @abstractmethod
+    def losses(self, outputs: Outputs, images: Tensor, targets: list[Target]) -> dict[str, Tensor]:
+        """Named terms whose sum is minimised.
+
+        Args:
+            outputs: of `network`.
+            images: that they are of; read for their shape, and to draw by what learns.
+            targets: of each picture.
+        """
+
     def loss(self, images: Tensor, targets: list[Target]) -> dict[str, Tensor]:
-        """Named terms whose sum is minimised."""
+        """Named terms whose sum is minimised, for pictures."""
+        return self.losses(self.network(images), images, targets)
 
-    @abstractmethod
+    @torch.no_grad()
     def predict(
         self, images: Tensor, conf: float = 0.05, max_detections: int = 3000
     ) -> list[Detections]:
         """Detections of each picture in its pixels, strongest first."""
+        height, width = images.shape[-2:]
+        return self.decode(self.network(images), (height, width), conf, max_detections)
 
     def load_imagenet(self, weights: Path | None = None) -> None:
         """Start the backbone from ImageNet, where there are such weights for it.

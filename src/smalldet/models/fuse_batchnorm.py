@@ -90,12 +90,12 @@ class _Watch(TorchFunctionMode):
 
     def pairs(self) -> list[tuple[nn.Conv2d, nn.Module]]:
         """Convolutions and the norms that can be fused into them."""
-        found: list[tuple[nn.Conv2d, nn.Module]] = []
+        pairs: list[tuple[nn.Conv2d, nn.Module]] = []
         for conv, takers in self._takers.items():
             norm = next(iter(takers)) if len(takers) == 1 else None
             if norm is not None and self._sources[norm] == {conv}:
-                found.append((conv, norm))
-        return found
+                pairs.append((conv, norm))
+        return pairs
 
     def _gives(self, conv: nn.Conv2d, args: Any, output: Tensor) -> None:
         self._given[id(output)] = output, conv

@@ -52,7 +52,7 @@ def select_detections(
     kept = nms(boxes, scores, labels, nms_iou)[:max_detections]
     kept = kept[scores[kept] > min_score]
     if vote_iou is None:
-        found = boxes[kept]
+        kept_boxes = boxes[kept]
     else:
-        found = vote_boxes(boxes, scores, labels, kept, vote_iou, VOTER_SHARE)
-    return Detections(found, scores[kept], labels[kept], class_names)
+        kept_boxes = vote_boxes(boxes, scores, labels, kept, vote_iou, VOTER_SHARE)
+    return Detections(kept_boxes, scores[kept], labels[kept], class_names)

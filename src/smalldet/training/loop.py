@@ -9,9 +9,8 @@ from pathlib import Path
 
 import torch
 from accelerate import Accelerator, DistributedDataParallelKwargs
-from torch import Tensor, nn
+from torch import nn
 
-from smalldet.data.drawing import draw_batch
 from smalldet.data.index import Index
 from smalldet.data.loading import Batch, loader
 from smalldet.evaluation.report import Report
@@ -19,7 +18,8 @@ from smalldet.evaluation.scoring import score
 from smalldet.hardware import choose_precision, keep_freed_memory
 from smalldet.models.checkpoints.native import save_detector
 from smalldet.models.detector import Detector
-from smalldet.targets import Target
+from smalldet.training.batch_pictures import draw_first_batches, not_finite
+from smalldet.training.clock import Clock
 from smalldet.training.ema import Ema
 from smalldet.training.optimiser import build_optimiser, set_learning_rate
 from smalldet.training.recipe import TrainRecipe
@@ -37,14 +37,9 @@ from smalldet.training.summary import summary
 from smalldet.training.validation import draw_spread, predict_shared
 
 LOG_EVERY_STEPS = 20
-NUM_DRAWN_BATCHES = 2
 LOGGED_METRICS = ("AP", "AP50", "AP75", "AR", "best_F1", "best_conf")
 
 OnProgress = Callable[[float, str], None]
-
-
-class LossNotFiniteError(ArithmeticError):
-    """Training cannot go on; the message names the batch."""
 
 
 def train(
@@ -72,7 +67,7 @@ def train(
 
     Raises:
         FileExistsError: `out` holds a run, and `resume` is not set.
-        LossNotFiniteError: the loss is not finite.
+        LossNotFiniteError: the loss is not finite; see `batch_pictures`.
     """
     if not resume and (out / "resume.safetensors").exists():
         raise FileExistsError(f"{out}: holds a run already; give --resume or another --out")
@@ -143,16 +138,12 @@ class Run:
         self.run_log = (
             RunLog(out, recipe, str(self.device), self.progress.step) if self.is_main else None
         )
-        self._ran_s = self._waited_s = 0.0
+        shared_on = self.device if self.accelerator.num_processes > 1 else None
+        self.clock = Clock(self.progress, self.config, self.num_batches, shared_on)
 
     def share_done(self) -> float:
         """How much of the run is done, by epochs or by minutes, whichever ends it first."""
-        by_steps = self.progress.step / (self.config.epochs * self.num_batches)
-        return max(by_steps, self._share_by_time())
-
-    def _share_by_time(self) -> float:
-        minutes = self.config.minutes
-        return self.progress.elapsed_s / 60 / minutes if minutes else 0.0
+        return self.clock.share_done()
 
     def train_epoch(self) -> None:
         """Train to the end of the epoch under way, or of the run if that comes first."""
@@ -163,11 +154,11 @@ class Run:
         set_training_mode(self.detector, self.config.freeze_norms)
         saved_at = began = time.monotonic()
         for batch in self.batches if self.share_done() < 1 else ():
-            self._waited_s += time.monotonic() - began
+            waited_s = time.monotonic() - began
             terms = self.train_step(batch)
             progress.step += 1
             progress.batch += 1
-            self._count_time(time.monotonic() - began)
+            self.clock.count(time.monotonic() - began, waited_s)
             began = time.monotonic()
             self._tell(terms)
             self._end_mosaic()
@@ -184,9 +175,9 @@ class Run:
         images, targets = batch
         # Detectors that draw samples of their own draw the same after a stop.
         torch.manual_seed(self.config.seed + (self.progress.step << 32))
-        if self.is_main and self.progress.step < NUM_DRAWN_BATCHES:
-            picture = draw_batch(images, targets, self.dataset.class_names)
-            picture.save(self.out / f"batch{self.progress.step}.jpg", quality=85)
+        names = self.dataset.class_names
+        if self.is_main:
+            draw_first_batches(batch, names, self.progress.step, self.out)
         factor = set_learning_rate(
             self.optimiser, self.config, self.progress.step, self.share_done()
         )
@@ -195,7 +186,7 @@ class Run:
         terms = self.model(images, targets)
         loss = torch.stack(list(terms.values())).sum()
         if not math.isfinite(loss.item()):
-            raise LossNotFiniteError(self._where(images, targets))
+            raise not_finite((images, targets), names, self.progress, self.out, self._state_path)
         self.optimiser.zero_grad(set_to_none=True)
         self.accelerator.backward(loss)
         norm = nn.utils.clip_grad_norm_(self.detector.parameters(), self.config.clip_norm)
@@ -254,22 +245,8 @@ class Run:
         if self.is_main:
             save_state(self._state_path, self.detector, self.ema, self.optimiser, self.progress)
 
-    def _count_time(self, seconds: float) -> None:
-        """Time by the main process's clock, so that all end a run of minutes at the same step."""
-        self._ran_s += seconds
-        self.progress.elapsed_s += seconds
-        if self.config.minutes and self.accelerator.num_processes > 1:
-            elapsed = torch.tensor(self.progress.elapsed_s, device=self.device)
-            torch.distributed.broadcast(elapsed, 0)
-            self.progress.elapsed_s = float(elapsed)
-
     def _end_mosaic(self) -> None:
-        """Tell the dataset where in the epoch mosaic ends: at a step, or as soon as it is time."""
-        share = 1 - self.recipe.data.mosaic_off_frac
-        last = math.ceil(share * self.config.epochs * self.num_batches)
-        num_batches = last - self.progress.epoch * self.num_batches
-        over = self._share_by_time() >= share
-        self.dataset.end_mosaic_at(0 if over else num_batches * self.config.batch_size)
+        self.dataset.end_mosaic_at(self.clock.mosaic_end(self.recipe.data.mosaic_off_frac))
 
     @property
     def _state_path(self) -> Path:
@@ -289,19 +266,4 @@ class Run:
             return
         self.on_progress(self.share_done(), f"epoch {progress.epoch + 1}  loss {terms['loss']:.3f}")
         if progress.step % LOG_EVERY_STEPS == 0:
-            speeds = {
-                "tiles_per_s": progress.step * self.config.batch_size / progress.elapsed_s,
-                "wait_frac": self._waited_s / self._ran_s,
-            }
-            self.run_log.write("train", progress.step, {**terms, **speeds})
-
-    def _where(self, images: Tensor, targets: list[Target]) -> str:
-        picture = self.out / "bad_batch.jpg"
-        draw_batch(images.cpu(), [t.to("cpu") for t in targets], self.dataset.class_names).save(
-            picture
-        )
-        return (
-            f"the loss is not finite at step {self.progress.step}: epoch {self.progress.epoch}, "
-            f"batch {self.progress.batch}, drawn in {picture}. The state of the last save is in "
-            f"{self._state_path}; a lower training.lr usually helps"
-        )
+            self.run_log.write("train", progress.step, {**terms, **self.clock.speeds()})

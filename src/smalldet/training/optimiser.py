@@ -7,7 +7,7 @@ import math
 import torch
 from torch import nn
 
-from smalldet.training.recipe import TrainingConfig
+from smalldet.training.sections import TrainingConfig
 
 
 def build_optimiser(model: nn.Module, config: TrainingConfig) -> torch.optim.AdamW:

@@ -11,10 +11,10 @@ from smalldet.data.index import Index
 from smalldet.data.tiled import TiledDataset
 from smalldet.models import start_from
 from smalldet.models.detector import Detector
-from smalldet.models.yolo.config import YoloConfig
 from smalldet.targets import Target
 from smalldet.training.depthwise import fast_depthwise
-from smalldet.training.recipe import DataConfig, TrainRecipe
+from smalldet.training.recipe import TrainRecipe
+from smalldet.training.sections import DataConfig
 from smalldet.training.sources import read_sources
 from smalldet.training.tile_side import MOST_PX, fitting_tile_px
 
@@ -22,11 +22,11 @@ from smalldet.training.tile_side import MOST_PX, fitting_tile_px
 def read_indexes(recipe: TrainRecipe) -> tuple[Index, Index | None]:
     """Training and validation pictures under the classes of the run."""
     index = read_sources(
-        recipe.data.train, recipe.data.classes, with_masks=recipe.model.family == "mask_rcnn"
+        recipe.data.train, recipe.data.classes, with_masks=recipe.model.needs_masks
     )
     if not recipe.data.val:
         return index, None
-    val = read_sources(recipe.data.val, index.class_names)
+    val = read_sources(recipe.data.val, index.class_names, split="val")
     wanted = recipe.training.eval_pictures
     if wanted is not None and wanted < len(val):
         step = len(val) / wanted
@@ -41,16 +41,9 @@ def build_dataset(index: Index, data: DataConfig, seed: int) -> TiledDataset:
         index,
         tile_px=data.tile_px,
         train=True,
+        sampling=data,
+        augmentation=data,
         seed=seed,
-        num_tiles=data.tiles_per_epoch,
-        min_visible_frac=data.min_visible_frac,
-        empty_frac=data.empty_frac,
-        scale_jitter=data.scale_jitter,
-        mosaic_prob=data.mosaic_prob,
-        mixup_prob=data.mixup_prob,
-        copy_paste_prob=data.copy_paste_prob,
-        repeat_threshold=data.repeat_threshold,
-        cache_mb=data.cache_mb,
     )
 
 
@@ -63,7 +56,7 @@ def start_detector(recipe: TrainRecipe, class_names: Sequence[str]) -> Detector:
     if start == "imagenet":
         detector.load_imagenet(recipe.training.imagenet_weights)
     elif start != "scratch":
-        start_from(start, detector, recipe.training.start_classes, recipe.training.start_network)
+        start_from(start, detector, recipe.training.class_names, recipe.training.start_network)
     if recipe.training.only:
         learn_only(detector, recipe.training.only)
     return detector
@@ -99,10 +92,8 @@ def fitted(recipe: TrainRecipe, index: Index) -> TrainRecipe:
             "predict_tile_px": data.predict_tile_px or MOST_PX,
         }
         recipe = recipe.model_copy(update={"data": data.model_copy(update=tiles)})
-    if isinstance(model, YoloConfig):
-        sides = torch.from_numpy(index.object_sides())
-        recipe = recipe.model_copy(update={"model": model.fitted(sides)})
-    return recipe
+    sides = torch.from_numpy(index.object_sides())
+    return recipe.model_copy(update={"model": model.fitted(sides)})
 
 
 def set_training_mode(detector: Detector, freeze_norms: bool) -> None:

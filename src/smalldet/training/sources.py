@@ -7,32 +7,28 @@ from collections.abc import Sequence
 from smalldet.class_names import class_key
 from smalldet.data.formats.read_labels import read_labels
 from smalldet.data.index import Index, joined
-from smalldet.training.recipe import SourceConfig
+from smalldet.training.sections import SourceConfig
 
 
 def read_sources(
-    sources: Sequence[SourceConfig], classes: Sequence[str] | None, with_masks: bool = False
+    sources: Sequence[SourceConfig],
+    classes: Sequence[str] | None,
+    *,
+    split: str = "train",
+    with_masks: bool = False,
 ) -> Index:
     """Pictures of all sources under the classes of the run.
 
     Args:
         sources: at least one.
         classes: of the run; default those of the first source.
+        split: which part of sources that have several.
         with_masks: read outlines too.
 
     Raises:
         ValueError: a class that a source lacks is not declared, or a name does not exist.
     """
-    indexes = [
-        read_labels(
-            source.annotations,
-            source.images,
-            class_names=source.names,
-            first_pixel=source.first_pixel,
-            with_masks=with_masks,
-        )
-        for source in sources
-    ]
+    indexes = [read_labels(source, split=split, with_masks=with_masks) for source in sources]
     names = tuple(classes) if classes else indexes[0].class_names
     parts = []
     for source, index in zip(sources, indexes, strict=True):

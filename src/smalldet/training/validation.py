@@ -12,8 +12,10 @@ from smalldet.data.index import Index
 from smalldet.detections import Detections
 from smalldet.evaluation.scoring import matches_at
 from smalldet.evaluation.worst import draw_worst
-from smalldet.inference import Predictor
+from smalldet.inference.options import PredictOptions
+from smalldet.inference.predictor import Predictor
 from smalldet.models.detector import Detector
+from smalldet.tile_models import TorchTileModel
 
 # Average precision needs the weak detections too: they are the end of the curve.
 LOWEST_CONF = 0.01
@@ -22,12 +24,13 @@ NUM_DRAWN = 6
 
 def predict_shared(detector: Detector, val: Index, accelerator: Accelerator) -> list[Detections]:
     """Detections of every picture, each predicted by one of the processes; all of them get all."""
-    predictor = Predictor(detector, conf=LOWEST_CONF, device=str(accelerator.device))
+    model = TorchTileModel(detector, device=str(accelerator.device))
+    predictor = Predictor(model, PredictOptions(conf=LOWEST_CONF))
     mine = range(accelerator.process_index, len(val), accelerator.num_processes)
-    found = [(row, predictor.predict(val.records[row].path).to("cpu")) for row in mine]
+    predicted = [(row, predictor.predict(val.records[row].path).to("cpu")) for row in mine]
     if accelerator.num_processes > 1:
-        found = gather_object(found)
-    return [detections for _, detections in sorted(found, key=itemgetter(0))]
+        predicted = gather_object(predicted)
+    return [detections for _, detections in sorted(predicted, key=itemgetter(0))]
 
 
 def draw_spread(val: Index, detections: list[Detections], conf: float, folder: Path) -> list[Path]:

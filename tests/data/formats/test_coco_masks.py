@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pycocotools import mask as peer
 
-from smalldet.data.formats import coco_masks
 from smalldet.data.formats.coco_masks import grids
 from smalldet.data.index import MASK_PX
 
@@ -50,11 +49,15 @@ def test_a_run_length_code_is_read_as_pycocotools_writes_it(compressed: bool) ->
 
 
 @given(st.lists(st.booleans(), min_size=4, max_size=400))
-def test_every_compressed_code_gives_its_runs_back(pixels) -> None:
+def test_every_code_gives_its_pixels_back(pixels) -> None:
+    """A picture of one column: each cell of the grid is the pixel under its middle."""
     picture = np.asfortranarray(np.array(pixels, dtype=np.uint8)[:, None])
-    runs = coco_masks._uncompressed(text_code(picture))
-    values = np.repeat(np.arange(len(runs)) % 2, runs)
-    assert values.tolist() == picture[:, 0].tolist()
+    box = np.array([[0, 0, 1, len(pixels)]], dtype=np.float32)
+    code = {"size": [len(pixels), 1], "counts": text_code(picture)}
+    packed = grids([{"id": 1, "segmentation": code}], box)
+    cells = np.unpackbits(packed[0]).reshape(MASK_PX, MASK_PX)
+    rows = ((np.arange(MASK_PX) + 0.5) / MASK_PX * len(pixels)).astype(np.int64)
+    assert (cells == picture[rows]).all()
 
 
 def test_no_outline_sets_no_bit() -> None:
@@ -62,7 +65,18 @@ def test_no_outline_sets_no_bit() -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [[[1, 2, 3]], {"size": [80, 50], "counts": [3]}, {"counts": [3]}, "circle"]
+    "wrong",
+    [
+        [[1, 2, 3]],
+        {"size": [80, 50], "counts": [3]},
+        {"size": [80, 50], "counts": [3, 4000]},
+        {"size": [80, 50], "counts": [-1, 4001]},
+        {"size": [80, 50], "counts": "203"},
+        {"size": [80, 50], "counts": "~"},
+        {"size": [0, 0], "counts": []},
+        {"counts": [3]},
+        "circle",
+    ],
 )
 def test_what_is_no_outline_is_refused_with_its_annotation(wrong) -> None:
     with pytest.raises(ValueError, match="annotation 7: its segmentation"):

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from smalldet.geometry.oriented import enclosing_boxes
-from smalldet.inference import Result
+from smalldet.inference.results import Result
 
 
 @pytest.fixture

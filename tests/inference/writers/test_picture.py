@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from smalldet.inference.writers.picture import class_colours, write_picture
+from smalldet.imagery.drawing import class_colours
+from smalldet.inference.writers.picture import write_picture
 
 
 def test_outlines_surround_the_boxes(tmp_path, make_result):
@@ -62,12 +63,6 @@ def test_one_and_five_band_pictures_can_be_drawn(tmp_path, make_result):
         result = make_result([[30, 30, 40, 40]], width=60, height=50)
         write_picture(tmp_path / "a.png", [replace(result, picture=scene, bands=bands)])
         assert np.asarray(Image.open(tmp_path / "a.png")).shape == (50, 60, 3)
-
-
-def test_colours_of_neighbouring_classes_differ():
-    colours = np.array(class_colours(12))
-    assert len({tuple(c) for c in colours.tolist()}) == 12
-    assert np.abs(np.diff(colours, axis=0)).max(axis=1).min() > 100
 
 
 def test_one_picture_cannot_show_several(tmp_path, make_result):

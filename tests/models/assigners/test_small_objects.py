@@ -12,7 +12,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from smalldet.geometry.boxes import box_sides
 from smalldet.models.assigners.small_objects import Assignment, SmallObjectAssigner, Truth
-from smalldet.models.speck.head import Locations, decode, grid_locations
+from smalldet.models.locations import Locations, grid_locations
+from smalldet.models.speck.head import decode_boxes
 from smalldet.targets import Target
 
 CPU = torch.device("cpu")
@@ -22,7 +23,7 @@ WAITING = ("nonzero", "_local_scalar_dense", "bincount", "masked_select", "uniqu
 
 def locations(side: int = 64) -> Locations:
     strides = (4, 8, 16)
-    return grid_locations([(side // s, side // s) for s in strides], strides, CPU)
+    return grid_locations((side, side), strides, CPU)
 
 
 def untrained(places: Locations, seed: int, num: int = 1) -> tuple[torch.Tensor, torch.Tensor]:
@@ -30,7 +31,7 @@ def untrained(places: Locations, seed: int, num: int = 1) -> tuple[torch.Tensor,
     generator = torch.Generator().manual_seed(seed)
     scores = torch.rand(num, len(places.strides), 2, generator=generator) * 0.02
     raw = torch.randn(num, len(places.strides), 4, generator=generator) * 0.3
-    return scores.logit(), decode(raw, places)
+    return scores.logit(), decode_boxes(raw, places.centres, places.strides)
 
 
 def assign(

@@ -101,7 +101,7 @@ def test_numbers_are_keras_retinanets(
     bgr = picture[..., ::-1].astype(np.float32) - np.array([103.939, 116.779, 123.68], np.float32)
     codes, scores = net.predict(bgr[None])
     with torch.no_grad():
-        logits, own_codes, _ = detector.raw(torch.from_numpy(picture).permute(2, 0, 1)[None])
+        logits, own_codes = detector.network(torch.from_numpy(picture).permute(2, 0, 1)[None])
     record = partial(record_parity, "retinanet", f"keras-retinanet {version('keras-retinanet')}")
     record("raw scores", float((logits.sigmoid() - torch.from_numpy(scores)).abs().max()))
     record("raw box codes", float((own_codes - torch.from_numpy(codes)).abs().max()))

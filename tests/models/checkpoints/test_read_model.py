@@ -14,7 +14,7 @@ from smalldet.models import convert_model, load_model, start_from
 from smalldet.models.checkpoints.loaded_model import ImportHints, LoadedModel
 from smalldet.models.checkpoints.native import save_detector
 from smalldet.models.checkpoints.read_model import read_model, write_model
-from smalldet.models.speck.detector import SpeckConfig
+from smalldet.models.speck.config import SpeckConfig
 from smalldet.models.yolo import YoloDetector, known_text
 from smalldet.models.yolo.config import YoloConfig
 
@@ -53,10 +53,10 @@ def test_what_the_file_cannot_say_is_asked_for(tmp_path: Path) -> None:
     (tmp_path / "b.names").rename(tmp_path / "some.names")
     with pytest.raises(ValueError, match=r"b\.weights holds no|b\.weights: .*no class names"):
         load_model(tmp_path / "b.weights")
-    for said in ("x,y", ("x", "y")):
-        assert load_model(tmp_path / "b.weights", class_names=said).class_names == ("x", "y")
-    for said in (tmp_path / "some.names", str(tmp_path / "some.names")):
-        assert load_model(tmp_path / "b.weights", class_names=said).class_names == ("car", "ship")
+    for names in ("x,y", ("x", "y")):
+        assert load_model(tmp_path / "b.weights", class_names=names).class_names == ("x", "y")
+    for names in (tmp_path / "some.names", str(tmp_path / "some.names")):
+        assert load_model(tmp_path / "b.weights", class_names=names).class_names == ("car", "ship")
     with pytest.raises(ValueError, match="2 classes, but 3 class names"):
         load_model(tmp_path / "b.weights", class_names="x,y,z")
     with pytest.raises(FileNotFoundError, match=r"absent\.names"):
@@ -72,7 +72,7 @@ def test_a_checkpoint_of_our_own_can_be_given_other_names(tmp_path: Path) -> Non
     path = tmp_path / "a.safetensors"
     own(path)
     assert read_model(path, ImportHints(class_names=("x", "y"))).detector.class_names == ("x", "y")
-    with pytest.raises(ValueError, match="2 classes, but 1 were given"):
+    with pytest.raises(ValueError, match="2 classes, but 1 class names were given"):
         read_model(path, ImportHints(class_names=("x",)))
     with pytest.raises(ValueError, match="says itself what network"):
         read_model(path, ImportHints(network="yolov5n"))

@@ -82,9 +82,9 @@ def test_a_file_of_torchvision_is_known_by_its_names(tmp_path: Path) -> None:
     assert back.keys() == wanted.keys()
     assert all(torch.equal(back[key], wanted[key]) for key in wanted)
 
-    with pytest.raises(ValueError, match="4 classes, and 1 names"):
+    with pytest.raises(ValueError, match="4 classes, but 1 class names"):
         torchvision.load(tmp_path / "net.pth", ImportHints(class_names=("car",)))
-    with pytest.raises(ValueError, match="say their names"):
+    with pytest.raises(ValueError, match="no names for them"):
         torchvision.load(tmp_path / "net.pth", ImportHints())
 
 
@@ -109,7 +109,7 @@ def test_outputs_that_no_class_has_are_taken_out_of_a_retinanet() -> None:
         torchvision.RETINANET_CLASSES: outputs,
         torchvision.RETINANET_CLASSES.replace("bias", "weight"): outputs[:, None],
     }
-    names = torchvision._retinanet_names(state, None, Path("x.pth"))
+    names = torchvision._retinanet_names(state, ImportHints(), Path("x.pth"))
     assert len(names) == 80 and names[0] == "person" and names[-1] == "toothbrush"
     kept = state[torchvision.RETINANET_CLASSES].view(num_anchors, 80)
     assert kept[3, 0] == 1 and kept[8, -1] == 90
@@ -123,14 +123,15 @@ def raw_error(net: Any, ours: Any, family: str, pictures: Tensor) -> float:
     pairs = list(zip(features.values(), own, strict=True))
     if family == "retinanet":
         theirs = net.head(list(features.values()))
-        logits, codes, _ = ours.raw(pictures)
+        logits, codes = ours.network(pictures)
         pairs += [(theirs["cls_logits"], logits), (theirs["bbox_regression"], codes)]
     else:
         regions, _ = net.rpn(batch, features)
         assert all(len(boxes) > 20 for boxes in regions)
-        pairs += zip(regions, ours.rpn.propose(ours.rpn.raw(own), SIDE, SIDE), strict=True)
+        first = ours.rpn.beside_anchors(own, *ours.rpn(own))
+        pairs += zip(regions, ours.rpn.propose(first, SIDE, SIDE), strict=True)
         heads, sizes = net.roi_heads, batch.image_sizes
-        logits, codes = ours.roi_heads.raw(own, regions)
+        logits, codes = ours.roi_heads(own, regions)
         theirs = heads.box_predictor(heads.box_head(heads.box_roi_pool(features, regions, sizes)))
         pairs += [(theirs[0], logits), (theirs[1], codes.flatten(1))]
         if family == "mask_rcnn":

@@ -189,7 +189,7 @@ def test_a_network_answers_as_its_own_modules(tmp_path: Path, old: bool, zipped:
     with torch.no_grad():
         expected = model(x)
         found = load(path, ImportHints())
-        raw = found.detector.raw(x)  # pyright: ignore[reportCallIssue]
+        raw = found.detector.network(x)  # pyright: ignore[reportCallIssue]
     assert found.detector.class_names == ("car", "ship")
     assert [layer.own_anchors for layer in found.detector.outputs] == [  # pyright: ignore
         ((10, 13), (16, 30)),
@@ -204,8 +204,8 @@ def test_names_come_from_the_file_or_are_said(tmp_path: Path) -> None:
     path = tmp_path / "mine.pt"
     torch.save({"model": new_model({0: "a", 1: "b"}).half()}, path)
     assert load(path, ImportHints()).detector.class_names == ("a", "b")
-    said = load(path, ImportHints(class_names=("x", "y"), tile_px=320)).detector
-    assert (said.class_names, said.tile_px) == (("x", "y"), 320)
+    hinted = load(path, ImportHints(class_names=("x", "y"), tile_px=320)).detector
+    assert (hinted.class_names, hinted.tile_px) == (("x", "y"), 320)
     with pytest.raises(ValueError, match=r"mine\.pt: .*2 classes, but 3"):
         load(path, ImportHints(class_names=("x", "y", "z")))
     torch.save({"model": new_model(("only",))}, path)
@@ -262,7 +262,10 @@ def test_the_real_yolov5n_answers_as_its_own_package(
         pixels = np.asarray(picture.convert("RGB"))
     batch, scale, left, top = letterboxed(pixels, stretch, *run["tensor_shape"][2:])
     with torch.no_grad():
-        outputs = [places for _, places in imported.detector.places(batch)]  # pyright: ignore
+        size = (batch.shape[-2], batch.shape[-1])
+        detector: Any = imported.detector
+        levels = detector.places(detector.network(batch), size)
+    outputs = [places for _, places in levels]
     boxes = torch.cat([places.boxes[0] for places in outputs])
     objectness = torch.cat([places.objectness[0] for places in outputs]).sigmoid()
     classes = torch.cat([places.classes[0] for places in outputs]).sigmoid()

@@ -1,11 +1,9 @@
-"""Anchors stand where those of torchvision's stand, and can be fitted to the data."""
+"""Anchors stand where those of torchvision's stand."""
 
 from __future__ import annotations
 
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.models.detection.image_list import ImageList
 
@@ -14,7 +12,6 @@ from smalldet.models.rcnn.anchors import (
     Anchors,
     CornerCoder,
     box_coder,
-    fit_anchors,
 )
 
 
@@ -40,25 +37,6 @@ def test_codes_lead_back_to_the_box(coder) -> None:
     boxes = torch.tensor([[1.0, 2, 8, 30], [4, 4, 10, 9]])
     back = coder.decode_single(coder.encode_single(boxes, anchors), anchors)
     torch.testing.assert_close(back, boxes)
-
-
-@given(st.lists(st.floats(2, 200), min_size=1, max_size=60), st.integers(1, 3), st.integers(1, 3))
-def test_fitted_anchors_rise_within_the_objects_sizes(sides, num_levels, num_each) -> None:
-    fitted = fit_anchors(torch.tensor(sides), num_levels, num_each)
-    flat = [size for level in fitted for size in level]
-    assert len(flat) == num_levels * num_each
-    assert flat == sorted(flat)
-    assert min(flat) >= min(sides) - 0.06 and max(flat) <= max(sides) + 0.06
-
-
-def test_fitted_anchors_find_the_groups_of_a_set() -> None:
-    sides = torch.cat([torch.full((90,), 5.0), torch.full((10,), 40.0)])
-    assert fit_anchors(sides, 2, 1) == [[5.0], [40.0]]
-
-
-def test_no_objects_are_refused() -> None:
-    with pytest.raises(ValueError, match="no objects"):
-        fit_anchors(torch.zeros(0), 2, 1)
 
 
 def test_sizes_must_fit_the_levels() -> None:

@@ -8,7 +8,7 @@ from torch import Tensor
 from torchvision.models.detection.rpn import RPNHead
 
 from smalldet.models.rcnn.anchors import Anchors, box_coder, build_assign
-from smalldet.models.rcnn.proposals import ProposalNetwork, Proposed
+from smalldet.models.rcnn.proposals import ProposalNetwork
 from smalldet.targets import Target
 
 
@@ -29,7 +29,8 @@ def gradient_with_left_muted(
     network: ProposalNetwork, classes: list[bool], height_px: float = 64.0
 ) -> Tensor:
     """Scores rise row by row; the (8, 8) gradient of the objectness loss."""
-    raw = network.raw([torch.zeros(1, 4, 8, 8)])
+    features = [torch.zeros(1, 4, 8, 8)]
+    _, codes = network(features)
     objectness = torch.linspace(-1, 1, 64)[None].requires_grad_()
     target = Target(
         torch.zeros(0, 4),
@@ -37,8 +38,8 @@ def gradient_with_left_muted(
         torch.tensor([[0.0, 0, 32, height_px]]),
         torch.tensor([classes]),
     )
-    raw = Proposed(objectness, raw.codes, raw.anchors)
-    network.loss(raw, [target], [torch.Generator().manual_seed(0)])[0].backward()
+    outputs = network.beside_anchors(features, objectness, codes)
+    network.loss(outputs, [target], [torch.Generator().manual_seed(0)])[0].backward()
     assert objectness.grad is not None
     return objectness.grad.view(8, 8)
 

@@ -8,7 +8,10 @@ import pytest
 import torch
 
 from smalldet.models.checkpoints.native import load_detector, save_detector, transfer_from
-from smalldet.models.speck.detector import Speck, SpeckConfig
+from smalldet.models.speck import detector as speck_detector
+from smalldet.models.speck.config import SpeckConfig
+from smalldet.models.speck.detector import Speck
+from smalldet.models.speck.options import SuppressionOptions
 from smalldet.targets import Target
 
 CLASSES = ("car", "ship", "plane")
@@ -32,7 +35,9 @@ def built(**options: object) -> Speck:
 def test_every_class_loss_teaches_to_see_the_objects(class_loss: str) -> None:
     detector = built(class_loss=class_loss).train()
     _follow(detector, 30)
-    logits, _, locations = detector.raw(scene()[0])
+    pictures, _ = scene()
+    logits, _ = detector.network(pictures)
+    locations = detector.locations((pictures.shape[-2], pictures.shape[-1]), logits.device)
     x, y = locations.centres[logits[0, :, 1].argmax()].tolist()
     assert 30 <= x <= 50
     assert 30 <= y <= 44
@@ -45,12 +50,13 @@ def test_locations_that_see_one_object_vote_on_its_box(monkeypatch: pytest.Monke
     boxes = torch.tensor([[[10.0, 10, 20, 20], [11, 10, 21, 20], [40, 40, 50, 50]]])
     logits = torch.tensor([0.6, 0.3, 0.2]).logit()[None, :, None].repeat(1, 1, 3)
     logits[..., 1:] = -9
-    monkeypatch.setattr(detector, "raw", lambda _: (logits, boxes, None))
+    monkeypatch.setattr(detector, "network", lambda _: (logits, boxes))
+    monkeypatch.setattr(speck_detector, "decode_boxes", lambda codes, *_: codes)
     for conf in (0.1, 0.5):
         (found,) = detector.predict(scene()[0][:1], conf=conf)
         assert torch.allclose(found.boxes[0], torch.tensor([31 / 3, 10, 61 / 3, 20]))
         assert len(found) == (2 if conf < 0.2 else 1)
-    detector.vote_iou = None
+    detector.suppression = SuppressionOptions(vote_iou=None)
     (found,) = detector.predict(scene()[0][:1], conf=0.5)
     assert torch.equal(found.boxes, boxes[0, :1])
 
@@ -84,9 +90,11 @@ def test_attention_hardly_changes_a_trained_model(places: tuple[str, ...], tmp_p
     assert fresh
     assert all("attention" in key for key in fresh)
     pictures, _ = scene()
-    (wanted, boxes, _), (found, moved, _) = plain.raw(pictures), attended.raw(pictures)
-    torch.testing.assert_close(found, wanted, atol=0.05, rtol=0)
-    torch.testing.assert_close(moved, boxes, atol=1.0, rtol=0)
+    (wanted, codes), (logits, moved) = plain.network(pictures), attended.network(pictures)
+    torch.testing.assert_close(logits, wanted, atol=0.05, rtol=0)
+    size = (pictures.shape[-2], pictures.shape[-1])
+    boxes, moved_boxes = plain.all_boxes(codes, size)[0], plain.all_boxes(moved, size)[0]
+    torch.testing.assert_close(moved_boxes, boxes, atol=1.0, rtol=0)
 
 
 def test_what_equalized_focal_loss_has_seen_is_kept_with_the_weights(tmp_path: Path) -> None:

@@ -12,7 +12,8 @@ from smalldet.geometry.boxes import box_sides
 from smalldet.geometry.overlaps import iou, pairwise
 from smalldet.models.checkpoints.native import load_detector, save_detector, transfer_from
 from smalldet.models.losses import box_loss
-from smalldet.models.speck.detector import Speck, SpeckConfig
+from smalldet.models.speck.config import SpeckConfig
+from smalldet.models.speck.detector import Speck
 from smalldet.models.speck.refiner import PixelRefiner
 from smalldet.targets import Target
 

@@ -66,7 +66,7 @@ def objects() -> Target:
 def test_what_it_says_of_itself(detector: YoloDetector) -> None:
     assert (detector.stride, detector.tile_px, detector.in_channels) == (8, 96, 3)
     assert detector.class_names == CLASSES
-    assert [tuple(raw.shape) for raw in detector.raw(pictures(1))] == [
+    assert [tuple(raw.shape) for raw in detector.network(pictures(1))] == [
         (1, 14, 12, 12),
         (1, 14, 24, 24),
     ]
@@ -138,9 +138,9 @@ def test_it_learns_a_picture(more: str) -> None:
 def test_a_batch_is_predicted_like_single_pictures(detector: YoloDetector) -> None:
     """Place by place: in a sorted list, places of nearly one score change their order."""
     detector.eval()
-    together = detector.places(pictures(2))
+    together = detector.places(detector.network(pictures(2)), (96, 96))
     for i in range(2):
-        alone = detector.places(pictures(2)[i : i + 1])
+        alone = detector.places(detector.network(pictures(2)[i : i + 1]), (96, 96))
         for (_, one), (_, both) in zip(alone, together, strict=True):
             torch.testing.assert_close(one.boxes[0], both.boxes[i], rtol=1e-3, atol=1e-2)
             torch.testing.assert_close(one.objectness[0], both.objectness[i], rtol=1e-3, atol=1e-4)

@@ -103,6 +103,6 @@ def test_weights_of_the_plain_network_fit_and_the_blocks_start_fresh(tmp_path: P
     assert fresh and all(".attention" in key for key in fresh)
     pictures = torch.rand(1, 3, 64, 64)
     with torch.no_grad():
-        pairs = list(zip(detector.raw(pictures), plain.raw(pictures), strict=True))
+        pairs = list(zip(detector.network(pictures), plain.network(pictures), strict=True))
     for changed, raw in pairs:
         assert 0 < (changed - raw).abs().max() < 0.3 * (raw - raw.mean()).abs().max()

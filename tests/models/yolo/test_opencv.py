@@ -59,7 +59,7 @@ def at_random(name: str) -> YoloDetector:
             if module.bias is not None:  # an output, whose sides are exponentials
                 module.weight.mul_(0.25)
                 module.bias.normal_(0, 1)
-    detector.raw(torch.rand(4, 3, SIDE_PX, SIDE_PX))
+    detector.network(torch.rand(4, 3, SIDE_PX, SIDE_PX))
     return detector.eval()
 
 
@@ -89,8 +89,10 @@ def answers(cv2: Any, cfg: Path, weights: Path, picture: Tensor) -> tuple[list[A
 def rows(detector: YoloDetector, picture: Tensor) -> Array:
     """The same rows of ours; OpenCV numbers places by cell, then by anchor."""
     sides_px = torch.tensor(picture.shape[:1:-1] * 2)
+    height, width = picture.shape[-2:]
+    levels = detector.places(detector.network(picture), (height, width))
     found = []
-    for layer, (_, places) in zip(detector.outputs, detector.places(picture), strict=True):
+    for layer, (_, places) in zip(detector.outputs, levels, strict=True):
         boxes = places.boxes[0] / sides_px
         objectness = places.objectness[0].sigmoid()[:, None]
         centre, sides = (boxes[:, :2] + boxes[:, 2:]) / 2, boxes[:, 2:] - boxes[:, :2]
@@ -110,7 +112,7 @@ def check(
 ) -> None:
     """Raw maps within 1e-4 of their largest value; decoded boxes and scores as near."""
     theirs_raw, theirs = answers(cv2, *files, picture)
-    ours_raw, ours = detector.raw(picture), rows(detector, picture)
+    ours_raw, ours = detector.network(picture), rows(detector, picture)
     assert ours.shape == theirs.shape
     raw_error = max(
         float(np.abs(mine.numpy() - other).max() / np.abs(other).max())

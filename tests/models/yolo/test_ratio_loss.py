@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from smalldet.models.yolo.ratio_loss import assign, batch_loss
 from smalldet.models.yolo.specs import Yolo
-from smalldet.models.yolo.yolo_head import Grid, decode, grid_of
+from smalldet.models.yolo.yolo_head import Grid, decode_places, grid_of
 from smalldet.targets import Target
 
 ANCHORS = ((4.0, 4.0), (8.0, 8.0), (40.0, 30.0))
@@ -88,7 +88,7 @@ def test_every_object_is_learnt_by_some_output_within_its_grid(
 
 def terms(raw: torch.Tensor, target: Target, layer: Yolo = LAYER) -> dict[str, torch.Tensor]:
     where = grid_of(layer, raw, SIDE, SIDE)
-    return batch_loss([(layer, where, decode(layer, raw, where))], [target], 640)
+    return batch_loss([(layer, where, decode_places(layer, raw, where))], [target], 640)
 
 
 def test_a_perfect_answer_costs_nothing() -> None:
@@ -122,7 +122,9 @@ def test_objects_meet_their_own_picture() -> None:
     empty = Target.of(torch.zeros(0, 4), torch.zeros(0, dtype=torch.long), 2)
     where = grid_of(LAYER, raw, SIDE, SIDE)
     target = Target.of(BOX, torch.tensor([1]), 2)
-    batch_loss([(LAYER, where, decode(LAYER, raw, where))], [empty, target], 640)["box"].backward()
+    batch_loss([(LAYER, where, decode_places(LAYER, raw, where))], [empty, target], 640)[
+        "box"
+    ].backward()
     assert raw.grad is not None
     assert (raw.grad[0] == 0).all()
     assert (raw.grad[1] != 0).any()

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from smalldet.models.yolo.specs import Yolo
-from smalldet.models.yolo.yolo_head import decode, grid_of
+from smalldet.models.yolo.yolo_head import decode_places, grid_of
 
 LAYER = Yolo((0,), ((10.0, 20.0), (30.0, 8.0), (5.0, 5.0)), (1, 2), num_classes=2, scale_xy=1.1)
 HEIGHT_PX, WIDTH_PX = 32, 48  # 2 x 3 cells of 16 px
@@ -28,7 +28,7 @@ def sigmoid(x: float) -> float:
 @pytest.mark.parametrize(("anchor", "y", "x"), [(0, 0, 0), (0, 1, 2), (1, 1, 0)])
 def test_a_place_by_hand(anchor: int, y: int, x: int) -> None:
     raw = raw_with([0.3, -0.7, 0.2, -0.4, 1.5, -2.0, 3.0], anchor, y, x)
-    places = decode(LAYER, raw, grid_of(LAYER, raw, WIDTH_PX, HEIGHT_PX))
+    places = decode_places(LAYER, raw, grid_of(LAYER, raw, WIDTH_PX, HEIGHT_PX))
     row = (anchor * 2 + y) * 3 + x
     cx = (sigmoid(0.3) * 1.1 - 0.05 + x) * 16
     cy = (sigmoid(-0.7) * 1.1 - 0.05 + y) * 16
@@ -43,7 +43,7 @@ def test_a_place_by_hand(anchor: int, y: int, x: int) -> None:
 def test_new_coordinates_are_activated_already() -> None:
     layer = replace(LAYER, activated=True, squared_sides=True, scale_xy=2.0)
     raw = raw_with([0.9, 0.1, 0.5, 0.7, 0.8, 0.3, 0.6], 0, 1, 1)
-    places = decode(layer, raw, grid_of(layer, raw, WIDTH_PX, HEIGHT_PX))
+    places = decode_places(layer, raw, grid_of(layer, raw, WIDTH_PX, HEIGHT_PX))
     cx, cy = (0.9 * 2 - 0.5 + 1) * 16, (0.1 * 2 - 0.5 + 1) * 16
     w, h = 30 * 4 * 0.25, 8 * 4 * 0.49
     expected = torch.tensor([cx - w / 2, cy - h / 2, cx + w / 2, cy + h / 2])
@@ -54,4 +54,4 @@ def test_new_coordinates_are_activated_already() -> None:
 
 def test_wild_values_stay_finite() -> None:
     raw = torch.full((1, 14, 2, 3), 1e4)
-    assert torch.isfinite(decode(LAYER, raw, grid_of(LAYER, raw, 48, 32)).boxes).all()
+    assert torch.isfinite(decode_places(LAYER, raw, grid_of(LAYER, raw, 48, 32)).boxes).all()

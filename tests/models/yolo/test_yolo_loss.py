@@ -10,7 +10,7 @@ import torch
 from smalldet.models.yolo import known_text, parse_network
 from smalldet.models.yolo.anchors import present_anchors
 from smalldet.models.yolo.specs import Yolo
-from smalldet.models.yolo.yolo_head import decode, grid_of
+from smalldet.models.yolo.yolo_head import decode_places, grid_of
 from smalldet.models.yolo.yolo_loss import Sums, assign, output_loss
 from smalldet.targets import Target
 
@@ -31,7 +31,7 @@ def target(boxes: torch.Tensor = BOX, label: int = 1) -> Target:
 
 def losses(layer: Yolo, raw: torch.Tensor, truth: Target) -> Sums:
     grid = grid_of(layer, raw, SIDE, SIDE)
-    return output_loss(layer, grid, decode(layer, raw, grid), 0, truth, ALL)
+    return output_loss(layer, grid, decode_places(layer, raw, grid), 0, truth, ALL)
 
 
 def test_the_best_shape_in_the_cell_of_the_centre() -> None:
@@ -114,7 +114,7 @@ def test_overlap_losses_push_boxes_about_as_hard_as_darknet_does() -> None:
     box = torch.tensor([[188.0, 188, 212, 212]])  # round the centre of cell 12, 12
     grid = grid_of(layer, raw, 416, 416)
     truth = Target.of(box, torch.zeros(1, dtype=torch.long), 1)
-    output_loss(layer, grid, decode(layer, raw, grid), 0, truth, (0,)).box.backward()
+    output_loss(layer, grid, decode_places(layer, raw, grid), 0, truth, (0,)).box.backward()
     assert raw.grad is not None
     # within the object, IoU is width / 24 px
     darknet = 0.07 * 416 / 24

@@ -24,6 +24,8 @@ from smalldet.data.formats.coco_checks import (
     image_problems,
 )
 from smalldet.data.formats.coco_oriented import oriented_boxes
+from smalldet.data.formats.label_format import LabelFormat
+from smalldet.data.formats.label_source import LabelSource
 from smalldet.data.index import ImageRecord, Index
 
 logger = logging.getLogger(__name__)
@@ -31,6 +33,18 @@ logger = logging.getLogger(__name__)
 MAX_PROBLEMS_SHOWN = 10
 # Half a pixel of rounding over the border is the labels' precision, not a mistake worth telling.
 BORDER_TOLERANCE_PX = 0.5
+FIRST_BYTES = 64
+BLANKS = b"\xef\xbb\xbf \t\r\n"
+
+
+def recognises(path: Path) -> bool:
+    """A file that ends in .json, or begins as one."""
+    if not path.is_file():
+        return False
+    if path.suffix.lower() == ".json":
+        return True
+    with path.open("rb") as file:
+        return file.read(FIRST_BYTES).lstrip(BLANKS).startswith(b"{")
 
 
 def read(
@@ -201,11 +215,11 @@ def _sections(json_path: Path) -> tuple[list[Entry], list[Entry], list[Entry]]:
 
 
 def _refuse(json_path: Path, problems: Iterable[str]) -> None:
-    found = list(problems)
-    if found:
-        more = len(found) - MAX_PROBLEMS_SHOWN
-        lines = found[:MAX_PROBLEMS_SHOWN] + ([f"and {more} more"] if more > 0 else [])
-        raise ValueError(f"{json_path}: {len(found)} wrong entries:\n  " + "\n  ".join(lines))
+    faults = list(problems)
+    if faults:
+        more = len(faults) - MAX_PROBLEMS_SHOWN
+        lines = faults[:MAX_PROBLEMS_SHOWN] + ([f"and {more} more"] if more > 0 else [])
+        raise ValueError(f"{json_path}: {len(faults)} wrong entries:\n  " + "\n  ".join(lines))
 
 
 def _refuse_missing(json_path: Path, paths: list[Path]) -> None:
@@ -219,3 +233,10 @@ def _refuse_missing(json_path: Path, paths: list[Path]) -> None:
             f"{json_path}: {len(missing)} of {len(paths)} pictures do not exist "
             f"(give images_dir if they are elsewhere):\n  {shown}"
         )
+
+
+def _read_source(source: LabelSource, split: str | None, with_masks: bool) -> Index:
+    return read(source.annotations, source.images, with_masks)
+
+
+FORMAT = LabelFormat("COCO", "a COCO json", recognises, _read_source, write)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import Any
 
+import hotcoco
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
@@ -61,36 +61,30 @@ def _of_polygons(polygons: Sequence[Sequence[float]], box: Sequence[float]) -> N
 
 
 def _of_runs(code: dict[str, Any], box: Sequence[float]) -> NDArray[np.bool_]:
-    """The pixels under the middles of the cells; runs go down the columns, zeros first."""
+    """The pixels under the middles of the cells."""
     height, width = (int(n) for n in code["size"])
     counts = code["counts"]
-    runs = np.asarray(_uncompressed(counts) if isinstance(counts, str) else counts, np.int64)
-    if (runs < 0).any() or runs.sum() != height * width:
-        raise ValueError(f"runs of {int(runs.sum())} pixels for {width} x {height}")
-    ends = np.cumsum(runs)
+    runs = counts if isinstance(counts, str) else [int(n) for n in counts]
+    _check_runs(runs, height, width)
+    pixels = hotcoco.mask.decode({"size": [height, width], "counts": runs})
     x1, y1, x2, y2 = box
     middles = (np.arange(MASK_PX) + 0.5) / MASK_PX
     columns = np.clip((x1 + middles * (x2 - x1)).astype(np.int64), 0, width - 1)
     rows = np.clip((y1 + middles * (y2 - y1)).astype(np.int64), 0, height - 1)
-    places = columns[None, :] * height + rows[:, None]
-    return np.searchsorted(ends, places, side="right") % 2 == 1
+    return pixels[rows[:, None], columns] == 1
 
 
-def _uncompressed(text: str) -> list[int]:
-    """Runs from COCO's text: five bits a character, low ones first, and from the third run on the
-    difference to the run before the last. Source: `rleFrString` of pycocotools."""
-    if not re.fullmatch(r"[0-o]*", text):
-        raise ValueError("characters that no run-length code has")
-    runs: list[int] = []
-    value = shift = 0
-    for character in text:
-        bits = ord(character) - 48
-        value |= (bits & 31) << shift
-        shift += 5
-        if bits & 32:
-            continue
-        if bits & 16:
-            value -= 1 << shift
-        runs.append(value + (runs[-2] if len(runs) > 2 else 0))
-        value = shift = 0
-    return runs
+def _check_runs(runs: str | list[int], height: int, width: int) -> None:
+    """Raise ValueError unless the runs fill the picture.
+
+    hotcoco refuses runs that go beyond a picture and fills up those that end before. A code that
+    fits into a picture of one pixel less is too short.
+    """
+    if min(height, width) < 1:
+        raise ValueError(f"a picture of {width} x {height}")
+    one_less: dict[str, Any] = {"size": [height * width - 1, 1], "counts": runs}
+    try:
+        hotcoco.mask.area(one_less)
+    except ValueError:
+        return
+    raise ValueError(f"runs that end before the picture of {width} x {height} does")

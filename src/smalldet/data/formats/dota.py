@@ -17,13 +17,26 @@ from smalldet.data.formats.folders import (
     Labelled,
     classes_of,
     find_picture,
+    first_line,
     label_files,
     picture_record,
     picture_size,
 )
+from smalldet.data.formats.label_format import LabelFormat
+from smalldet.data.formats.label_source import LabelSource
 from smalldet.data.index import ImageRecord, Index
 
 LINE = "x1 y1 x2 y2 x3 y3 x4 y4 class difficult"
+NUM_WORDS = (9, 10)
+HEADER_KEYS = ("imagesource", "gsd")
+
+
+def recognises(path: Path) -> bool:
+    """By the first line that has any words; files without any are a set of negatives."""
+    line = first_line(path, ".txt")
+    if line is None:
+        return any(path.glob("*.txt"))
+    return line.partition(":")[0] in HEADER_KEYS or len(line.split()) in NUM_WORDS
 
 
 def read(
@@ -75,7 +88,7 @@ def _read_file(file: Path) -> Labelled:
                 hard = words[9] != "0" if len(words) == 10 else False
             except ValueError:
                 points, hard = [], False
-            if len(words) not in (9, 10) or len(points) != 8 or not np.isfinite(points).all():
+            if len(words) not in NUM_WORDS or len(points) != 8 or not np.isfinite(points).all():
                 raise ValueError(f"{file}: line {number} is {line!r}, not {LINE}")
             corners.append(points)
             names.append(words[8])
@@ -103,3 +116,15 @@ def _record(picture: Path, labelled: Labelled, names: Sequence[str], image_id: i
         rboxes=rboxes_of_quads(corners.reshape(-1, 8)),
         gsd_m=labelled.gsd_m,
     )
+
+
+def _read_source(source: LabelSource, split: str | None, with_masks: bool) -> Index:
+    return read(source.annotations, source.images, source.class_names)
+
+
+FORMAT = LabelFormat(
+    "DOTA text",
+    "a folder of .txt files with lines of x1 y1 x2 y2 x3 y3 x4 y4 class difficult",
+    recognises,
+    _read_source,
+)

@@ -44,6 +44,20 @@ def label_files(labels_dir: Path, suffix: str) -> list[Path]:
     return files
 
 
+def first_line(labels_dir: Path, suffix: str) -> str | None:
+    """The first line with words among the files of a folder; None where there is none.
+
+    Bytes that are no text are passed over, so that any folder can be looked at.
+    """
+    for file in sorted(labels_dir.glob(f"*{suffix}")):
+        if file.name != "classes.txt" and file.is_file():
+            with file.open(encoding="utf-8-sig", errors="replace") as lines:
+                for line in lines:
+                    if line.split():
+                        return line.strip()
+    return None
+
+
 def classes_of(
     files: Sequence[Path], labelled: Sequence[Labelled], class_names: Sequence[str] | None
 ) -> tuple[str, ...]:

@@ -17,9 +17,15 @@ from smalldet.data.formats.folders import (
     picture_record,
     picture_size,
 )
+from smalldet.data.formats.label_format import LabelFormat
+from smalldet.data.formats.label_source import LabelSource
 from smalldet.data.index import ImageRecord, Index
 
 CORNERS = ("xmin", "ymin", "xmax", "ymax")
+
+
+def recognises(path: Path) -> bool:
+    return any(path.glob("*.xml"))
 
 
 def read(
@@ -97,3 +103,10 @@ def _record(picture: Path, labelled: Labelled, names: Sequence[str], image_id: i
         image_id,
         difficult=labelled.difficult,
     )
+
+
+def _read_source(source: LabelSource, split: str | None, with_masks: bool) -> Index:
+    return read(source.annotations, source.images, source.class_names, source.first_pixel)
+
+
+FORMAT = LabelFormat("Pascal VOC", "a folder of .xml files", recognises, _read_source)

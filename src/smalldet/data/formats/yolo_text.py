@@ -13,15 +13,27 @@ from numpy.typing import NDArray
 
 from smalldet.data.formats.folders import (
     find_picture,
+    first_line,
     label_files,
     picture_record,
     picture_size,
 )
+from smalldet.data.formats.label_format import LabelFormat
+from smalldet.data.formats.label_source import LabelSource
 from smalldet.data.index import ImageRecord, Index
 
 LINE = "class cx cy w h, the last four from 0 to 1"
 # What rounding to a few digits leaves over the border.
 TOLERANCE = 0.01
+NUM_WORDS = 5
+
+
+def recognises(path: Path) -> bool:
+    """By the number of words of the first line that has any, or by `classes.txt` alone."""
+    line = first_line(path, ".txt")
+    if line is None:
+        return (path / "classes.txt").is_file()
+    return len(line.split()) == NUM_WORDS
 
 
 def read(
@@ -79,14 +91,16 @@ def _rows(file: Path, num_classes: int) -> NDArray[np.float64]:
             row = [float(word) for word in words]
         except ValueError:
             row = []
-        if len(row) != 5 or not all(-TOLERANCE <= part <= 1 + TOLERANCE for part in row[1:]):
+        if len(row) != NUM_WORDS or not all(
+            -TOLERANCE <= part <= 1 + TOLERANCE for part in row[1:]
+        ):
             raise ValueError(f"{file}: line {number} is {line!r}, not {LINE}")
         if row[0] not in range(num_classes):
             raise ValueError(
                 f"{file}: line {number} has class {words[0]}; there are {num_classes} names"
             )
         rows.append(row)
-    return np.array(rows, dtype=np.float64).reshape(-1, 5)
+    return np.array(rows, dtype=np.float64).reshape(-1, NUM_WORDS)
 
 
 def _record(picture: Path, rows: NDArray[np.float64], image_id: int) -> ImageRecord:
@@ -95,3 +109,12 @@ def _record(picture: Path, rows: NDArray[np.float64], image_id: int) -> ImageRec
     corners = np.concatenate([centres - halves, centres + halves], axis=1)
     boxes = corners * [width, height, width, height]
     return picture_record(picture, (width, height), boxes, rows[:, 0], image_id)
+
+
+def _read_source(source: LabelSource, split: str | None, with_masks: bool) -> Index:
+    return read(source.annotations, source.images, source.class_names)
+
+
+FORMAT = LabelFormat(
+    "YOLO text", "a folder of .txt files with lines of class cx cy w h", recognises, _read_source
+)

@@ -77,20 +77,20 @@ def _features(result: Result, crs: CRS | None) -> list[dict[str, Any]]:
     digits = PIXEL_DIGITS
     if crs is not None:
         digits = DEGREE_DIGITS if crs.is_geographic else METRE_DIGITS
-    found = result.detections
+    detections = result.detections
     rings = box_rings(result, crs).round(digits)
     on_date_line = (rings[:, :, 0] > 180).any(axis=1) & (crs is not None and crs.is_geographic)
     geometries = [{"type": "Polygon", "coordinates": [ring]} for ring in rings.tolist()]
     for row in np.flatnonzero(on_date_line):
         geometries[row] = _cut_geometry(rings[row], digits)
-    scores = found.scores.double().numpy().round(4).tolist()
+    scores = detections.scores.double().numpy().round(4).tolist()
     return [
         {
             "type": "Feature",
             "properties": {"class": name, "score": score, "source": result.name},
             "geometry": geometry,
         }
-        for geometry, score, name in zip(geometries, scores, found.named(), strict=True)
+        for geometry, score, name in zip(geometries, scores, detections.named(), strict=True)
     ]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
@@ -17,17 +18,33 @@ from smalldet.inference.writers.picture import write_picture
 from smalldet.inference.writers.placing import SOURCE, named_crs
 from smalldet.inference.writers.tables import write_coco, write_csv, write_dota
 
-WRITERS: dict[str, Callable[[Path, Sequence[Result], str | None], None]] = {
-    ".geojson": write_geojson,
-    ".gpkg": write_geopackage,
-    ".json": write_coco,
-    ".csv": write_csv,
-    ".txt": write_dota,
-    ".png": write_picture,
-    ".jpg": write_picture,
-    ".jpeg": write_picture,
-}
-OF_ONE_PICTURE = (write_picture, write_dota)
+
+@dataclass(frozen=True)
+class Writer:
+    """One format of results.
+
+    Args:
+        suffixes: of its files, in small letters.
+        write: (file, results, crs) to the file; crs is None for the format's usual one.
+        one_picture_only: whether a file holds a single picture.
+    """
+
+    suffixes: tuple[str, ...]
+    write: Callable[[Path, Sequence[Result], str | None], None]
+    one_picture_only: bool = False
+
+
+WRITERS: tuple[Writer, ...] = (
+    Writer((".geojson",), write_geojson),
+    Writer((".gpkg",), write_geopackage),
+    Writer((".json",), write_coco),
+    Writer((".csv",), write_csv),
+    Writer((".txt",), write_dota, one_picture_only=True),
+    Writer((".png", ".jpg", ".jpeg"), write_picture, one_picture_only=True),
+)
+"""A new format is a file with its function and a line here."""
+
+WRITER_OF_SUFFIX = {suffix: writer for writer in WRITERS for suffix in writer.suffixes}
 COMBINED = "detections.json"
 
 
@@ -47,11 +64,11 @@ def check_output(out: str | os.PathLike[str], num_sources: int, crs: str | None 
         named_crs(crs)
     if is_directory(out):
         return
-    writer = WRITERS.get(Path(out).suffix.lower())
+    writer = WRITER_OF_SUFFIX.get(Path(out).suffix.lower())
     if writer is None:
-        known = ", ".join(WRITERS)
+        known = ", ".join(WRITER_OF_SUFFIX)
         raise ValueError(f"{out}: unknown extension; known are {known}, or name a directory")
-    if writer in OF_ONE_PICTURE and num_sources > 1:
+    if writer.one_picture_only and num_sources > 1:
         raise ValueError(f"{out}: holds one picture and not {num_sources}; name a directory")
 
 
@@ -64,8 +81,7 @@ def write(
     `detections.json` for all. Every file appears whole or not at all.
 
     Args:
-        path: .geojson, .gpkg, .json (COCO), .csv, .txt (DOTA text), .png, .jpg, or a
-            directory.
+        path: a file with one of the suffixes in `WRITERS`, or a directory.
         results: one or more pictures.
         crs: coordinates of map formats: None for their usual, "source", or such as EPSG:32633.
 
@@ -100,7 +116,7 @@ def write_one(folder: Path, stem: str, result: Result, crs: str | None) -> list[
 
 def _write_file(path: Path, results: Sequence[Result], crs: str | None) -> Path:
     with atomic_write(path) as draft:
-        WRITERS[path.suffix.lower()](draft, results, crs)
+        WRITER_OF_SUFFIX[path.suffix.lower()].write(draft, results, crs)
     return path
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import colorsys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,12 +13,11 @@ from torch import Tensor
 
 from smalldet.geometry.oriented import rboxes_to_quads
 from smalldet.imagery import open_scene
+from smalldet.imagery.drawing import BLACK, WHITE, Colour, class_colours, outline_boxes, picture_of
 from smalldet.inference.results import Result
 
 MAX_SIDE_PX = 4000
 JPEG_QUALITY = 90
-
-Colour = tuple[int, int, int]
 
 
 def write_picture(path: Path, results: Sequence[Result], crs: str | None = None) -> None:
@@ -44,30 +42,20 @@ def drawn_boxes(pixels: NDArray[np.uint8], result: Result, scale: float) -> Imag
     Outlines lie outside the boxes, so that they do not hide small objects. Oriented boxes are drawn
     as they lie.
     """
-    shown = pixels[:3] if len(pixels) >= 3 else np.repeat(pixels[:1], 3, axis=0)
-    picture = Image.fromarray(np.ascontiguousarray(np.moveaxis(shown, 0, 2)))
+    picture = picture_of(pixels)
     draw = ImageDraw.Draw(picture)
     line_px = max(1, round(max(picture.size) / 1000))
-    found = result.detections
-    colours = class_colours(len(found.class_names))
     # weakest first: where outlines cross, the strongest shows
-    order = found.scores.argsort()
-    paint = [colours[label] for label in found.labels[order].tolist()]
-    if found.rboxes is None:
-        for box, colour in zip(_rectangles(found.boxes[order], scale, line_px), paint, strict=True):
-            draw.rectangle(box, outline=colour, width=line_px)
+    detections = result.detections[result.detections.scores.argsort()]
+    colours = class_colours(len(detections.class_names))
+    paint = [colours[label] for label in detections.labels.tolist()]
+    if detections.rboxes is None:
+        outline_boxes(draw, detections.boxes.double().numpy() * scale, paint, line_px)
     else:
-        for ring, colour in zip(_rings(found.rboxes[order], scale, line_px), paint, strict=True):
+        for ring, colour in zip(_rings(detections.rboxes, scale, line_px), paint, strict=True):
             draw.line(ring, fill=colour, width=line_px, joint="curve")
     _draw_legend(draw, result, colours, size_px=max(12, round(max(picture.size) / 80)))
     return picture
-
-
-def _rectangles(boxes: Tensor, scale: float, line_px: int) -> list[list[float]]:
-    """Pillow's first and last pixel of lines of `line_px` that stand round the boxes."""
-    drawn = boxes.double().numpy() * scale
-    drawn = np.concatenate((np.floor(drawn[:, :2]), np.ceil(drawn[:, 2:])), axis=1)
-    return (drawn + np.array([-line_px, -line_px, line_px - 1, line_px - 1])).tolist()
 
 
 def _rings(rboxes: Tensor, scale: float, line_px: int) -> list[list[float]]:
@@ -79,29 +67,23 @@ def _rings(rboxes: Tensor, scale: float, line_px: int) -> list[list[float]]:
     return torch.cat((corners, corners[:, :1]), dim=1).flatten(1).tolist()
 
 
-def class_colours(num: int) -> list[Colour]:
-    """Bright colours, neighbours far apart: steps of the golden ratio around the colour wheel."""
-    wheel = [colorsys.hsv_to_rgb((0.15 + 0.618034 * i) % 1, 1.0, 1.0) for i in range(num)]
-    return [(round(255 * r), round(255 * g), round(255 * b)) for r, g, b in wheel]
-
-
 def _draw_legend(
     draw: ImageDraw.ImageDraw, result: Result, colours: list[Colour], size_px: int
 ) -> None:
     """Classes that were found and how often, top left."""
-    found = result.detections
-    counts = np.bincount(found.labels.numpy(), minlength=len(colours)).tolist()
+    detections = result.detections
+    counts = np.bincount(detections.labels.numpy(), minlength=len(colours)).tolist()
     lines = [
         (f"{name} {count}", colour)
-        for name, count, colour in zip(found.class_names, counts, colours, strict=True)
+        for name, count, colour in zip(detections.class_names, counts, colours, strict=True)
         if count
-    ] or [("nothing found", (255, 255, 255))]
+    ] or [("nothing found", WHITE)]
     font = ImageFont.load_default(size_px)
     row_px, margin_px = round(size_px * 1.4), size_px // 2
     width = max(draw.textlength(text, font) for text, _ in lines)
     corner = (size_px + 3 * margin_px + width, row_px * len(lines) + margin_px)
-    draw.rectangle((0, 0, *corner), fill=(0, 0, 0))
+    draw.rectangle((0, 0, *corner), fill=BLACK)
     for row, (text, colour) in enumerate(lines):
         top = margin_px + row * row_px
         draw.rectangle((margin_px, top, margin_px + size_px, top + size_px), fill=colour)
-        draw.text((size_px + 2 * margin_px, top), text, fill=(255, 255, 255), font=font)
+        draw.text((size_px + 2 * margin_px, top), text, fill=WHITE, font=font)

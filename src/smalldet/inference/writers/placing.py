@@ -73,10 +73,10 @@ def quads(result: Result) -> NDArray[np.float64]:
 
     They go clockwise on the screen from the top left, that of the box turned upright.
     """
-    found = result.detections
-    if found.rboxes is not None:
-        return rboxes_to_quads(found.rboxes.double()).numpy()
-    return found.boxes.double().numpy()[:, [[0, 1], [2, 1], [2, 3], [0, 3]]]
+    detections = result.detections
+    if detections.rboxes is not None:
+        return rboxes_to_quads(detections.rboxes.double()).numpy()
+    return detections.boxes.double().numpy()[:, [[0, 1], [2, 1], [2, 3], [0, 3]]]
 
 
 def box_rings(result: Result, crs: CRS | None) -> NDArray[np.float64]:

@@ -50,22 +50,24 @@ def write_coco(path: Path, results: Sequence[Result], crs: str | None = None) ->
 
 
 def _annotations(result: Result, image_id: int) -> Iterator[dict[str, Any]]:
-    found = result.detections
-    boxes = found.boxes.double()
-    areas = box_areas(boxes) if found.rboxes is None else rbox_areas(found.rboxes.double())
+    detections = result.detections
+    boxes = detections.boxes.double()
+    areas = (
+        box_areas(boxes) if detections.rboxes is None else rbox_areas(detections.rboxes.double())
+    )
     columns: dict[str, list[Any]] = {
-        "category_id": (found.labels + 1).tolist(),
+        "category_id": (detections.labels + 1).tolist(),
         "bbox": _rounded(xyxy_to_xywh(boxes).numpy(), 3).tolist(),
         "area": _rounded(areas.numpy(), 3).tolist(),
-        "score": _rounded(found.scores.numpy(), 5).tolist(),
+        "score": _rounded(detections.scores.numpy(), 5).tolist(),
     }
-    if found.rboxes is not None:
+    if detections.rboxes is not None:
         corners = _rounded(quads(result).reshape(-1, 8), 3).tolist()
         columns["segmentation"] = [[ring] for ring in corners]
-        columns["rbbox"] = _rounded(found.rboxes.numpy(), 6).tolist()
-    if found.masks is not None:
+        columns["rbbox"] = _rounded(detections.rboxes.numpy(), 6).tolist()
+    if detections.masks is not None:
         size = (result.width, result.height)
-        runs = [run_lengths(m, b, *size) for m, b in zip(found.masks, boxes, strict=True)]
+        runs = [run_lengths(m, b, *size) for m, b in zip(detections.masks, boxes, strict=True)]
         columns["segmentation"] = [{"size": list(size[::-1]), "counts": code} for code in runs]
         columns["area"] = [sum(code[1::2]) for code in runs]
     for values in zip(*columns.values(), strict=True):
@@ -86,10 +88,14 @@ def write_csv(path: Path, results: Sequence[Result], crs: str | None = None) -> 
         writer = csv.writer(file)
         writer.writerow(header)
         for result in results:
-            found = result.detections
-            num = len(found)
-            columns = [[result.name] * num, found.named(), _rounded(found.scores.numpy(), 5)]
-            columns += _rounded(found.boxes.numpy(), 3).T.tolist()
+            detections = result.detections
+            num = len(detections)
+            columns = [
+                [result.name] * num,
+                detections.named(),
+                _rounded(detections.scores.numpy(), 5),
+            ]
+            columns += _rounded(detections.boxes.numpy(), 3).T.tolist()
             if oriented:
                 columns += _oriented_columns(result)
             if result.georeferenced:
@@ -110,11 +116,13 @@ def write_dota(path: Path, results: Sequence[Result], crs: str | None = None) ->
         raise ValueError(
             f"{path}: DOTA text holds one picture, not {len(results)}; name a directory"
         )
-    found = results[0].detections
+    detections = results[0].detections
     corners = quads(results[0]).reshape(-1, 8).tolist()
     lines = [
         " ".join(f"{value:.2f}" for value in row) + f" {'-'.join(name.split())} {score:.5f}\n"
-        for row, name, score in zip(corners, found.named(), found.scores.tolist(), strict=True)
+        for row, name, score in zip(
+            corners, detections.named(), detections.scores.tolist(), strict=True
+        )
     ]
     path.write_text("".join(lines), encoding="utf-8")
 

@@ -15,8 +15,8 @@ from torch import Tensor
 from smalldet.geometry.boxes import box_sides
 from smalldet.geometry.overlaps import receptive_field_distance
 from smalldet.models.assigners.matching import assign_unmatched, claim
+from smalldet.models.locations import Level, Locations
 from smalldet.models.losses import small_overlap
-from smalldet.models.speck.head import Level, Locations
 from smalldet.targets import Target
 
 

@@ -134,8 +134,8 @@ def _indices_at(name: str, strides: Sequence[int]) -> list[int]:
         for stride in strides
     }
     if missing := [stride for stride in strides if not places[stride]]:
-        found = sorted({_ROOMY_PX[0] // height for height, _ in sizes})
-        raise ValueError(f"backbone {name!r} has strides {found}, not {missing}")
+        strides = sorted({_ROOMY_PX[0] // height for height, _ in sizes})
+        raise ValueError(f"backbone {name!r} has strides {strides}, not {missing}")
     return [places[stride][-1] for stride in strides]
 
 

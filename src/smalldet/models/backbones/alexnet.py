@@ -51,9 +51,9 @@ class AlexNetFeatures(nn.Module):
     def forward(self, images: Tensor) -> list[Tensor]:
         """(B, 3, H, W) to one (B, channels, H/stride, W/stride) for each index."""
         x = F.pad(images, STEM_PADDING)
-        found = []
+        features = []
         for i, module in enumerate(self.model.features):  # pyright: ignore[reportArgumentType]
             x = module(x)
             if i in self.ends:
-                found.append(x)
-        return found
+                features.append(x)
+        return features

@@ -48,26 +48,26 @@ class WeightsHeader:
         return "<3iQ" if wide else "<3iI"
 
 
-def load(path: Path, said: ImportHints) -> LoadedModel:
+def load(path: Path, hints: ImportHints) -> LoadedModel:
     """The detector of a `.weights` file and the `.cfg` that it was trained with.
 
     Args:
         path: `.weights`.
-        said: `config` names the cfg; default: the file of the same stem beside the weights, or
-            the text of a known `network`. `class_names`, in the order of the training's `.names`
+        hints: `network` names the cfg or a known network; default: the cfg of the same stem
+            beside the weights. `class_names`, in the order of the training's `.names`
             file; default: the `.names` file of the same stem beside the weights.
 
     Raises:
         FileNotFoundError: the weights, or a cfg for them, are absent.
         ValueError: either file is not understood, or they or the names do not fit each other.
     """
-    config = _config(path, said)
+    config = _config(path, hints)
     graph = config.graph()
     with _open(path) as file:
         _read_header(file, path, graph.num_parameters)  # before the network takes memory
-    names = said.class_names or _names_beside(path)
+    names = hints.class_names or _names_beside(path)
     try:
-        detector = YoloDetector(graph, names, tile_px=said.tile_px, nms_iou=config.nms_iou)
+        detector = YoloDetector(graph, names, tile_px=hints.tile_px, nms_iou=config.nms_iou)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
     read_weights(path, detector.net)
@@ -91,14 +91,14 @@ def save(path: Path, detector: YoloDetector) -> list[Path]:
     return [path, cfg, names]
 
 
-def _config(path: Path, said: ImportHints) -> YoloConfig:
-    if said.config is None and said.network is not None:
-        return YoloConfig(network=said.network)
-    cfg = said.config or path.with_suffix(".cfg")
+def _config(path: Path, hints: ImportHints) -> YoloConfig:
+    if hints.network is not None:
+        return YoloConfig(network=hints.network)
+    cfg = path.with_suffix(".cfg")
     if not cfg.is_file():
         raise FileNotFoundError(
             f"{cfg}: no such file; a .weights file needs the .cfg that it was trained with, "
-            "beside it under the same stem, or said"
+            "beside it under the same stem, or named as its network"
         )
     text = read_text(cfg)
     parse_cfg(text, str(cfg))
@@ -165,10 +165,11 @@ def _read_header(file: BinaryIO, path: Path, expected: int) -> WeightsHeader:
     version = WeightsHeader(*struct.unpack("<3i", start))
     seen = file.read(struct.calcsize(version.layout) - 12)
     size = os.fstat(file.fileno()).st_size - 12 - len(seen)
-    found, rest = divmod(size, _FLOAT.itemsize)
-    if found != expected or rest:
+    num_floats, rest = divmod(size, _FLOAT.itemsize)
+    if num_floats != expected or rest:
         raise ValueError(
-            f"{path}: the network needs {expected} floats after the header, the file has {found}"
+            f"{path}: the network needs {expected} floats after the header, the file has "
+            f"{num_floats}"
             + (f" and {rest} bytes" if rest else "")
             + "; cfg and weights do not belong together, or the file is cut"
         )

@@ -9,7 +9,7 @@ conventions: facebookresearch/detectron2 (Apache-2.0), `modeling/` and `config/d
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -58,43 +58,48 @@ NAMES = (
 )
 
 
-def load(path: Path, said: ImportHints) -> LoadedModel:
+def load(path: Path, hints: ImportHints) -> LoadedModel:
     """The detector of a Detectron2 `.pkl` (its model zoo) or `.pth` (its trainer).
 
-    Classes are COCO's where the file has 80; others have to be said. What a file may leave open,
-    pixel mean and where bottlenecks shrink, is told by `said.config`, the run's YAML; without it
-    the zoo's usual settings hold, and a pixel deviation other than 1 means a ResNet that
+    Classes are COCO's where the file has 80; others have to be given. What a file may leave open,
+    pixel mean and where bottlenecks shrink, is told by the run's YAML where `hints.network` names
+    it; else the zoo's usual settings hold, and a pixel deviation other than 1 means a ResNet that
     shrinks in its second convolution.
 
     Raises:
         FileNotFoundError: no such file.
         ValueError: not such a file, another network, or names that do not fit it.
     """
-    state = _read(path)
-    if STEM not in state:
+    return load_state(path, _read(path), hints)
+
+
+def load_state(path: Path, state: Mapping[str, Tensor], hints: ImportHints) -> LoadedModel:
+    """As `load`, from the tensors that the file holds."""
+    if not is_state(state):
         raise ValueError(
             f"{path}: no detector of Detectron2 over a ResNet; its names begin {list(state)[:3]}"
         )
     _check_depth(state, path)
-    run = load_yaml(said.config) if said.config else {}
+    run = load_yaml(Path(hints.network)) if hints.network else {}
     retina = f"{RETINANET_CLASSES}.weight" in state
     if not retina and f"{RCNN_CLASSES}.weight" not in state:
         raise ValueError(f"{path}: neither R-CNN with a pyramid nor RetinaNet")
-    common = _conventions(state, run)
+    conventions = _conventions(state, run)
     prefix = "" if retina else "proposal_generator."
     num_anchors = _num_anchors(state, retina)
     sizes, ratios = _anchors(state, f"{prefix}anchor_generator.cell_anchors.", retina)
     if len(sizes[0]) * len(ratios) != num_anchors:
         raise ValueError(f"{path}: {num_anchors} anchors a place; their sizes are not in the file")
-    common["anchors"] = {"sizes": sizes, "aspect_ratios": ratios, "offset": 0.0}
+    anchors = {"sizes": sizes, "aspect_ratios": ratios, "offset": 0.0}
     num_classes = (
         len(state[f"{RETINANET_CLASSES}.bias"]) // num_anchors
         if retina
         else (len(state[f"{RCNN_CLASSES}.bias"]) - 1)
     )
-    config = _config(state, retina, common)
-    names = _class_names(said.class_names, num_classes, path)
-    detector = config.build(names, said.tile_px or TRAINED_PX)
+    config = _config(state, retina, conventions, anchors)
+    usual = _coco() if num_classes == NUM_COCO_CLASSES else None
+    names = hints.names_for(num_classes, path, usual)
+    detector = config.build(names, hints.tile_px or TRAINED_PX)
     renamed = _renamed(state, retina, run.get("INPUT", {}).get("FORMAT", "BGR"))
     if retina:
         _by_ratio(renamed, len(sizes[0]), len(ratios))
@@ -107,7 +112,7 @@ def load(path: Path, said: ImportHints) -> LoadedModel:
     return LoadedModel(detector.eval(), config)
 
 
-def is_detectron2(keys: Sequence[str]) -> bool:
+def is_state(keys: Container[str]) -> bool:
     """Whether these are names of a detector of Detectron2."""
     return STEM in keys
 
@@ -136,7 +141,7 @@ def _check_depth(state: Mapping[str, Tensor], path: Path) -> None:
 
 
 def _conventions(state: Mapping[str, Tensor], run: Mapping[str, Any]) -> dict[str, Any]:
-    """Keys of the config in which Detectron2 differs from torchvision."""
+    """In what Detectron2 differs from torchvision."""
     model = run.get("MODEL", {})
     mean, std = (
         model.get(key.upper()) or (state[key].flatten().tolist() if key in state else default)
@@ -149,8 +154,6 @@ def _conventions(state: Mapping[str, Tensor], run: Mapping[str, Any]) -> dict[st
         "pixel_mean": tuple(value / 255 for value in mean),
         "pixel_std": tuple(value / 255 for value in std),
         "stride_in_1x1": first,
-        "freeze_norms": True,
-        "box_loss": "l1",
     }
 
 
@@ -179,28 +182,25 @@ def _anchors(
 
 
 def _config(
-    state: Mapping[str, Tensor], retina: bool, common: dict[str, Any]
+    state: Mapping[str, Tensor],
+    retina: bool,
+    conventions: dict[str, Any],
+    anchors: dict[str, Any],
 ) -> FasterRcnnConfig | MaskRcnnConfig | RetinaNetConfig:
+    common: dict[str, Any] = {"freeze_norms": True, "box_loss": "l1", "anchors": anchors}
     if retina:
         top = state["backbone.top_block.p6.weight"].shape[1] == 2048
-        return RetinaNetConfig.model_validate(
-            {**common, "network": "retinanet_resnet50_fpn", "top_from_backbone": top}
-        )
-    common |= {"pool_aligned": True, "pool_samples": 0}
+        common["conventions"] = {**conventions, "top_from_backbone": top}
+        return RetinaNetConfig.model_validate({**common, "network": "retinanet_resnet50_fpn"})
+    common |= {"conventions": {**conventions, "pool_aligned": True}, "pool_samples": 0}
     if any(key.startswith("roi_heads.mask_head.") for key in state):
         return MaskRcnnConfig.model_validate({**common, "network": "maskrcnn_resnet50_fpn"})
     return FasterRcnnConfig.model_validate({**common, "network": "fasterrcnn_resnet50_fpn"})
 
 
-def _class_names(said: tuple[str, ...] | None, num_classes: int, path: Path) -> tuple[str, ...]:
-    if said is None and num_classes == NUM_COCO_CLASSES:
-        names = FasterRCNN_ResNet50_FPN_Weights.COCO_V1.meta["categories"][1:]
-        return tuple(name for name in names if name != "N/A")
-    if said is None:
-        raise ValueError(f"{path}: has {num_classes} classes, not COCO's; say their names")
-    if len(said) != num_classes:
-        raise ValueError(f"{path}: has {num_classes} classes, and {len(said)} names were said")
-    return said
+def _coco() -> tuple[str, ...]:
+    names = FasterRCNN_ResNet50_FPN_Weights.COCO_V1.meta["categories"][1:]
+    return tuple(name for name in names if name != "N/A")
 
 
 def _renamed(state: Mapping[str, Tensor], retina: bool, order: str) -> dict[str, Tensor]:

@@ -52,10 +52,10 @@ NAMES: tuple[tuple[str, Callable[[re.Match[str]], str]], ...] = (
 )
 
 
-def load(path: Path, said: ImportHints) -> LoadedModel:
+def load(path: Path, hints: ImportHints) -> LoadedModel:
     """The detector of a `.h5` of keras-retinanet, saved as a model or as weights.
 
-    Class names always have to be said, in the order of the training's class ids. Boxes that reach
+    Class names always have to be given, in the order of the training's class ids. Boxes that reach
     out of the picture are cut at its edge, not a pixel before it as there.
 
     Raises:
@@ -76,17 +76,12 @@ def load(path: Path, said: ImportHints) -> LoadedModel:
             "keras-retinanet has unless told; their sizes do not stand in the file"
         )
     num_classes = len(state[classes]) // NUM_ANCHORS
-    if said.class_names is None:
-        raise ValueError(f"{path}: has {num_classes} classes; say their names")
-    if len(said.class_names) != num_classes:
-        raise ValueError(
-            f"{path}: has {num_classes} classes, and {len(said.class_names)} names were said"
-        )
+    names = hints.names_for(num_classes, path)
     stem = "backbone.body.conv1.weight"
     state[stem] = state[stem].flip(1)  # BGR to RGB
     # before version 0.2 keras-resnet padded its stem evenly, by a layer
     config = _config("padding_conv1" not in layers)
-    detector = config.build(said.class_names, said.tile_px or TRAINED_PX)
+    detector = config.build(names, hints.tile_px or TRAINED_PX)
     try:
         detector.load_state_dict(state)
     except RuntimeError as error:
@@ -98,18 +93,20 @@ def _config(tensorflow_stem: bool) -> RetinaNetConfig:
     return RetinaNetConfig.model_validate(
         {
             "network": "retinanet_resnet50_fpn",
-            "top_from_backbone": True,
-            "stride_in_1x1": True,
-            "tensorflow_padding": True,
-            "tensorflow_stem": tensorflow_stem,
             "freeze_norms": True,
-            "pixel_mean": tuple(value / 255 for value in PIXEL_MEAN_RGB),
-            "pixel_std": (1 / 255,) * 3,
+            "conventions": {
+                "top_from_backbone": True,
+                "stride_in_1x1": True,
+                "tensorflow_padding": True,
+                "tensorflow_stem": tensorflow_stem,
+                "pixel_mean": tuple(value / 255 for value in PIXEL_MEAN_RGB),
+                "pixel_std": (1 / 255,) * 3,
+                "box_codes": "corners",
+            },
             "anchors": {
                 "sizes": [[x * octave for octave in OCTAVES] for x in (32, 64, 128, 256, 512)],
                 "offset": 0.5,
             },
-            "box_codes": "corners",
             "box_loss": "l1",
         }
     )

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from smalldet.models.detector import Detector
-from smalldet.models.families import ModelConfig
+from smalldet.models.detector_config import DetectorConfig
 
 
 @dataclass(frozen=True)
@@ -16,14 +16,40 @@ class ImportHints:
     Args:
         class_names: in the order of the checkpoint's outputs; None takes what the file holds.
         tile_px: side of the pictures that it was trained on; None takes what the file holds.
-        config: a text beside the weights that describes the network, such as a Darknet `.cfg`.
-        network: name of the architecture where the weights alone do not tell it.
+        network: name of the architecture where the weights alone do not tell it, or a file that
+            describes it: Darknet's `.cfg`, a network text, Detectron2's YAML.
     """
 
     class_names: tuple[str, ...] | None = None
     tile_px: int | None = None
-    config: Path | None = None
     network: str | None = None
+
+    def names_for(
+        self, num_classes: int, path: Path, usual: tuple[str, ...] | None = None
+    ) -> tuple[str, ...]:
+        """Class names of a checkpoint: those given, else the usual ones.
+
+        Args:
+            num_classes: that the checkpoint has.
+            path: of the checkpoint, for messages.
+            usual: what the file says, or what its maker takes for granted; None if nothing.
+
+        Raises:
+            ValueError: there are no names, or not as many as classes.
+        """
+        given = self.class_names
+        if given is not None and len(given) != num_classes:
+            raise ValueError(
+                f"{path}: has {num_classes} classes, but {len(given)} class names were given"
+            )
+        names = given or usual
+        if names is None:
+            raise ValueError(f"{path}: has {num_classes} classes and no names for them; give them")
+        if len(names) != num_classes:
+            raise ValueError(
+                f"{path}: its class names are not as many as its {num_classes} classes; give them"
+            )
+        return tuple(names)
 
 
 @dataclass(frozen=True)
@@ -36,4 +62,4 @@ class LoadedModel:
     """
 
     detector: Detector
-    config: ModelConfig
+    config: DetectorConfig

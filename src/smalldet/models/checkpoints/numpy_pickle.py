@@ -27,8 +27,8 @@ def array_of(record: Any, where: str) -> NDArray[Any]:
         ValueError: it is no array of numbers, or its shape and its bytes do not agree.
     """
     if not isinstance(record, Record) or record.name not in RECONSTRUCT:
-        found = record.name if isinstance(record, Record) else type(record).__name__
-        raise ValueError(f"{where}: expected an array, found {found}")
+        given = record.name if isinstance(record, Record) else type(record).__name__
+        raise ValueError(f"{where}: expected an array, found {given}")
     try:
         _version, shape, dtype, is_fortran, content = record.state
         if record.args[0] != Name("numpy.ndarray"):

@@ -16,7 +16,6 @@ from smalldet.models.checkpoints import (
     ultralytics,
 )
 from smalldet.models.checkpoints.loaded_model import ImportHints, LoadedModel
-from smalldet.models.checkpoints.safe_pickle import Record
 from smalldet.models.checkpoints.torch_file import TorchFile
 from smalldet.models.yolo import YoloDetector
 
@@ -31,20 +30,20 @@ KINDS = (
 )
 
 
-def read_model(path: Path, said: ImportHints | None = None) -> LoadedModel:
+def read_model(path: Path, hints: ImportHints | None = None) -> LoadedModel:
     """The detector of a file of trained weights, whoever wrote it.
 
     Args:
         path: the file.
-        said: what the file cannot say.
+        hints: what the file cannot say.
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: none of the formats that are read, damaged, or `said` is needed or does not fit.
+        ValueError: none of the formats that are read, damaged, or a hint is needed or does not fit.
     """
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such model")
-    return _importer(path)(path, said or ImportHints())
+    return _importer(path)(path, hints or ImportHints())
 
 
 def write_model(path: Path, model: LoadedModel, about: dict[str, Any] | None = None) -> list[Path]:
@@ -93,42 +92,31 @@ def _importer(path: Path) -> Importer:
     if path.suffix == ".pkl":
         return detectron2.load
     if head[:4] == ZIP or head[:1] == PICKLE:
-        return _importer_of_pickle(path)
+        return _load_torch_file
     raise ValueError(f"{path}: no file of weights that is known; known are {KINDS}")
 
 
-def _importer_of_pickle(path: Path) -> Importer:
+def _load_torch_file(path: Path, hints: ImportHints) -> LoadedModel:
     """By what a file of torch.save holds: objects, or tensors of known names."""
     with TorchFile(path, ultralytics.KNOWN_NAMES) as file:
-        content = file.content
-    if isinstance(content, dict):
-        inner = content.get("ema") or content.get("model") or content
-        content = inner if isinstance(inner, dict | Record) else content
-    if isinstance(content, Record):
-        return ultralytics.load
-    keys = [str(key) for key in content] if isinstance(content, dict) else []
-    if torchvision.is_torchvision(keys):
-        return torchvision.load
-    if detectron2.is_detectron2(keys):
-        return detectron2.load
+        if ultralytics.is_ultralytics(file.content):
+            return ultralytics.load_file(file, hints)
+        state = file.state()
+    for maker in (torchvision, detectron2):
+        if maker.is_state(state):
+            return maker.load_state(path, state, hints)
     raise ValueError(
         f"{path}: a file of torch.save, but of no network that is known; its names begin with "
-        f"{keys[:3]}; known are {KINDS}"
+        f"{list(state)[:3]}; known are {KINDS}"
     )
 
 
-def _load_native(path: Path, said: ImportHints) -> LoadedModel:
+def _load_native(path: Path, hints: ImportHints) -> LoadedModel:
     metadata = native.read_metadata(path)
     config = native.model_config(metadata["model"], str(path))
-    if said.network is not None or said.config is not None:
+    if hints.network is not None:
         raise ValueError(f"{path}: a smalldet checkpoint says itself what network it is")
     detector = native.load_detector(path)
-    names = said.class_names
-    if names is not None:
-        if len(names) != len(detector.class_names):
-            raise ValueError(
-                f"{path}: has {len(detector.class_names)} classes, but {len(names)} were given"
-            )
-        detector.class_names = names
-    detector.tile_px = said.tile_px or detector.tile_px
+    detector.class_names = hints.names_for(len(detector.class_names), path, detector.class_names)
+    detector.tile_px = hints.tile_px or detector.tile_px
     return LoadedModel(detector, config)

@@ -95,8 +95,8 @@ class TorchFile:
         while isinstance(record, Record) and record.name in PARAMETERS and record.args:
             record = record.args[0]
         if not isinstance(record, Record) or record.name not in REBUILDERS:
-            found = record.name if isinstance(record, Record) else type(record).__name__
-            raise ValueError(f"{self.path}: expected a tensor, found {found}")
+            given = record.name if isinstance(record, Record) else type(record).__name__
+            raise ValueError(f"{self.path}: expected a tensor, found {given}")
         try:
             storage, offset, size, stride = record.args[:4]
             kind, dtype_name, key, _location, num_elements = storage.args[:5]
@@ -119,25 +119,29 @@ class TorchFile:
         values = self._storages.read(key, num_elements, dtype)
         return torch.as_strided(values, size, stride, offset).clone()
 
+    def state(self) -> dict[str, Tensor]:
+        """The tensors of a saved state dict, by name; of `{"model": {...}}` likewise.
 
-def read_state(path: Path, known: Sequence[str] = ()) -> dict[str, Tensor]:
-    """The tensors of a saved state dict, by name; of `{"model": {...}}` likewise.
-
-    Raises:
-        ValueError: the file holds something else.
-    """
-    with TorchFile(path, known) as file:
-        content = file.content
+        Raises:
+            ValueError: the file holds something else.
+        """
+        content = self.content
         for key in ("model", "state_dict"):
             if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
                 content = cast("Mapping[Any, Any]", content[key])
         if not isinstance(content, Mapping):
-            raise ValueError(f"{path}: holds no dict of tensors")
+            raise ValueError(f"{self.path}: holds no dict of tensors")
         return {
-            str(name): file.tensor(value)
+            str(name): self.tensor(value)
             for name, value in content.items()
             if isinstance(value, Record)
         }
+
+
+def read_state(path: Path) -> dict[str, Tensor]:
+    """The tensors of a saved state dict; see `TorchFile.state`."""
+    with TorchFile(path) as file:
+        return file.state()
 
 
 class _ZippedStorages:

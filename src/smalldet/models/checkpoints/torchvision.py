@@ -6,7 +6,7 @@ conventions: torchvision/models/detection/{faster_rcnn,mask_rcnn,retinanet}.py.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container
 from pathlib import Path
 
 import torch
@@ -17,7 +17,7 @@ from smalldet.atomic_write import atomic_write
 from smalldet.models.checkpoints.loaded_model import ImportHints, LoadedModel
 from smalldet.models.checkpoints.torch_file import read_state
 from smalldet.models.detector import Detector
-from smalldet.models.families import AnyConfig
+from smalldet.models.families import DetectorConfig
 from smalldet.models.rcnn.faster_rcnn import FasterRcnnConfig
 from smalldet.models.rcnn.mask_rcnn import MaskRcnnConfig
 from smalldet.models.rcnn.retinanet import RetinaNetConfig
@@ -27,19 +27,20 @@ TorchvisionConfig = FasterRcnnConfig | MaskRcnnConfig | RetinaNetConfig
 TRAINED_PX = 800  # the shorter side of its training pictures
 RETINANET_CLASSES = "head.classification_head.cls_logits.bias"
 RETINANET_BOXES = "head.regression_head.bbox_reg.bias"
+OF_OTHERS = ("stride_in_1x1", "tensorflow_padding", "pixel_mean", "pool_aligned")
 RCNN_CLASSES = "roi_heads.box_predictor.cls_score.bias"
 
 
-def is_torchvision(keys: Sequence[str]) -> bool:
+def is_state(keys: Container[str]) -> bool:
     """Whether these are names of a detector of torchvision."""
     body = "backbone.body.conv1.weight" in keys or "backbone.body.0.0.weight" in keys
     return body and (RETINANET_CLASSES in keys or RCNN_CLASSES in keys)
 
 
-def load(path: Path, said: ImportHints) -> LoadedModel:
+def load(path: Path, hints: ImportHints) -> LoadedModel:
     """The detector of a `.pth` file of torchvision, or of its training script.
 
-    Class names are those of COCO where the file has its 91 outputs. Others have to be said: for
+    Class names are those of COCO where the file has its 91 outputs. Others have to be given: for
     Faster and Mask R-CNN without the background, which is output 0. A RetinaNet may count it
     too; its first output, which is never trained, is then left away, as are COCO's unused numbers.
 
@@ -47,15 +48,19 @@ def load(path: Path, said: ImportHints) -> LoadedModel:
         FileNotFoundError: no such file.
         ValueError: not such a file, other anchors than torchvision's, or names that do not fit it.
     """
-    state = read_state(path)
-    if not is_torchvision(list(state)):
+    return load_state(path, read_state(path), hints)
+
+
+def load_state(path: Path, state: dict[str, Tensor], hints: ImportHints) -> LoadedModel:
+    """As `load`, from the tensors that the file holds."""
+    if not is_state(state):
         raise ValueError(f"{path}: no detector of torchvision; its names begin {list(state)[:3]}")
-    config = _config(state, said.network, path)
+    config = _config(state, hints.network, path)
     if isinstance(config, RetinaNetConfig):
-        names = _retinanet_names(state, said.class_names, path)
+        names = _retinanet_names(state, hints, path)
     else:
-        names = _rcnn_names(len(state[RCNN_CLASSES]), said.class_names, path)
-    detector = config.build(names, said.tile_px or TRAINED_PX)
+        names = _rcnn_names(len(state[RCNN_CLASSES]), hints, path)
+    detector = config.build(names, hints.tile_px or TRAINED_PX)
     try:
         detector.load_state_dict(state)
     except RuntimeError as error:
@@ -63,7 +68,7 @@ def load(path: Path, said: ImportHints) -> LoadedModel:
     return LoadedModel(detector.eval(), config)
 
 
-def save(path: Path, detector: Detector, config: AnyConfig) -> None:
+def save(path: Path, detector: Detector, config: DetectorConfig) -> None:
     """Write the state dict that torchvision's network of the same name loads.
 
     Outputs are our classes, after background for Faster and Mask R-CNN.
@@ -71,36 +76,35 @@ def save(path: Path, detector: Detector, config: AnyConfig) -> None:
     Raises:
         ValueError: torchvision has no such network.
     """
-    network = getattr(config, "network", None)
-    if not isinstance(config, TorchvisionConfig) or network is None:
+    if not isinstance(config, TorchvisionConfig) or config.network is None:
+        over = config.backbone if isinstance(config, TorchvisionConfig) else "layers of its own"
         raise ValueError(
             f"{path}: torchvision knows its own networks only (model.network=...), and this is a "
-            f"{config.family} over {getattr(config, 'backbone', 'layers of its own')}"
+            f"{config.family} over {over}"
         )
-    foreign = [
-        key
-        for key in ("stride_in_1x1", "tensorflow_padding", "pixel_mean", "anchors", "pool_aligned")
-        if getattr(config, key, None)
-    ]
-    if getattr(config, "attention", "none") != "none":
-        foreign.append("attention")
+    foreign = [key for key in OF_OTHERS if getattr(config.conventions, key)]
+    foreign += ["anchors"] if config.anchors is not None else []
+    foreign += ["attention"] if config.attention != "none" else []
     if foreign:
-        raise ValueError(f"{path}: torchvision's {network} has no other {', '.join(foreign)}")
+        raise ValueError(
+            f"{path}: torchvision's {config.network} has no other {', '.join(foreign)}"
+        )
     state = {k: v.detach().cpu().contiguous() for k, v in detector.state_dict().items()}
     with atomic_write(path) as draft:
         torch.save(state, draft)
 
 
-def _config(state: dict[str, Tensor], said: str | None, path: Path) -> TorchvisionConfig:
+def _config(state: dict[str, Tensor], given: str | None, path: Path) -> TorchvisionConfig:
     """The schema of the network whose names these are."""
     family, network = _network(state)
-    if said is not None and said != network:
-        raise ValueError(f"{path}: has the names of {network}, not of {said}")
+    if given is not None and given != network:
+        raise ValueError(f"{path}: has the names of {network}, not of {given}")
     norms = [v for k, v in state.items() if k.startswith("backbone.body.") and "running_var" in k]
     frozen = not any("num_batches_tracked" in key for key in state)
     # Frozen norms of the published networks, and of those trained on from them, have no eps
     norm_eps = 0.0 if frozen and all(bool((v > 0).all()) for v in norms) else 1e-5
-    common = {"network": network, "freeze_norms": frozen, "norm_eps": norm_eps}
+    conventions = {"norm_eps": norm_eps}
+    common = {"network": network, "freeze_norms": frozen, "conventions": conventions}
     if family == "retinanet":
         _check_anchors(len(state[RETINANET_BOXES]) // 4, 9, path)
         box_loss = "giou" if network.endswith("_v2") else "l1"
@@ -125,11 +129,11 @@ def _network(state: dict[str, Tensor]) -> tuple[str, str]:
     return "faster_rcnn", "fasterrcnn_resnet50_fpn" + end
 
 
-def _check_anchors(found: int, wanted: int, path: Path) -> None:
-    if found != wanted:
+def _check_anchors(num_anchors: int, wanted: int, path: Path) -> None:
+    if num_anchors != wanted:
         raise ValueError(
-            f"{path}: has {found} anchors a place, torchvision's network {wanted}; their sizes do "
-            "not stand in the file. Write a recipe with model.anchors and train from scratch"
+            f"{path}: has {num_anchors} anchors a place, torchvision's network {wanted}; their "
+            "sizes are not in the file. Write a recipe with model.anchors and train from scratch"
         )
 
 
@@ -139,37 +143,26 @@ def _coco() -> list[str]:
     return [f"unused {i}" if name == "N/A" else name for i, name in enumerate(names)]
 
 
-def _rcnn_names(num_outputs: int, said: tuple[str, ...] | None, path: Path) -> tuple[str, ...]:
+def _rcnn_names(num_outputs: int, hints: ImportHints, path: Path) -> tuple[str, ...]:
     coco = _coco()
-    if said is None and num_outputs == len(coco):
-        # the unused ones stay: they have a share in the softmax, if hardly any
-        return tuple(coco[1:])
-    return _fitting(said, num_outputs - 1, path)
+    # the unused ones stay: they have a share in the softmax, if hardly any
+    usual = tuple(coco[1:]) if num_outputs == len(coco) else None
+    return hints.names_for(num_outputs - 1, path, usual)
 
 
-def _retinanet_names(
-    state: dict[str, Tensor], said: tuple[str, ...] | None, path: Path
-) -> tuple[str, ...]:
+def _retinanet_names(state: dict[str, Tensor], hints: ImportHints, path: Path) -> tuple[str, ...]:
     """The names of the outputs; those that no class has are taken out of `state`."""
     num_anchors = len(state[RETINANET_BOXES]) // 4
     num_outputs = len(state[RETINANET_CLASSES]) // num_anchors
-    coco = _coco()
+    coco, given, usual = _coco(), hints.class_names, None
     kept = list(range(num_outputs))
-    if said is None and num_outputs == len(coco):
+    if given is None and num_outputs == len(coco):
         kept = [i for i, name in enumerate(coco) if i and not name.startswith("unused")]
-        said = tuple(coco[i] for i in kept)
-    elif said is not None and num_outputs == len(said) + 1:
+        usual = tuple(coco[i] for i in kept)
+    elif given is not None and num_outputs == len(given) + 1:
         kept = kept[1:]
-    names = _fitting(said, len(kept), path)
+    names = hints.names_for(len(kept), path, usual)
     for key in (RETINANET_CLASSES, RETINANET_CLASSES.replace("bias", "weight")):
         value = state[key]
         state[key] = value.unflatten(0, (num_anchors, num_outputs))[:, kept].flatten(0, 1)
     return names
-
-
-def _fitting(said: tuple[str, ...] | None, num_classes: int, path: Path) -> tuple[str, ...]:
-    if said is None:
-        raise ValueError(f"{path}: has {num_classes} classes, not COCO's; say their names")
-    if len(said) != num_classes:
-        raise ValueError(f"{path}: has {num_classes} classes, and {len(said)} names were said")
-    return said

@@ -29,7 +29,7 @@ from smalldet.models.checkpoints.ultralytics_modules import (
 from smalldet.models.yolo.block_writer import Style
 from smalldet.models.yolo.builder import with_outputs
 from smalldet.models.yolo.config import YoloConfig
-from smalldet.models.yolo.description import parse_network
+from smalldet.models.yolo.description import build_graph, parse_network
 from smalldet.models.yolo.known import KNOWN, known_text
 from smalldet.models.yolo.layers import ConvolutionLayer
 from smalldet.models.yolo.net import GraphNet
@@ -50,25 +50,38 @@ OUTPUT = {
 SIDE_PX = {4: 1280}
 
 
-def load(path: Path, said: ImportHints) -> LoadedModel:
+def load(path: Path, hints: ImportHints) -> LoadedModel:
     """A YOLOv5 or YOLOv3 checkpoint.
 
     Args:
         path: `.pt`.
-        said: `class_names` and `tile_px` take the place of the file's.
+        hints: `class_names` and `tile_px` take the place of the file's.
 
     Raises:
         FileNotFoundError: no such file.
         ValueError: it names what a checkpoint must not, is damaged, or holds another network.
     """
     with TorchFile(path, KNOWN_NAMES) as file:
-        try:
-            return _import(file, said)
-        except (AttributeError, IndexError, KeyError, TypeError) as error:
-            raise ValueError(f"{path}: not a checkpoint of YOLOv5 or YOLOv3: {error!r}") from error
+        return load_file(file, hints)
 
 
-def _import(file: TorchFile, said: ImportHints) -> LoadedModel:
+def load_file(file: TorchFile, hints: ImportHints) -> LoadedModel:
+    """As `load`, from a file that was opened with `KNOWN_NAMES`."""
+    try:
+        return _import(file, hints)
+    except (AttributeError, IndexError, KeyError, TypeError) as error:
+        raise ValueError(f"{file.path}: not a checkpoint of YOLOv5 or YOLOv3: {error!r}") from error
+
+
+def is_ultralytics(content: Any) -> bool:
+    """Whether a file of torch.save holds a network as objects, not a dict of tensors."""
+    if isinstance(content, dict):
+        inner = content.get("ema") or content.get("model") or content
+        content = inner if isinstance(inner, dict | Record) else content
+    return isinstance(content, Record)
+
+
+def _import(file: TorchFile, hints: ImportHints) -> LoadedModel:
     model = _model(file)
     modules = list(children_of(children_of(model)["model"]).values())
     detect = modules[-1]
@@ -84,19 +97,14 @@ def _import(file: TorchFile, said: ImportHints) -> LoadedModel:
     grid_anchors = file.tensor(state_of(detect)["_buffers"]["anchors"]).float()
     anchors = (grid_anchors * file.tensor(stride).view(-1, 1, 1)).flatten(0, 1)
     num_classes = int(state_of(detect)["nc"])
-    names = said.class_names or _class_names(state_of(model)["names"], num_classes, file.path)
-    if len(names) != num_classes:
-        raise ValueError(
-            f"{file.path}: the network has {num_classes} classes, "
-            f"but {len(names)} class names were given"
-        )
+    names = hints.names_for(num_classes, file.path, _class_names(state_of(model)["names"]))
     side_px = SIDE_PX.get(len(grid_anchors), 640)
-    text = _text(lines, anchors, side_px, convolutions)
-    config = _config(text, file.path.stem, num_classes)
+    description = _description(lines, anchors, side_px, convolutions)
+    config = _config(description, file.path.stem, num_classes)
     graph = with_outputs(config.graph(), num_classes)
     if graph.num_parameters != sum(value.numel() for group in values for value in group):
         raise ValueError(f"{file.path}: its tensors do not fit its layers")
-    detector = config.build(names, said.tile_px or side_px)
+    detector = config.build(names, hints.tile_px or side_px)
     _copy(file.path, values, detector.net)
     return LoadedModel(detector.eval(), config)
 
@@ -113,13 +121,13 @@ def _model(file: TorchFile) -> Record:
     return content
 
 
-def _text(
+def _description(
     lines: Sequence[dict[str, Any]],
     anchors: Tensor,
     side_px: int,
     convolutions: Sequence[tuple[Record, Record | None]],
-) -> str:
-    """A network text; options that only repeat what holds anyway are left out."""
+) -> dict[str, Any]:
+    """What a network text would say; options that only repeat what holds anyway are left out."""
     activations = Counter(line["activation"] for line in lines if "activation" in line)
     usual: dict[str, Any] = {"stride": 1, "groups": 1, "normalised": True, "repeat": 1}
     usual["activation"] = activations.most_common(1)[0][0] if activations else "swish"
@@ -130,7 +138,7 @@ def _text(
     epsilons = {float(state_of(norm)["eps"]) for _, norm in convolutions if norm is not None}
     if len(epsilons) > 1:
         raise ValueError(f"normalisations with epsilons {sorted(epsilons)} are not supported")
-    content = {
+    return {
         "side_px": side_px,
         "activation": usual["activation"],
         "norm_epsilon": epsilons.pop() if epsilons else 1e-3,
@@ -138,12 +146,11 @@ def _text(
         "output": OUTPUT,
         "layers": list(lines),
     }
-    return yaml.safe_dump(content, sort_keys=False, default_flow_style=None)
 
 
-def _config(text: str, name: str, num_classes: int) -> YoloConfig:
-    """The schema, by name where it is one of the networks that come with smalldet."""
-    graph = with_outputs(parse_network(text, name), num_classes)
+def _config(description: dict[str, Any], name: str, num_classes: int) -> YoloConfig:
+    """The schema: by name for a network that comes with smalldet, with a text for another."""
+    graph = with_outputs(build_graph(description, name), num_classes)
     first = next(layer for layer in graph.layers if isinstance(layer, Convolution))
     for known, (text_name, width, _) in KNOWN.items():
         if not text_name.startswith("yolov5") or Style(width).filters(64) != first.filters:
@@ -151,14 +158,14 @@ def _config(text: str, name: str, num_classes: int) -> YoloConfig:
         own = parse_network(known_text(known), known)
         if len(own.layers) == len(graph.layers) and with_outputs(own, num_classes) == graph:
             return YoloConfig(network=known)
+    text = yaml.safe_dump(description, sort_keys=False, default_flow_style=None)
     return YoloConfig(network=name, text=text)
 
 
-def _class_names(names: Any, num_classes: int, path: Path) -> tuple[str, ...]:
-    found = [names[i] for i in range(len(names))]
-    if len(found) != num_classes or not all(isinstance(name, str) for name in found):
-        raise ValueError(f"{path}: its class names are not as many as its classes; say them")
-    return tuple(found)
+def _class_names(names: Any) -> tuple[str, ...] | None:
+    """The file's own, a list or {number: name}; None where they are not all names."""
+    listed = [names[i] for i in range(len(names))]
+    return tuple(listed) if all(isinstance(name, str) for name in listed) else None
 
 
 def _values(file: TorchFile, conv: Record, norm: Record | None) -> list[Tensor]:
@@ -185,13 +192,13 @@ def _unfolded(kernel: Tensor) -> Tensor:
 
 def _copy(path: Path, values: Sequence[Sequence[Tensor]], net: GraphNet) -> None:
     layers = [layer for layer in net.layers.values() if isinstance(layer, ConvolutionLayer)]
-    for layer, found in zip(layers, values, strict=True):
+    for layer, tensors in zip(layers, values, strict=True):
         if layer.norm is None:
             own = [layer.conv.weight, layer.conv.bias]
         else:
             norm = layer.norm
             own = [layer.conv.weight, norm.weight, norm.bias, norm.running_mean, norm.running_var]
-        for target, value in zip(own, found, strict=True):
+        for target, value in zip(own, tensors, strict=True):
             assert target is not None
             if target.shape != value.shape:
                 raise ValueError(

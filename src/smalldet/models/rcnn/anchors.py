@@ -99,6 +99,11 @@ class Anchors(nn.Module):
             for size, stride, cells in zip(level_sizes, self.strides, self.cells, strict=True)
         ]
 
+    def for_picture(self, size: tuple[int, int]) -> Tensor:
+        """(N, 4) xyxy of all levels, for a picture of (height, width) pixels."""
+        levels = [torch.Size(-(-side // s) for side in size) for s in self.strides]
+        return torch.cat(self(levels))
+
 
 def _cells(sizes: Sequence[Sequence[float]], ratios: Sequence[float], rounded: bool) -> Tensor:
     """(L, A, 4) xyxy around (0, 0), ratio by ratio."""
@@ -152,43 +157,6 @@ class CornerCoder:
 
 def _sides_twice(boxes: Tensor) -> Tensor:
     return (boxes[:, 2:] - boxes[:, :2]).repeat(1, 2)
-
-
-def fit_anchors(
-    sides: Tensor, num_levels: int, num_each: int, num_rounds: int = 50
-) -> list[list[float]]:
-    """Anchor sizes for the objects of a data set, by k-means over the logarithms of their sides.
-
-    Logarithms, because overlap depends on the ratio of sides: 4 px from 6 px is as far as 40 from
-    60. Deterministic: starts from quantiles.
-
-    Args:
-        sides: (N,) sides of squares of the objects' area, pixels of the training tiles.
-        num_levels: levels of the pyramid.
-        num_each: sizes of each level.
-        num_rounds: most rounds of k-means.
-
-    Returns:
-        One list a level, fine to coarse, rising.
-
-    Raises:
-        ValueError: there are no objects.
-    """
-    logs = sides[sides > 0].double().log()
-    if len(logs) == 0:
-        raise ValueError("no objects to fit anchors to")
-    num = num_levels * num_each
-    centres = torch.quantile(logs, (torch.arange(num, dtype=torch.float64) + 0.5) / num)
-    for _ in range(num_rounds):
-        nearest = (logs[:, None] - centres).abs().argmin(1)
-        counts = torch.bincount(nearest, minlength=num)
-        sums = torch.zeros_like(centres).index_add_(0, nearest, logs)
-        moved = torch.where(counts > 0, sums / counts.clamp(min=1), centres)
-        if torch.equal(moved, centres):
-            break
-        centres = moved
-    fitted = centres.sort().values.exp().view(num_levels, num_each)
-    return [[round(size, 1) for size in level] for level in fitted.tolist()]
 
 
 def build_assign(name: AssignerName, positive_iou: float, negative_iou: float) -> Assign:

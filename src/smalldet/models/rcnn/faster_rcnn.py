@@ -19,7 +19,7 @@ from torchvision.models.detection.rpn import RPNHead
 
 from smalldet.detections import Detections
 from smalldet.geometry.boxes import clip_boxes
-from smalldet.models.detector import Detector
+from smalldet.models.detector import Detector, Outputs, Size
 from smalldet.models.losses import BoxLoss, box_loss
 from smalldet.models.postprocess import select_detections
 from smalldet.models.rcnn.anchors import (
@@ -28,7 +28,7 @@ from smalldet.models.rcnn.anchors import (
     box_coder,
     build_assign,
 )
-from smalldet.models.rcnn.proposals import ProposalNetwork
+from smalldet.models.rcnn.proposals import AnchorOutputs, ProposalNetwork
 from smalldet.models.rcnn.pyramid import (
     Pyramid,
     PyramidConfig,
@@ -78,25 +78,32 @@ class RegionConfig(PyramidConfig):
         default=None, description="default: a network's own, else of 2 strides"
     )
     assigner: AssignerName = Field(default="iou", description="of the proposals")
-    positive_iou: float = Field(default=0.7, gt=0, le=1, description="of the proposals")
-    negative_iou: float = Field(default=0.3, ge=0, le=1)
+    positive_iou: float = Field(
+        default=0.7, gt=0, le=1, description="anchors with so much of an object learn it"
+    )
+    negative_iou: float = Field(
+        default=0.3, ge=0, le=1, description="proposals with less of every object are background"
+    )
     num_sampled_anchors: int = Field(default=256, ge=2, description="of a picture, that learn")
-    num_sampled_regions: int = Field(default=512, ge=2)
+    num_sampled_regions: int = Field(
+        default=512, ge=2, description="proposals of a picture that the second stage learns from"
+    )
     num_proposals: int = Field(
         default=3000, ge=1, description="most of a level and of a picture; each can be an object"
     )
-    proposal_nms_iou: float = Field(default=0.7, gt=0, le=1)
+    proposal_nms_iou: float = Field(
+        default=0.7, gt=0, le=1, description="proposals of a level that overlap more are one"
+    )
     hidden_width: int = Field(
         default=512, ge=8, description="of the second stage, where no network is named"
-    )
-    pool_aligned: bool | None = Field(
-        default=None, description="pixel centres at halves; default: unless a network is named"
     )
     pool_samples: int = Field(default=2, ge=0, description="a bin and axis; 0: as many as pixels")
     box_loss: Literal["l1"] | BoxLoss = Field(
         default="l1", description="smooth l1 of the codes as published, or of the boxes"
     )
-    nms_iou: float = Field(default=0.5, gt=0, le=1)
+    nms_iou: float = Field(
+        default=0.5, gt=0, le=1, description="boxes of a class and tile that overlap more are one"
+    )
 
 
 class Parts(NamedTuple):
@@ -109,8 +116,9 @@ class Parts(NamedTuple):
     built: Any
 
 
-def build_parts(config: RegionConfig, network: str | None, num_classes: int) -> Parts:
+def build_parts(config: RegionConfig, num_classes: int) -> Parts:
     """Both stages, over any backbone or as torchvision's network of that name has them."""
+    network = config.network
     if network is None:
         built = None
         pyramid = any_pyramid(config)
@@ -146,7 +154,7 @@ def build_parts(config: RegionConfig, network: str | None, num_classes: int) -> 
     regions = RegionHeads(
         box_head,
         predictor,
-        RegionPool(POOL_PX, pooled, config.pool_samples, pools_aligned(config, network)),
+        RegionPool(POOL_PX, pooled, config.pool_samples, pools_aligned(config)),
         box_coder(REGION_WEIGHTS),
         num_sampled=config.num_sampled_regions,
         box_loss=None if config.box_loss == "l1" else partial(box_loss, kind=config.box_loss),
@@ -154,15 +162,18 @@ def build_parts(config: RegionConfig, network: str | None, num_classes: int) -> 
     return Parts(pyramid, rpn, regions, pooled, built)
 
 
-def pools_aligned(config: RegionConfig, network: str | None) -> bool:
+def pools_aligned(config: RegionConfig) -> bool:
     """torchvision's networks were trained with pixel centres at whole numbers."""
-    return network is None if config.pool_aligned is None else config.pool_aligned
+    aligned = config.conventions.pool_aligned
+    return config.network is None if aligned is None else aligned
 
 
 class FasterRcnnConfig(RegionConfig):
     """Schema of Faster R-CNN in a recipe: any backbone, or a network of torchvision by name."""
 
-    family: Literal["faster_rcnn"] = "faster_rcnn"
+    family: Literal["faster_rcnn"] = Field(
+        default="faster_rcnn", description="which kind of detector"
+    )
     network: (
         Literal[
             "fasterrcnn_resnet50_fpn",
@@ -174,7 +185,7 @@ class FasterRcnnConfig(RegionConfig):
 
     def build(self, class_names: Sequence[str], tile_px: int) -> FasterRcnn:
         """An untrained Faster R-CNN."""
-        parts = build_parts(self, self.network, len(class_names))
+        parts = build_parts(self, len(class_names))
         return FasterRcnn(
             class_names,
             tile_px=tile_px,
@@ -189,6 +200,11 @@ class FasterRcnnConfig(RegionConfig):
 class FasterRcnn(Detector):
     """Two stages over a feature pyramid.
 
+    `network` gives the features of each level (B, width, H / stride, W / stride), fine to coarse,
+    then objectness (B, A) and box codes (B, A, 4) of the anchors of all levels. The second stage
+    looks at those proposals that seem likely, whose number differs from picture to picture: it is
+    part of `decode`.
+
     Args:
         class_names: what it finds.
         tile_px: side of training tiles.
@@ -200,6 +216,7 @@ class FasterRcnn(Detector):
     """
 
     in_channels = 3
+    torch_parts = ("roi_heads",)
 
     def __init__(
         self,
@@ -232,19 +249,27 @@ class FasterRcnn(Detector):
             return None
         return torch.arange(each, each * (num_classes + 1)).view(-1, each)
 
-    def loss(self, images: Tensor, targets: list[Target]) -> dict[str, Tensor]:
+    def network(self, images: Tensor) -> Outputs:
+        features = self.backbone(images)
+        return (*features, *self.rpn(features))
+
+    def losses(self, outputs: Outputs, images: Tensor, targets: list[Target]) -> dict[str, Tensor]:
         """`objectness` and `proposal` of the first stage, `class` and `box` of the second."""
-        return self._learn(images, targets)[0]
+        return self._learn(outputs, images, targets)[0]
+
+    def _stages(self, outputs: Outputs) -> tuple[list[Tensor], AnchorOutputs]:
+        """Features for the second stage, and what the first one says."""
+        *features, objectness, codes = outputs
+        return features, self.rpn.beside_anchors(features, objectness, codes)
 
     def _learn(
-        self, images: Tensor, targets: list[Target]
+        self, outputs: Outputs, images: Tensor, targets: list[Target]
     ) -> tuple[dict[str, Tensor], list[Tensor], list[Drawn]]:
         """The losses, the features, and the proposals that the second stage learned from."""
-        features = self.backbone(images)
+        features, first = self._stages(outputs)
         generators = picture_generators(images)
-        raw = self.rpn.raw(features)
-        objectness, proposal = self.rpn.loss(raw, targets, generators)
-        proposals = self.rpn.propose(raw, *images.shape[-2:])
+        objectness, proposal = self.rpn.loss(first, targets, generators)
+        proposals = self.rpn.propose(first, *images.shape[-2:])
         drawn = [
             self.roi_heads.draw(boxes, target, generator)
             for boxes, target, generator in zip(proposals, targets, generators, strict=True)
@@ -254,42 +279,32 @@ class FasterRcnn(Detector):
         return terms, features, drawn
 
     @torch.no_grad()
-    def predict(
-        self, images: Tensor, conf: float = 0.05, max_detections: int = 3000
+    def decode(
+        self, outputs: Outputs, size: Size, conf: float = 0.05, max_detections: int = 3000
     ) -> list[Detections]:
-        return self._found(self.backbone(images), images.shape, conf, max_detections)
-
-    def _found(
-        self, features: list[Tensor], shape: torch.Size, conf: float, max_detections: int
-    ) -> list[Detections]:
-        """Detections in pictures of this shape (B, 3, H, W) that have these features."""
-        height, width = shape[-2:]
-        proposals = self.rpn.propose(self.rpn.raw(features), height, width)
+        features, first = self._stages(outputs)
+        proposals = self.rpn.propose(first, *size)
         counts = [len(boxes) for boxes in proposals]
-        logits, codes = self.roi_heads.raw(features, proposals)
-        scores = logits.float().softmax(1)[:, 1:]
-        parts = zip(proposals, scores.split(counts), codes.float().split(counts), strict=True)
-        return [
-            self._decode(boxes, s, c, height, width, conf, max_detections) for boxes, s, c in parts
-        ]
+        logits, codes = self.roi_heads(features, proposals)
+        scores = logits.float().softmax(1)[:, 1:].split(counts)
+        regions = zip(proposals, scores, codes.float().split(counts), strict=True)
+        return [self._detections(*region, size, conf, max_detections) for region in regions]
 
-    def _decode(
+    def _detections(
         self,
         proposals: Tensor,
         scores: Tensor,
         codes: Tensor,
-        height: int,
-        width: int,
+        size: Size,
         conf: float,
         max_detections: int,
     ) -> Detections:
         """Proposals (P, 4), scores (P, C) and codes (P, C + 1, 4) of one picture."""
         rows, labels = (scores > conf).nonzero(as_tuple=True)
         boxes = self.roi_heads.coder.decode_single(codes[rows, labels + 1], proposals[rows])
-        boxes, scores = clip_boxes(boxes, width, height), scores[rows, labels]
         return select_detections(
-            boxes,
-            scores,
+            clip_boxes(boxes, size[1], size[0]),
+            scores[rows, labels],
             labels,
             self.class_names,
             nms_iou=self.nms_iou,

@@ -17,6 +17,7 @@ from torchvision.models.detection.mask_rcnn import MaskRCNNHeads, MaskRCNNPredic
 from torchvision.ops import roi_align
 
 from smalldet.detections import Detections
+from smalldet.models.detector import Outputs, Size
 from smalldet.models.losses import mean_over_processes
 from smalldet.models.rcnn.faster_rcnn import (
     FasterRcnn,
@@ -38,14 +39,16 @@ START_STD = 0.001
 class MaskRcnnConfig(RegionConfig):
     """Schema of Mask R-CNN in a recipe: any backbone, or a network of torchvision by name."""
 
-    family: Literal["mask_rcnn"] = "mask_rcnn"
+    needs_masks = True
+
+    family: Literal["mask_rcnn"] = Field(default="mask_rcnn", description="which kind of detector")
     network: Literal["maskrcnn_resnet50_fpn", "maskrcnn_resnet50_fpn_v2"] | None = Field(
         default=None, description="torchvision's, in place of backbone, strides and width"
     )
 
     def build(self, class_names: Sequence[str], tile_px: int) -> MaskRcnn:
         """An untrained Mask R-CNN."""
-        parts = build_parts(self, self.network, len(class_names))
+        parts = build_parts(self, len(class_names))
         detector = MaskRcnn(
             class_names,
             tile_px=tile_px,
@@ -64,7 +67,7 @@ class MaskRcnnConfig(RegionConfig):
         last: Any = predictor
         nn.init.normal_(last.mask_fcn_logits.weight, std=START_STD)
         nn.init.zeros_(last.mask_fcn_logits.bias)
-        aligned = pools_aligned(self, self.network)
+        aligned = pools_aligned(self)
         pool = RegionPool(MASK_POOL_PX, parts.pooled, self.pool_samples, aligned)
         detector.add_masks(head, predictor, pool)
         return detector
@@ -87,9 +90,9 @@ class MaskRcnn(FasterRcnn):
         logits = predictor(head(pooled))
         return logits[torch.arange(len(labels), device=labels.device), labels + 1]
 
-    def loss(self, images: Tensor, targets: list[Target]) -> dict[str, Tensor]:
+    def losses(self, outputs: Outputs, images: Tensor, targets: list[Target]) -> dict[str, Tensor]:
         """The terms of Faster R-CNN and `mask`, over the pixels of the masks that are known."""
-        terms, features, drawn = self._learn(images, targets)
+        terms, features, drawn = self._learn(outputs, images, targets)
         held = [part.labels > 0 for part in drawn]
         boxes = [part.boxes[keep] for part, keep in zip(drawn, held, strict=True)]
         labels = torch.cat([part.labels[keep] for part, keep in zip(drawn, held, strict=True)]) - 1
@@ -107,17 +110,17 @@ class MaskRcnn(FasterRcnn):
         return {**terms, "mask": errors.masked_fill(~known, 0.0).sum() / norm}
 
     @torch.no_grad()
-    def predict(
-        self, images: Tensor, conf: float = 0.05, max_detections: int = 3000
+    def decode(
+        self, outputs: Outputs, size: Size, conf: float = 0.05, max_detections: int = 3000
     ) -> list[Detections]:
-        features = self.backbone(images)
-        found = self._found(features, images.shape, conf, max_detections)
-        labels = torch.cat([part.labels for part in found])
-        shapes = self.mask_logits(features, [part.boxes for part in found], labels).float()
-        masks = shapes.split([len(part) for part in found])
+        detections = super().decode(outputs, size, conf, max_detections)
+        features = list(outputs[:-2])
+        labels = torch.cat([part.labels for part in detections])
+        logits = self.mask_logits(features, [part.boxes for part in detections], labels).float()
+        shapes = logits.split([len(part) for part in detections])
         return [
             replace(part, masks=(255 * shape.sigmoid()).round().to(torch.uint8))
-            for part, shape in zip(found, masks, strict=True)
+            for part, shape in zip(detections, shapes, strict=True)
         ]
 
 

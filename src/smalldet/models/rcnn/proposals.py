@@ -40,8 +40,8 @@ WIDE_FRAC = 0.25
 QUIET_FRAC = 0.9
 
 
-class Proposed(NamedTuple):
-    """What the first stage says: (B, A) objectness logits, (B, A, 4) codes, anchors by level."""
+class AnchorOutputs(NamedTuple):
+    """Of the first stage: (B, A) objectness logits, (B, A, 4) codes, anchors by level."""
 
     objectness: Tensor
     codes: Tensor
@@ -85,21 +85,28 @@ class ProposalNetwork(nn.Module):
         self.num_sampled = num_sampled
         self.positive_frac = positive_frac
 
-    def raw(self, features: list[Tensor]) -> Proposed:
+    def forward(self, features: list[Tensor]) -> tuple[Tensor, Tensor]:
+        """Objectness logits (B, A) and box codes (B, A, 4) of all anchors of all levels."""
         objectness, codes = self.head(features)
-        anchors = self.anchors([level.shape[-2:] for level in features])
         num = len(features[0])
         objectness, codes = concat_box_prediction_layers(objectness, codes)
-        return Proposed(objectness.view(num, -1), codes.view(num, -1, 4), anchors)
+        return objectness.view(num, -1), codes.view(num, -1, 4)
+
+    def beside_anchors(
+        self, features: list[Tensor], objectness: Tensor, codes: Tensor
+    ) -> AnchorOutputs:
+        """What `forward` gave for these features, with the anchors that it speaks of."""
+        anchors = self.anchors([level.shape[-2:] for level in features])
+        return AnchorOutputs(objectness, codes, anchors)
 
     @torch.no_grad()
-    def propose(self, raw: Proposed, height: int, width: int) -> list[Tensor]:
+    def propose(self, outputs: AnchorOutputs, height: int, width: int) -> list[Tensor]:
         """Proposals (P, 4) of each picture, strongest first; the same in training."""
-        found = []
-        sizes = [len(level) for level in raw.anchors]
-        for scores, codes in zip(raw.objectness.float(), raw.codes.float(), strict=True):
+        proposals = []
+        sizes = [len(level) for level in outputs.anchors]
+        for scores, codes in zip(outputs.objectness.float(), outputs.codes.float(), strict=True):
             boxes, strength, levels = [], [], []
-            parts = zip(scores.split(sizes), codes.split(sizes), raw.anchors, strict=True)
+            parts = zip(scores.split(sizes), codes.split(sizes), outputs.anchors, strict=True)
             for number, (level_scores, level_codes, anchors) in enumerate(parts):
                 top, rows = level_scores.topk(min(self.num_proposals, len(level_scores)))
                 decoded = self.coder.decode_single(level_codes[rows], anchors[rows])
@@ -110,11 +117,14 @@ class ProposalNetwork(nn.Module):
             large = ((box[:, 2:] - box[:, :2]) >= MIN_PROPOSAL_PX).all(1)
             box, score, level = box[large], score[large], level[large]
             kept = batched_nms(box, score, level, self.nms_iou)
-            found.append(box[kept[: self.num_proposals]])
-        return found
+            proposals.append(box[kept[: self.num_proposals]])
+        return proposals
 
     def loss(
-        self, raw: Proposed, targets: Sequence[Target], generators: Sequence[torch.Generator]
+        self,
+        outputs: AnchorOutputs,
+        targets: Sequence[Target],
+        generators: Sequence[torch.Generator],
     ) -> tuple[Tensor, Tensor]:
         """Objectness and box loss of the anchors drawn, over their number.
 
@@ -123,8 +133,8 @@ class ProposalNetwork(nn.Module):
         learn that they are: objects hold fewer anchors than that, and where every picture mutes
         a class, as with two half-labelled sets, nothing else would tell background apart.
         """
-        anchors = torch.cat(raw.anchors)
-        objectness_sum, box_sum = raw.objectness.new_zeros(()), raw.codes.new_zeros(())
+        anchors = torch.cat(outputs.anchors)
+        objectness_sum, box_sum = outputs.objectness.new_zeros(()), outputs.codes.new_zeros(())
         num_drawn = 0
         for picture, (target, generator) in enumerate(zip(targets, generators, strict=True)):
             with torch.no_grad():
@@ -139,14 +149,14 @@ class ProposalNetwork(nn.Module):
                     labels[silent] = IGNORED
                     open_ground = ~muted.all(1) & ~_in_narrow_region(centres, target)
                     ground = (silent & open_ground).nonzero()[:, 0]
-                    labels[_quiet(raw.objectness[picture], ground)] = BACKGROUND
+                    labels[_quiet(outputs.objectness[picture], ground)] = BACKGROUND
                 drawn = sampled(labels, self.num_sampled, self.positive_frac, generator)
                 held = drawn[labels[drawn] == 1]
                 wanted = self.coder.encode_single(target.boxes[matched[held]], anchors[held])
             objectness_sum = objectness_sum + F.binary_cross_entropy_with_logits(
-                raw.objectness[picture, drawn].float(), labels[drawn].float(), reduction="sum"
+                outputs.objectness[picture, drawn].float(), labels[drawn].float(), reduction="sum"
             )
-            codes = raw.codes[picture, held].float()
+            codes = outputs.codes[picture, held].float()
             box_sum = box_sum + F.smooth_l1_loss(
                 codes, wanted, beta=SMOOTH_L1_BETA, reduction="sum"
             )

@@ -11,11 +11,11 @@ from collections.abc import Sequence
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 from timm.data.constants import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
 from torch import Tensor, nn
 from torchvision.ops import FeaturePyramidNetwork, FrozenBatchNorm2d
@@ -24,29 +24,40 @@ from smalldet.config.base import Frozen
 from smalldet.models.attention import AttentionName, AttentionPlace, LevelAttention
 from smalldet.models.backbones import Backbone
 from smalldet.models.detector import as_float
+from smalldet.models.detector_config import DetectorConfig
+
+NETWORK_STRIDE = 32
+"""What sides are multiples of for torchvision's own networks, whatever levels they add."""
+
+LIFTED = (
+    "norm_eps",
+    "pixel_mean",
+    "pixel_std",
+    "stride_in_1x1",
+    "tensorflow_padding",
+    "tensorflow_stem",
+    "pool_aligned",
+    "top_from_backbone",
+    "box_codes",
+)
+"""Conventions that stood among the keys of the model itself in recipes and checkpoints."""
 
 
-class PyramidConfig(Frozen):
-    """What the families on torchvision's modules have in common.
+class Conventions(Frozen):
+    """How the maker of a checkpoint does what others do differently.
 
-    The keys from `norm_eps` on tell how the makers of checkpoints differ. Importers set them; a
-    network that is trained anew leaves them alone.
+    Importers set these keys. A network that is trained anew leaves them alone.
     """
 
-    backbone: str = Field(default="resnet18", description="any backbone, where no network is named")
-    strides: tuple[int, ...] = Field(default=(4, 8, 16, 32), description="levels of that backbone")
-    width: int = Field(default=128, ge=8, description="channels of its pyramid")
-    num_frozen_stages: int = Field(default=0, ge=0, description="backbone stages that do not learn")
-    freeze_norms: bool = Field(
-        default=False, description="batch norms of the backbone keep their statistics"
+    norm_eps: float = Field(
+        default=1e-5, ge=0, description="added to variances in a named network's backbone"
     )
-    attention: AttentionName = "none"
-    attention_at: tuple[AttentionPlace, ...] = ("neck",)
-    norm_eps: float = Field(default=1e-5, ge=0, description="of a named network's backbone")
     pixel_mean: tuple[float, float, float] | None = Field(
-        default=None, description="RGB, 0..1; default: the backbone's own"
+        default=None, description="RGB, 0..1, taken off pictures; default: the backbone's own"
     )
-    pixel_std: tuple[float, float, float] | None = None
+    pixel_std: tuple[float, float, float] | None = Field(
+        default=None, description="RGB, 0..1, that pictures are divided by; default likewise"
+    )
     stride_in_1x1: bool = Field(
         default=False,
         description="ResNet bottlenecks shrink in the first convolution, not the second",
@@ -55,6 +66,51 @@ class PyramidConfig(Frozen):
         default=False, description="the stem's pooling and the added levels pad as its `same`"
     )
     tensorflow_stem: bool = Field(default=False, description="the first convolution likewise")
+    top_from_backbone: bool = Field(
+        default=False,
+        description="the two levels that RetinaNet's `..._fpn` adds begin at the backbone's last",
+    )
+    pool_aligned: bool | None = Field(
+        default=None,
+        description="regions are pooled with pixel centres at halves; default: unless a network "
+        "is named",
+    )
+    box_codes: Literal["centre", "corners"] = Field(
+        default="centre", description="what RetinaNet's four numbers of a box are relative to"
+    )
+
+
+class PyramidConfig(DetectorConfig):
+    """What the families on torchvision's modules have in common."""
+
+    network: str | None = Field(default=None, description="of torchvision, by name")
+    backbone: str = Field(default="resnet18", description="any backbone, where no network is named")
+    strides: tuple[int, ...] = Field(
+        default=(4, 8, 16, 32), description="levels of that backbone in pixels, doubling"
+    )
+    width: int = Field(default=128, ge=8, description="channels of its pyramid")
+    num_frozen_stages: int = Field(default=0, ge=0, description="backbone stages that do not learn")
+    freeze_norms: bool = Field(
+        default=False, description="batch norms of the backbone keep their statistics"
+    )
+    attention: AttentionName = Field(default="none", description="gates at `attention_at`")
+    attention_at: tuple[AttentionPlace, ...] = Field(
+        default=("neck",),
+        description="backbone: on what it gives the pyramid; neck: on what that gives the head",
+    )
+    conventions: Conventions = Field(
+        default=Conventions(), description="how the maker of a checkpoint differs from torchvision"
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _lift_conventions(cls, content: Any) -> Any:
+        """Recipes and checkpoints up to version 0.1 have conventions among the model's keys."""
+        if not isinstance(content, dict) or not any(key in content for key in LIFTED):
+            return content
+        lifted = {key: content[key] for key in LIFTED if key in content}
+        kept = {key: value for key, value in content.items() if key not in LIFTED}
+        return {**kept, "conventions": {**lifted, **kept.get("conventions", {})}}
 
     @field_validator("strides")
     @classmethod
@@ -65,8 +121,7 @@ class PyramidConfig(Frozen):
 
     @property
     def max_stride(self) -> int:
-        """Sides of pictures are multiples of it."""
-        return 32 if getattr(self, "network", None) else max(self.strides)
+        return max(self.strides) if self.network is None else NETWORK_STRIDE
 
 
 class Pyramid(nn.Module):
@@ -168,8 +223,8 @@ def any_pyramid(config: PyramidConfig) -> Pyramid:
         body,
         fpn,
         config.strides,
-        config.pixel_mean or body.mean,
-        config.pixel_std or body.std,
+        config.conventions.pixel_mean or body.mean,
+        config.conventions.pixel_std or body.std,
         attention=config.attention,
         attention_at=config.attention_at,
     )
@@ -187,24 +242,24 @@ def torchvision_pyramid(
     """
     body: Any = backbone.body
     fpn: Any = backbone.fpn
-    if config.stride_in_1x1:
+    if config.conventions.stride_in_1x1:
         _shrink_first(body)
-    if config.tensorflow_padding:
+    if config.conventions.tensorflow_padding:
         for layer in (body.maxpool, fpn.extra_blocks.p6, fpn.extra_blocks.p7):
             _pad_like_tensorflow(layer)
-    if config.tensorflow_stem:
+    if config.conventions.tensorflow_stem:
         _pad_like_tensorflow(body.conv1)
     if config.freeze_norms:
         _freeze_norms(body)
     for module in body.modules():
         if isinstance(module, (FrozenBatchNorm2d, nn.BatchNorm2d)):
-            module.eps = config.norm_eps
+            module.eps = config.conventions.norm_eps
     return Pyramid(
         body,
         fpn,
         strides,
-        config.pixel_mean or IMAGENET_DEFAULT_MEAN,
-        config.pixel_std or IMAGENET_DEFAULT_STD,
+        config.conventions.pixel_mean or IMAGENET_DEFAULT_MEAN,
+        config.conventions.pixel_std or IMAGENET_DEFAULT_STD,
         _first_stages(body, config.num_frozen_stages),
         config.attention,
         config.attention_at,

@@ -120,7 +120,7 @@ class RegionHeads(nn.Module):
         self.positive_iou = positive_iou
         self.box_loss = box_loss
 
-    def raw(self, features: list[Tensor], boxes: list[Tensor]) -> tuple[Tensor, Tensor]:
+    def forward(self, features: list[Tensor], boxes: list[Tensor]) -> tuple[Tensor, Tensor]:
         """(R, C + 1) logits and (R, C + 1, 4) codes for the boxes of all pictures."""
         logits, codes = self.box_predictor(self.box_head(self.pool(features, boxes)))
         return logits, codes.view(len(codes), -1, 4)
@@ -143,7 +143,7 @@ class RegionHeads(nn.Module):
     ) -> tuple[Tensor, Tensor]:
         """Class and box loss over the number of proposals drawn."""
         boxes = [part.boxes for part in drawn]
-        logits, codes = self.raw(features, boxes)
+        logits, codes = self(features, boxes)
         labels = torch.cat([part.labels for part in drawn])
         muted = torch.cat([part.muted for part in drawn])
         held = labels.nonzero()[:, 0]

@@ -20,7 +20,7 @@ from torchvision.ops.feature_pyramid_network import LastLevelP6P7
 
 from smalldet.detections import Detections
 from smalldet.geometry.boxes import clip_boxes
-from smalldet.models.detector import Detector
+from smalldet.models.detector import Detector, Outputs, Size
 from smalldet.models.losses import BoxLoss, box_loss, mean_over_processes, mute_masks
 from smalldet.models.postprocess import select_detections
 from smalldet.models.rcnn.anchors import (
@@ -60,23 +60,27 @@ NUM_NORM_GROUPS = 16
 class RetinaNetConfig(PyramidConfig):
     """Schema of RetinaNet in a recipe: any backbone, or a network of torchvision by name."""
 
-    family: Literal["retinanet"] = "retinanet"
+    family: Literal["retinanet"] = Field(default="retinanet", description="which kind of detector")
     network: Literal["retinanet_resnet50_fpn", "retinanet_resnet50_fpn_v2"] | None = Field(
         default=None, description="torchvision's, in place of backbone, strides and width"
     )
-    top_from_backbone: bool = Field(
-        default=False, description="the two levels that `..._fpn` adds begin at the backbone's last"
-    )
     anchors: AnchorConfig | None = Field(default=None, description="default: from 2 strides on")
-    box_codes: Literal["centre", "corners"] = "centre"
-    assigner: AssignerName = "iou"
-    positive_iou: float = Field(default=0.5, gt=0, le=1)
-    negative_iou: float = Field(default=0.4, ge=0, le=1)
+    assigner: AssignerName = Field(default="iou", description="which anchors learn which object")
+    positive_iou: float = Field(
+        default=0.5, gt=0, le=1, description="anchors with so much of an object learn it"
+    )
+    negative_iou: float = Field(
+        default=0.4, ge=0, le=1, description="anchors with less of every object are background"
+    )
     box_loss: Literal["l1"] | BoxLoss = Field(
         default="nwd_ciou", description="l1 of the codes as published, or of the boxes"
     )
-    box_weight: float = Field(default=1.0, gt=0)
-    nms_iou: float = Field(default=0.5, gt=0, le=1)
+    box_weight: float = Field(
+        default=1.0, gt=0, description="of the box loss against the class loss"
+    )
+    nms_iou: float = Field(
+        default=0.5, gt=0, le=1, description="boxes of a class and tile that overlap more are one"
+    )
 
     def build(self, class_names: Sequence[str], tile_px: int) -> RetinaNet:
         """An untrained RetinaNet."""
@@ -96,7 +100,7 @@ class RetinaNetConfig(PyramidConfig):
             built = self._torchvision(num_classes, anchors.num_each)
             pyramid = torchvision_pyramid(built.backbone, NETWORK_STRIDES, self)
             head = built.head
-        coder = CornerCoder() if self.box_codes == "corners" else box_coder()
+        coder = CornerCoder() if self.conventions.box_codes == "corners" else box_coder()
         return RetinaNet(
             class_names,
             tile_px=tile_px,
@@ -115,7 +119,7 @@ class RetinaNetConfig(PyramidConfig):
         network = getattr(detection, str(self.network))
         built: Any = network(weights=None, weights_backbone=None, num_classes=num_classes)
         width = built.backbone.out_channels
-        if self.top_from_backbone and self.network == "retinanet_resnet50_fpn":
+        if self.conventions.top_from_backbone and self.network == "retinanet_resnet50_fpn":
             built.backbone.fpn.extra_blocks = LastLevelP6P7(2048, width)
         if num_anchors != built.head.classification_head.num_anchors:
             built.head = RetinaNetHead(width, num_anchors, num_classes)
@@ -124,6 +128,8 @@ class RetinaNetConfig(PyramidConfig):
 
 class RetinaNet(Detector):
     """One stage over a feature pyramid, trained with focal loss.
+
+    `network` gives class logits (B, A, C) and box codes (B, A, 4) of the anchors of all levels.
 
     Args:
         class_names: what it finds.
@@ -178,16 +184,15 @@ class RetinaNet(Detector):
             return None
         return torch.arange(self.anchors.num_each * num_classes).view(-1, num_classes).T
 
-    def raw(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Class logits (B, A, C), box codes (B, A, 4) and the anchors (A, 4)."""
-        features = self.backbone(images)
-        out = self.head(features)
-        anchors = torch.cat(self.anchors([level.shape[-2:] for level in features]))
-        return out["cls_logits"], out["bbox_regression"], anchors
+    def network(self, images: Tensor) -> Outputs:
+        outputs = self.head(self.backbone(images))
+        return outputs["cls_logits"], outputs["bbox_regression"]
 
-    def loss(self, images: Tensor, targets: list[Target]) -> dict[str, Tensor]:
+    def losses(self, outputs: Outputs, images: Tensor, targets: list[Target]) -> dict[str, Tensor]:
         """`class` and `box`, sums over the batch divided by its anchors that hold an object."""
-        logits, codes, anchors = self.raw(images)
+        logits, codes = outputs
+        height, width = images.shape[-2:]
+        anchors = self.anchors.for_picture((height, width))
         muted = mute_masks((anchors[:, :2] + anchors[:, 2:]) / 2, targets)
         class_sum = logits.new_zeros((), dtype=torch.float32)
         box_sum = class_sum.clone()
@@ -216,25 +221,32 @@ class RetinaNet(Detector):
         return self.box_loss(self.coder.decode_single(codes, anchors), truth).sum()
 
     @torch.no_grad()
-    def predict(
-        self, images: Tensor, conf: float = 0.05, max_detections: int = 3000
+    def decode(
+        self, outputs: Outputs, size: Size, conf: float = 0.05, max_detections: int = 3000
     ) -> list[Detections]:
-        logits, codes, anchors = self.raw(images)
-        height, width = images.shape[-2:]
-        found = []
-        for scores, picture_codes in zip(logits.float().sigmoid(), codes.float(), strict=True):
-            places, labels = (scores > conf).nonzero(as_tuple=True)
-            boxes = self.coder.decode_single(picture_codes[places], anchors[places])
-            boxes = clip_boxes(boxes, width, height)
-            found.append(
-                select_detections(
-                    boxes,
-                    scores[places, labels],
-                    labels,
-                    self.class_names,
-                    nms_iou=self.nms_iou,
-                    max_detections=max_detections,
-                    min_side_px=MIN_SIDE_PX,
-                )
-            )
-        return found
+        logits, codes = outputs
+        anchors = self.anchors.for_picture(size)
+        pictures = zip(logits.float().sigmoid(), codes.float(), strict=True)
+        return [self._detections(*it, anchors, size, conf, max_detections) for it in pictures]
+
+    def _detections(
+        self,
+        scores: Tensor,
+        codes: Tensor,
+        anchors: Tensor,
+        size: Size,
+        conf: float,
+        max_detections: int,
+    ) -> Detections:
+        """Scores (A, C) and codes (A, 4) of one picture's anchors (A, 4)."""
+        rows, labels = (scores > conf).nonzero(as_tuple=True)
+        boxes = self.coder.decode_single(codes[rows], anchors[rows])
+        return select_detections(
+            clip_boxes(boxes, size[1], size[0]),
+            scores[rows, labels],
+            labels,
+            self.class_names,
+            nms_iou=self.nms_iou,
+            max_detections=max_detections,
+            min_side_px=MIN_SIDE_PX,
+        )

@@ -1,10 +1,9 @@
-"""Heads: features to raw class and box outputs at every location."""
+"""Head: features to class logits and box codes at every location."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -13,28 +12,6 @@ from smalldet.models.speck.neck import conv_norm
 
 # exp() of it is the largest side in strides that a box can have: 2 * e^6 is about 800 strides
 MAX_LOG_SIDE = 6.0
-
-
-class Level(NamedTuple):
-    """A grid of cells: `height` x `width` of them, `stride` pixels apart."""
-
-    height: int
-    width: int
-    stride: int
-
-
-class Locations(NamedTuple):
-    """Where the L outputs of a head stand.
-
-    Args:
-        centres: (L, 2) x, y in pixels.
-        strides: (L,) pixels.
-        levels: whose cells they are, row by row, one level after another.
-    """
-
-    centres: Tensor
-    strides: Tensor
-    levels: tuple[Level, ...]
 
 
 class DecoupledHead(nn.Module):
@@ -58,45 +35,28 @@ class DecoupledHead(nn.Module):
         self.class_outputs = nn.ModuleList(_output(width, num_classes, rare) for _ in strides)
         self.box_outputs = nn.ModuleList(_output(width, 4, 0.0) for _ in strides)
 
-    def forward(self, features: Sequence[Tensor]) -> tuple[Tensor, Tensor, Locations]:
-        """Class logits (B, L, C), boxes xyxy (B, L, 4) in pixels, and where they stand."""
-        logits, raw = [], []
+    def forward(self, features: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+        """Class logits (B, L, C) and box codes (B, L, 4), level after level."""
+        logits, codes = [], []
         for i, x in enumerate(features):
             logits.append(_flat(self.class_outputs[i](self.class_branches[i](x))))
-            raw.append(_flat(self.box_outputs[i](self.box_branches[i](x))))
-        sizes = [(x.shape[-2], x.shape[-1]) for x in features]
-        locations = grid_locations(sizes, self.strides, features[0].device)
-        return torch.cat(logits, 1), decode(torch.cat(raw, 1), locations), locations
+            codes.append(_flat(self.box_outputs[i](self.box_branches[i](x))))
+        return torch.cat(logits, 1), torch.cat(codes, 1)
 
 
-def decode(raw: Tensor, locations: Locations) -> Tensor:
-    """(..., L, 4) raw dx, dy, log w, log h to xyxy pixels, in float32."""
-    raw = raw.float()
-    stride = locations.strides[:, None]
-    centre = locations.centres + raw[..., :2] * stride
-    half = raw[..., 2:].clamp(-MAX_LOG_SIDE, MAX_LOG_SIDE).exp() * stride
-    return torch.cat([centre - half, centre + half], -1)
-
-
-def grid_locations(
-    sizes: Sequence[tuple[int, int]], strides: Sequence[int], device: torch.device
-) -> Locations:
-    """Centres of the cells of every level, in the order in which levels are flattened.
+def decode_boxes(codes: Tensor, centres: Tensor, strides: Tensor) -> Tensor:
+    """Codes dx, dy, log w, log h to boxes xyxy in pixels, in float32.
 
     Args:
-        sizes: (height, width) of each level in cells.
-        strides: of each level, pixels.
-        device: of the locations.
+        codes: (..., L, 4).
+        centres: (L, 2) of their locations, pixels.
+        strides: (L,) of their locations, pixels.
     """
-    centres, all_strides = [], []
-    for (height, width), stride in zip(sizes, strides, strict=True):
-        y = (torch.arange(height, device=device, dtype=torch.float32) + 0.5) * stride
-        x = (torch.arange(width, device=device, dtype=torch.float32) + 0.5) * stride
-        grid_y, grid_x = torch.meshgrid(y, x, indexing="ij")
-        centres.append(torch.stack([grid_x.reshape(-1), grid_y.reshape(-1)], 1))
-        all_strides.append(torch.full((height * width,), float(stride), device=device))
-    levels = tuple(Level(*size, stride) for size, stride in zip(sizes, strides, strict=True))
-    return Locations(torch.cat(centres), torch.cat(all_strides), levels)
+    codes = codes.float()
+    stride = strides[:, None]
+    centre = centres + codes[..., :2] * stride
+    half = codes[..., 2:].clamp(-MAX_LOG_SIDE, MAX_LOG_SIDE).exp() * stride
+    return torch.cat([centre - half, centre + half], -1)
 
 
 def _branch(width: int) -> nn.Sequential:

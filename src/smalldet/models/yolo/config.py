@@ -10,8 +10,8 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 from torch import Tensor
 
-from smalldet.config.base import Frozen
 from smalldet.models.attention import AttentionName, AttentionPlace
+from smalldet.models.detector_config import DetectorConfig
 from smalldet.models.yolo import (
     Graph,
     YoloDetector,
@@ -25,23 +25,28 @@ from smalldet.models.yolo.darknet import MAX_CFG_BYTES
 from smalldet.models.yolo.insert_attention import insert_attention
 
 
-class YoloConfig(Frozen):
+class YoloConfig(DetectorConfig):
     """Schema of the YOLO family in a recipe.
 
     A network that is a file is read once, into `text`, so that what keeps this schema, as every
     checkpoint does, needs the file no more.
     """
 
-    family: Literal["yolo"] = "yolo"
+    family: Literal["yolo"] = Field(default="yolo", description="which kind of detector")
     network: str = Field(default="yolov5n", description="a known network, or a .cfg or .yaml file")
     text: str | None = Field(default=None, description="of a network that is not a known one")
     anchors: Literal["default", "fitted"] | tuple[tuple[float, float], ...] = Field(
         default="default",
         description="the network's own, fitted to the data before training, or as listed",
     )
-    attention: AttentionName = "none"
-    attention_at: tuple[AttentionPlace, ...] = ("neck",)
-    nms_iou: float = Field(default=0.45, gt=0, le=1)
+    attention: AttentionName = Field(default="none", description="gates at `attention_at`")
+    attention_at: tuple[AttentionPlace, ...] = Field(
+        default=("neck",),
+        description="backbone: on what it gives the neck; neck: on what the outputs read",
+    )
+    nms_iou: float = Field(
+        default=0.45, gt=0, le=1, description="boxes of a class and tile that overlap more are one"
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -70,7 +75,6 @@ class YoloConfig(Frozen):
 
     @property
     def max_stride(self) -> int:
-        """Sides of pictures are multiples of it."""
         return self.graph().max_stride
 
     def graph(self) -> Graph:

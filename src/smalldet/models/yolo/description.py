@@ -72,7 +72,12 @@ def parse_network(text: str, where: str = "network") -> Graph:
         ValueError: with the number of the layer: an unknown block, option or name, sources that do
             not fit, or a network of absurd size.
     """
-    content = checked(NetworkText, _read(text, where), where)
+    return build_graph(_read(text, where), where)
+
+
+def build_graph(description: dict[str, Any], where: str = "network") -> Graph:
+    """The network that the content of a network text describes; see `parse_network`."""
+    content = checked(NetworkText, description, where)
     if any(side <= 0 for anchor in content.anchors for side in anchor):
         raise ValueError(f"{where}: anchors must be pairs of positive sides")
     style = Style(

@@ -10,13 +10,13 @@ from torch import Tensor, nn
 
 from smalldet.detections import Detections
 from smalldet.geometry.boxes import clip_boxes
-from smalldet.models.detector import Detector, as_float
+from smalldet.models.detector import Detector, Outputs, Size, as_float
 from smalldet.models.postprocess import select_detections
 from smalldet.models.yolo import ratio_loss, yolo_loss
 from smalldet.models.yolo.layers import ConvolutionLayer
 from smalldet.models.yolo.net import GraphNet
 from smalldet.models.yolo.shapes import Graph
-from smalldet.models.yolo.yolo_head import Grid, Places, decode, grid_of
+from smalldet.models.yolo.yolo_head import Grid, Places, decode_places, grid_of
 from smalldet.targets import Target
 
 # How often a place holds an object, to start objectness with (arXiv 1708.02002, section 4.1).
@@ -25,6 +25,8 @@ OBJECT_PRIOR = 0.01
 
 class YoloDetector(Detector):
     """A graph with `Yolo` outputs.
+
+    `network` gives what each of them holds, (B, A * (5 + C), H, W), in the order of the graph.
 
     Args:
         graph: of a cfg (`read_cfg`), of our own texts (`parse_network`).
@@ -62,38 +64,38 @@ class YoloDetector(Detector):
         self.net = GraphNet(graph)
         self._start_rare()
 
-    def raw(self, images: Tensor) -> list[Tensor]:
-        """What each output gives, (B, A * (5 + C), H, W), in the order of the graph."""
-        return self.net(as_float(images))
+    def network(self, images: Tensor) -> Outputs:
+        return tuple(self.net(as_float(images)))
 
-    def places(self, images: Tensor) -> list[tuple[Grid, Places]]:
-        """Decoded places of each output."""
-        height, width = images.shape[-2:]
-        found: list[tuple[Grid, Places]] = []
-        for layer, raw in zip(self.outputs, self.raw(images), strict=True):
-            grid = grid_of(layer, raw, width, height)
-            found.append((grid, decode(layer, raw, grid)))
-        return found
+    def places(self, outputs: Outputs, size: Size) -> list[tuple[Grid, Places]]:
+        """Decoded places of each output, for pictures of a size."""
+        height, width = size
+        places: list[tuple[Grid, Places]] = []
+        for layer, output in zip(self.outputs, outputs, strict=True):
+            grid = grid_of(layer, output, width, height)
+            places.append((grid, decode_places(layer, output, grid)))
+        return places
 
-    def loss(self, images: Tensor, targets: list[Target]) -> dict[str, Tensor]:
+    def losses(self, outputs: Outputs, images: Tensor, targets: list[Target]) -> dict[str, Tensor]:
         """`box`, `objectness` and `class`, as the generation of the network has them."""
-        found = zip(self.outputs, self.places(images), strict=True)
-        outputs = [(layer, grid, places) for layer, (grid, places) in found]
+        height, width = images.shape[-2:]
+        places = self.places(outputs, (height, width))
+        levels = [(layer, *level) for layer, level in zip(self.outputs, places, strict=True)]
         if self.outputs[0].assignment == "side_ratio":
-            return ratio_loss.batch_loss(outputs, targets, max(images.shape[-2:]))
-        return yolo_loss.batch_loss(outputs, targets)
+            return ratio_loss.batch_loss(levels, targets, max(height, width))
+        return yolo_loss.batch_loss(levels, targets)
 
     @torch.no_grad()
-    def predict(
-        self, images: Tensor, conf: float = 0.05, max_detections: int = 3000
+    def decode(
+        self, outputs: Outputs, size: Size, conf: float = 0.05, max_detections: int = 3000
     ) -> list[Detections]:
-        outputs = [places for _, places in self.places(images)]
-        boxes = torch.cat([places.boxes for places in outputs], 1)
-        objectness = torch.cat([places.objectness for places in outputs], 1).sigmoid()
-        classes = torch.cat([places.classes for places in outputs], 1)
-        height, width = images.shape[-2:]
+        levels = [places for _, places in self.places(outputs, size)]
+        boxes = torch.cat([level.boxes for level in levels], 1)
+        objectness = torch.cat([level.objectness for level in levels], 1).sigmoid()
+        classes = torch.cat([level.classes for level in levels], 1)
+        height, width = size
         return [
-            self._pick(clip_boxes(b, width, height), o, c, conf, max_detections)
+            self._detections(clip_boxes(b, width, height), o, c, conf, max_detections)
             for b, o, c in zip(boxes, objectness, classes, strict=True)
         ]
 
@@ -104,7 +106,7 @@ class YoloDetector(Detector):
                 return first + torch.arange(num_classes)[:, None]
         return None
 
-    def _pick(
+    def _detections(
         self, boxes: Tensor, objectness: Tensor, classes: Tensor, conf: float, max_detections: int
     ) -> Detections:
         """Boxes (L, 4), objectness (L,) and class logits (L, C) of one picture to detections."""

@@ -47,15 +47,15 @@ def insert_attention(graph: Graph, kind: AttentionKind, at: Sequence[AttentionPl
 
 def neck_readings(graph: Graph) -> set[Reading]:
     """What the convolutions before the outputs read."""
-    found: set[Reading] = set()
+    readings: set[Reading] = set()
     for output in graph.outputs:
         (raw,) = output.sources
         layer = graph.layers[raw]
         if not isinstance(layer, Convolution):
             raise ValueError("an output that follows no convolution has no place for attention")
         (source,) = layer.sources
-        found.add((source, raw))
-    return found
+        readings.add((source, raw))
+    return readings
 
 
 def backbone_readings(graph: Graph) -> set[Reading]:

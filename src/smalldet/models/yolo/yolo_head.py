@@ -60,7 +60,7 @@ def grid_of(layer: Yolo, raw: Tensor, width_px: int, height_px: int) -> Grid:
     return Grid(cells, anchors, cells.new_tensor((width_px / width, height_px / height)))
 
 
-def decode(layer: Yolo, raw: Tensor, grid: Grid) -> Places:
+def decode_places(layer: Yolo, raw: Tensor, grid: Grid) -> Places:
     """Raw values (B, A * (5 + C), H, W) to boxes and logits, in float32."""
     batch, _, height, width = raw.shape
     values = raw.float().reshape(batch, len(layer.mask), 5 + layer.num_classes, height * width)

@@ -107,43 +107,43 @@ def output_loss(
 ) -> Sums:
     """Losses of one output for one picture of the batch, weighted as the cfg says."""
     boxes, objectness = places.boxes[picture], places.objectness[picture]
-    found = assign(layer, grid, target.boxes, present)
+    pairs = assign(layer, grid, target.boxes, present)
     held = torch.zeros_like(objectness, dtype=torch.bool)
-    held[found.rows] = True
+    held[pairs.rows] = True
     idle = _near_object(layer, boxes.detach(), target)
     if len(target.mute_boxes):
         idle |= mute_mask((grid.cells + 0.5) * grid.cell_px, target).any(1)
     counted = held | ~idle
     entropy = F.binary_cross_entropy_with_logits(objectness, held.float(), reduction="none")
     if layer.box_loss == "mse":
-        box_errors = _offset_errors(layer, grid, places.offsets[picture], found, target)
+        box_errors = _offset_errors(layer, grid, places.offsets[picture], pairs, target)
     else:
-        overlap = _OVERLAPS[layer.box_loss](boxes[found.rows], target.boxes[found.objects])
+        overlap = _OVERLAPS[layer.box_loss](boxes[pairs.rows], target.boxes[pairs.objects])
         box_errors = OVERLAP_SLOPE * (1 - overlap)
     return Sums(
         layer.box_weight * box_errors.sum(),
         layer.objectness_weight * entropy[counted].sum(),
-        layer.class_weight * _class_sum(places.classes[picture], held, found, target),
-        torch.tensor(float(len(found.rows)), device=boxes.device),
+        layer.class_weight * _class_sum(places.classes[picture], held, pairs, target),
+        torch.tensor(float(len(pairs.rows)), device=boxes.device),
     )
 
 
-def _class_sum(classes: Tensor, held: Tensor, found: Pairs, target: Target) -> Tensor:
+def _class_sum(classes: Tensor, held: Tensor, pairs: Pairs, target: Target) -> Tensor:
     """Cross entropy of the places that hold objects; logits (L, C)."""
     truth = torch.zeros_like(classes)
-    truth[found.rows, target.labels[found.objects]] = 1
+    truth[pairs.rows, target.labels[pairs.objects]] = 1
     return F.binary_cross_entropy_with_logits(classes[held], truth[held], reduction="sum")
 
 
 def _offset_errors(
-    layer: Yolo, grid: Grid, offsets: Tensor, found: Pairs, target: Target
+    layer: Yolo, grid: Grid, offsets: Tensor, pairs: Pairs, target: Target
 ) -> Tensor:
     """(P,) YOLOv3's error of raw offsets; small objects count up to twice."""
-    truth = xyxy_to_cxcywh(target.boxes[found.objects])
-    in_cell = truth[:, :2] / grid.cell_px - grid.cells[found.rows]
+    truth = xyxy_to_cxcywh(target.boxes[pairs.objects])
+    in_cell = truth[:, :2] / grid.cell_px - grid.cells[pairs.rows]
     in_cell = ((in_cell + (layer.scale_xy - 1) / 2) / layer.scale_xy).clamp(0, 1)
-    ratio = truth[:, 2:].clamp(min=1e-3) / grid.anchors[found.rows]
-    xy, wh = offsets[found.rows].split(2, 1)
+    ratio = truth[:, 2:].clamp(min=1e-3) / grid.anchors[pairs.rows]
+    xy, wh = offsets[pairs.rows].split(2, 1)
     if layer.activated:
         place_errors = (xy - in_cell).square() / 2
     else:

@@ -3,36 +3,27 @@
 import math
 
 import numpy as np
-import pytest
 import torch
 
 from smalldet.detections import Detections
 from smalldet.imagery import open_scene
-from smalldet.inference.tile_detector import TileDetector
+from smalldet.inference.tile_runner import TileRunner
 from smalldet.inference.tiling import tile_scene
 
 
 def test_batches_hold_a_million_pixels_on_a_cpu_unless_told(finder):
-    cpu = torch.device("cpu")
-    suited = TileDetector(finder, cpu, torch.float32, 128)
+    suited = TileRunner(finder, 128)
     assert suited.size_for(tile_scene(2000, 2000, 128, 0.2)) == 61
     assert suited.size_for(tile_scene(9000, 9000, 5000, 0.2)) == 1
-    told = TileDetector(finder, cpu, torch.float32, 128, batch_size=3)
+    told = TileRunner(finder, 128, batch_size=3)
     assert told.size_for(tile_scene(2000, 2000, 128, 0.2)) == 3
-
-
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
-def test_batches_fit_in_the_memory_of_a_gpu(finder):
-    cuda = torch.device("cuda")
-    detector = TileDetector(finder.to(cuda), cuda, torch.float32, 640)
-    assert 1 <= detector.size_for(tile_scene(9000, 9000, 640, 0.2)) <= 39
 
 
 def test_oriented_boxes_follow_their_tile_and_scale(finder):
     class Turned(type(finder)):
         """Reports one oriented box in the middle of each tile."""
 
-        def predict(self, images, conf=0.05, max_detections=3000):
+        def detect(self, images, conf, max_detections):
             rbox = torch.tensor([[64.0, 64, 40, 10, math.pi / 6]])
             boxes = torch.tensor([[44.0, 49, 84, 79]])
             one = Detections(
@@ -40,7 +31,7 @@ def test_oriented_boxes_follow_their_tile_and_scale(finder):
             )
             return [one] * len(images)
 
-    detector = TileDetector(Turned(), torch.device("cpu"), torch.float32, 128)
+    detector = TileRunner(Turned(), 128)
     tiling = tile_scene(512, 256, 128, 0.0, [0.5])
     with open_scene(np.ones((256, 512), np.uint8)) as scene:
         ((found, num_done),) = list(detector.steps(scene, tiling, conf=0.1))

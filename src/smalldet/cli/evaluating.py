@@ -1,0 +1,73 @@
+"""The verb that measures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from smalldet.cli.parameters import (
+    DEFAULT_MODEL,
+    FLATTENED,
+    ClassNames,
+    Device,
+    Model,
+    Network,
+)
+from smalldet.cli.printing import console, progress_bar
+from smalldet.evaluation.options import EvaluateOptions
+
+DEFAULTS = EvaluateOptions()
+
+
+def evaluate(
+    *,
+    data: Annotated[
+        Path,
+        Parameter(
+            help="Truth: a COCO json, a folder with val.json, or a folder of Pascal VOC XML, YOLO "
+            "text or DOTA text."
+        ),
+    ],
+    images: Annotated[Path | None, Parameter(help="Folder of its pictures.")] = None,
+    model: Model = DEFAULT_MODEL,
+    class_names: ClassNames = None,
+    network: Network = None,
+    out: Annotated[
+        Path | None,
+        Parameter(help="Folder for metrics.json, options.yaml, detections.json, worst pictures."),
+    ] = None,
+    map_: Annotated[
+        tuple[str, ...],
+        Parameter(name="--map", help="MODEL_CLASS=DATA_CLASS where names differ; repeat it."),
+    ] = (),
+    options: Annotated[EvaluateOptions, FLATTENED] = DEFAULTS,
+    device: Device = "auto",
+) -> None:
+    """Measure a model on labelled pictures, by object size."""
+    from smalldet.data.formats.read_labels import read_labels
+    from smalldet.evaluation.evaluate import evaluate as run_evaluation
+    from smalldet.tile_models import open_tile_model
+
+    options = options.model_copy(update={"map": _mapping(map_)})
+    truth = read_labels(data, images, split="val")
+    tile_model = open_tile_model(model, class_names=class_names, network=network, device=device)
+    with progress_bar() as advance:
+        report = run_evaluation(
+            tile_model,
+            truth,
+            options,
+            out=out,
+            on_progress=lambda done, total: advance(done, total, "pictures"),
+        )
+    console.print(report)
+    if out is not None:
+        console.print(f"Written: {out}/")
+
+
+def _mapping(pairs: tuple[str, ...]) -> dict[str, str]:
+    wrong = [pair for pair in pairs if pair.count("=") != 1]
+    if wrong:
+        raise ValueError(f"--map takes MODEL_CLASS=DATA_CLASS, not {wrong[0]!r}")
+    return dict(pair.split("=") for pair in pairs)

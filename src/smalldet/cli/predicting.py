@@ -1,0 +1,106 @@
+"""The verbs that find objects."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+from smalldet.cli.parameters import (
+    DEFAULT_MODEL,
+    FLATTENED,
+    ClassNames,
+    Device,
+    Model,
+    Network,
+)
+from smalldet.cli.printing import console, progress_bar, stderr
+from smalldet.inference.options import PredictOptions
+
+if TYPE_CHECKING:
+    from smalldet.detections import Detections
+
+DEFAULTS = PredictOptions()
+
+
+def predict(
+    *sources: Annotated[str, Parameter(help="Pictures, GeoTIFFs, folders, patterns, /vsi paths.")],
+    out: Annotated[
+        str,
+        Parameter(
+            help="File whose suffix names the format, such as .geojson .gpkg .json .csv .txt .png "
+            ".jpg, or a folder for a map, a picture and COCO json."
+        ),
+    ],
+    model: Model = DEFAULT_MODEL,
+    class_names: ClassNames = None,
+    network: Network = None,
+    options: Annotated[PredictOptions, FLATTENED] = DEFAULTS,
+    device: Device = "auto",
+    bands: Annotated[
+        tuple[int, ...],
+        Parameter(
+            help="Bands to read, from 1, e.g. --bands 4 3 2.", consume_multiple=True, negative=""
+        ),
+    ] = (),
+    crs: Annotated[
+        str | None, Parameter(help="Of map formats: `source`, or e.g. EPSG:32633.")
+    ] = None,
+    resume: Annotated[
+        bool, Parameter(help="Go on with a prediction that was stopped.", negative="")
+    ] = False,
+) -> None:
+    """Find objects in pictures of any size and write them to files."""
+    from smalldet.inference.predict import Listener, predict_sources
+    from smalldet.tile_models import open_tile_model
+
+    with progress_bar() as advance:
+        listener = Listener(
+            on_progress=lambda name, done, total: advance(done, total, Path(name).name),
+            on_scouted=lambda name, visited, total: stderr.print(
+                f"{Path(name).name}: scout leaves {visited} of {total} tiles to visit"
+            ),
+            on_failure=lambda _, why: stderr.print(f"[red]error:[/red] {why}", highlight=False),
+        )
+        outcome = predict_sources(
+            open_tile_model(model, class_names=class_names, network=network, device=device),
+            sources,
+            out,
+            options,
+            crs=crs,
+            bands=bands or None,
+            resume=resume,
+            listener=listener,
+        )
+    for result in outcome.results:
+        console.print(f"{result.name}: {_counted(result.detections)}", highlight=False)
+    for path in outcome.written:
+        console.print(f"Written: {path}", highlight=False)
+    if outcome.exit_code:
+        raise SystemExit(outcome.exit_code)
+
+
+def demo(
+    *,
+    out: Annotated[Path, Parameter(help="Folder for scene, GeoJSON and picture.")] = Path("demo"),
+    source: Annotated[
+        str | None, Parameter(help="Your own picture instead of the drawn scene.")
+    ] = None,
+    model: Model = DEFAULT_MODEL,
+    conf: Annotated[float | None, Parameter(help="Least score; default: the model's own.")] = None,
+    device: Device = "auto",
+) -> None:
+    """Draw a large georeferenced scene, find its small objects, and compare with the truth."""
+    from smalldet.demo.run import run_demo
+    from smalldet.tile_models import open_tile_model
+
+    tile_model = open_tile_model(model, device=device)
+    run_demo(out, source=source, model=tile_model, conf=conf, console=console)
+
+
+def _counted(detections: Detections) -> str:
+    """`3 car, 1 bus`."""
+    counts = Counter(detections.named())
+    return ", ".join(f"{number} {name}" for name, number in counts.most_common()) or "nothing found"

@@ -1,0 +1,53 @@
+"""The verb that trains."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+from smalldet.cli.parameters import Device
+from smalldet.cli.printing import console, is_main_process, progress_bar
+
+if TYPE_CHECKING:
+    from smalldet.training.recipe import TrainRecipe
+
+
+def train(
+    recipe: Annotated[Path | None, Parameter(help="Recipe file (see configs/).")] = None,
+    *overrides: Annotated[str, Parameter(help="section.key=value, e.g. training.epochs=30")],
+    data: Annotated[
+        Path | None, Parameter(help="Folder with train.json, val.json and images/.")
+    ] = None,
+    out: Annotated[Path, Parameter(help="Run folder.")] = Path("runs/train"),
+    resume: Annotated[bool, Parameter(help="Go on with a run that was stopped.")] = False,
+    device: Device = "auto",
+) -> None:
+    """Train a detector on tiles of your labelled pictures."""
+    from smalldet.training.loop import train as run_training
+
+    chosen = _recipe(recipe, overrides, data)
+    with progress_bar() as advance:
+        report = run_training(
+            chosen, out, resume=resume, device=device, on_progress=lambda s, t: advance(s, 1.0, t)
+        )
+    if report is not None:
+        console.print(report)
+    if is_main_process():
+        text = (out / "summary.txt").read_text(encoding="utf-8")
+        console.print(text, end="", markup=False, highlight=False, soft_wrap=True)
+
+
+def _recipe(recipe: Path | None, overrides: tuple[str, ...], data: Path | None) -> TrainRecipe:
+    from smalldet.training.recipe import read_recipe, recipe_for_folder
+
+    if recipe is not None and data is not None and "=" in str(recipe):
+        # with --data there is no recipe file, and the first override stands in its place
+        overrides, recipe = (str(recipe), *overrides), None
+    if (recipe is None) == (data is None):
+        raise ValueError("give either a recipe file or --data FOLDER")
+    if recipe is not None:
+        return read_recipe(recipe, overrides)
+    assert data is not None
+    return recipe_for_folder(data, overrides)

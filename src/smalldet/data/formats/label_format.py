@@ -1,0 +1,39 @@
+"""What a format of labels is to the rest: how it is recognised, read and written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from smalldet.data.formats.label_source import LabelSource
+from smalldet.data.index import Index
+
+
+def no_splits(path: Path) -> Mapping[str, Path]:
+    """Of formats that keep training and validation in places of their own."""
+    return {}
+
+
+@dataclass(frozen=True)
+class LabelFormat:
+    """A row of the table of formats.
+
+    Attributes:
+        name: for people.
+        looks_like: what a person looks for in a folder, for messages.
+        recognises: whether a file or folder is of this format, by names and first lines. It raises
+            nothing, whatever is in them.
+        read: of (source, split, with_masks). The split is `train`, `val` or another word that
+            `splits` knows, or None; formats without splits pass over it. Outlines are read
+            `with_masks` where the format has them.
+        write: of (Index, path); None where the format is only read.
+        splits: {split: where its labels are}, by what there is at a path that was recognised.
+    """
+
+    name: str
+    looks_like: str
+    recognises: Callable[[Path], bool]
+    read: Callable[[LabelSource, str | None, bool], Index]
+    write: Callable[[Index, Path], object] | None = None
+    splits: Callable[[Path], Mapping[str, Path]] = no_splits

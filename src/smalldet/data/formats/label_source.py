@@ -1,0 +1,33 @@
+"""One labelled data set as a person names it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from smalldet.config.base import Frozen
+
+
+class LabelSource(Frozen):
+    """Where labels and their pictures lie, and what the labels do not say of themselves."""
+
+    old_keys: ClassVar[Mapping[str, str]] = {"names": "class_names"}
+
+    annotations: Path = Field(
+        description="COCO json, a folder with train.json and val.json, or a folder of Pascal VOC "
+        "XML, DOTA text or YOLO text"
+    )
+    images: Path | None = Field(
+        default=None,
+        description="folder of the pictures; default: where the format has it, mostly `images` "
+        "beside the labels",
+    )
+    class_names: tuple[str, ...] | None = Field(
+        default=None, description="of a folder's classes, in order; YOLO text only numbers them"
+    )
+    first_pixel: Literal[0, 1] = Field(
+        default=1, description="how Pascal VOC's XML counts: corners from 0, or pixels from 1"
+    )

@@ -1,0 +1,121 @@
+"""Truth and detections side by side: what every metric is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from hotcoco import COCOeval
+from numpy.typing import NDArray
+
+from smalldet.data.index import Index
+from smalldet.detections import Detections
+from smalldet.evaluation.classes import match_classes
+from smalldet.evaluation.matching import Matches, match_boxes
+from smalldet.evaluation.rows import Rows, coco_pair, detection_rows, truth_rows
+from smalldet.evaluation.size_ranges import SIZE_RANGES_PX, SizeRanges
+from smalldet.evaluation.sizes import ALL_AREAS, COCO_AREA_RANGES, closed_area_range
+
+COCO_CAPS = (1, 10, 100)  # detections a class and picture
+
+
+@dataclass(frozen=True)
+class Curves:
+    """What COCO evaluation gives; -1 where there is nothing to measure.
+
+    Area ranges: all, ours by size, COCO's. Caps: COCO's three, and one that cuts nothing.
+
+    Args:
+        precision: (IoU, recall point, class, area range, cap).
+        recall: (IoU, class, area range, cap).
+    """
+
+    precision: NDArray[np.float64]
+    recall: NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """Objects and detections of the same pictures, over the same classes.
+
+    What takes long is computed when it is first asked for, and once.
+
+    Args:
+        index: the pictures, with the common classes.
+        objects: of all pictures, with ignore regions.
+        detections: of all pictures.
+        conf: score from which a detection counts where only one score is looked at.
+        max_detections: the strongest of a picture that count.
+        sizes: size ranges.
+        left_out: classes of the `model` and of the `data` that the other side lacks.
+    """
+
+    index: Index
+    objects: Rows
+    detections: Rows
+    conf: float
+    max_detections: int
+    sizes: SizeRanges
+    left_out: dict[str, tuple[str, ...]]
+
+    @cached_property
+    def curves(self) -> Curves:
+        """Precision and recall over all scores."""
+        ranges = {"all": ALL_AREAS}
+        ranges |= {name: closed_area_range(*sides) for name, sides in self.sizes.items()}
+        ranges |= {f"COCO_{name}": areas for name, areas in COCO_AREA_RANGES.items()}
+        evaluation = COCOeval(*coco_pair(self.index, self.objects, self.detections), "bbox")
+        evaluation.params.area_rng = [list(areas) for areas in ranges.values()]
+        evaluation.params.area_rng_lbl = list(ranges)
+        evaluation.params.max_dets = [*COCO_CAPS, max(self.max_detections, COCO_CAPS[-1] + 1)]
+        evaluation.evaluate()
+        evaluation.accumulate()
+        curves = evaluation.eval
+        assert curves is not None
+        return Curves(curves["precision"], curves["recall"])
+
+    @cached_property
+    def at_conf(self) -> Matches:
+        """Hits, misses and false alarms of the detections from `conf` on."""
+        return match_boxes(self.index, self.objects, self.detections.at_least(self.conf))
+
+    @cached_property
+    def at_any_score(self) -> Matches:
+        """Hits, misses and false alarms of all detections."""
+        return match_boxes(self.index, self.objects, self.detections)
+
+    @cached_property
+    def megapixels(self) -> NDArray[np.float64]:
+        """(num pictures,) area of each."""
+        return np.array(
+            [record.width * record.height / 1e6 for record in self.index.records], dtype=np.float64
+        )
+
+
+def compare(
+    truth: Index,
+    detections: Sequence[Detections],
+    *,
+    conf: float,
+    max_detections: int,
+    mapping: Mapping[str, str] | None = None,
+    sizes: SizeRanges = SIZE_RANGES_PX,
+) -> Comparison:
+    """Bring labelled pictures and a model's detections together; arguments as in `score`.
+
+    Raises:
+        ValueError: not one Detections for each record, detections of several models, or no class
+            in common.
+    """
+    if len(detections) != len(truth):
+        raise ValueError(f"{len(truth)} pictures need as many detections, not {len(detections)}")
+    class_names = detections[0].class_names if detections else truth.class_names
+    if any(of_picture.class_names != class_names for of_picture in detections):
+        raise ValueError("all detections must be over the same class names, in the same order")
+    match = match_classes(truth, class_names, mapping)
+    rows = detection_rows([match.relabel(of_picture) for of_picture in detections], max_detections)
+    left_out = {"model": match.left_out_of_model, "data": match.left_out_of_data}
+    objects = truth_rows(match.truth)
+    return Comparison(match.truth, objects, rows, conf, max_detections, sizes, left_out)

@@ -1,0 +1,56 @@
+"""Options of an evaluation as values: described, checked, and without torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+from pydantic import Field, field_validator
+
+from smalldet.evaluation.size_ranges import SIZE_RANGES_PX, SizeRanges
+from smalldet.inference.options import TilingKeywords, TilingOptions
+
+
+class EvaluateOptions(TilingOptions):
+    """How pictures are predicted, and what is measured about it."""
+
+    STRUCTURED: ClassVar[frozenset[str]] = frozenset({"map", "sizes"})
+    """Options that are tables, and no single value on the command line."""
+
+    conf: float | None = Field(
+        default=None,
+        ge=0,
+        le=1,
+        description="Score from which precision, recall and false alarms are counted; the model's "
+        "own if not given.",
+    )
+    max_detections: int = Field(
+        default=1500, ge=1, description="The strongest of each picture that count."
+    )
+    map: dict[str, str] = Field(
+        default={}, description="{class of the model: class of the data} where the names differ."
+    )
+    sizes: dict[str, tuple[float, float]] = Field(
+        default=dict(SIZE_RANGES_PX),
+        description="{name: (low, high)} of the size ranges to measure by, low <= side < high, "
+        "where the side is the square root of an object's box area in px.",
+    )
+
+    @field_validator("sizes")
+    @classmethod
+    def _rising(cls, sizes: dict[str, tuple[float, float]]) -> dict[str, tuple[float, float]]:
+        wrong = [name for name, (low, high) in sizes.items() if not 0 <= low < high]
+        if wrong:
+            raise ValueError(f"sizes {wrong} must be (low, high) with 0 <= low < high")
+        if "all" in sizes:
+            raise ValueError("sizes cannot name a range `all`: that is all sizes together")
+        return sizes
+
+
+class EvaluateKeywords(TilingKeywords, total=False):
+    """Fields of `EvaluateOptions` as keyword arguments."""
+
+    conf: float | None
+    max_detections: int
+    map: Mapping[str, str]
+    sizes: SizeRanges

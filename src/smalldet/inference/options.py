@@ -1,0 +1,116 @@
+"""Options of a prediction as values: described, checked, and without torch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar, Literal, TypedDict, get_args
+
+from pydantic import Field, field_validator
+
+from smalldet.config.base import Frozen
+
+MAX_SCALE = 8.0
+
+MergeName = Literal["tiles", "nms", "soft_nms", "wbf", "greedy"]
+"""Keys of `geometry.merge_methods.MERGES`, which needs torch to be read."""
+
+
+class TilingOptions(Frozen):
+    """How a scene is cut into tiles, and how what they show is put together."""
+
+    tile_px: int | None = Field(
+        default=None, ge=1, description="Side of a tile in px; the model's own if not given."
+    )
+    overlap_frac: float = Field(
+        default=0.2, ge=0, lt=1, description="Least overlap of tiles as a fraction of their side."
+    )
+    scales: tuple[float, ...] = Field(
+        default=(1.0,),
+        description="Resolutions to look at, e.g. 0.5 1 2: pixels of the model for one of the "
+        f"picture, up to {MAX_SCALE:g}; 2 shows objects twice as large.",
+    )
+    whole: bool = Field(default=False, description="Each picture as one tile.")
+    merge: MergeName = Field(
+        default="tiles",
+        description="How what several tiles saw becomes one: tiles is smalldet's own, the others "
+        "are there to compare.",
+    )
+    merge_iou: float | None = Field(
+        default=None,
+        ge=0,
+        le=1,
+        description="Overlap at which two boxes are one object; what suits the merge if not given.",
+    )
+    across_classes: bool = Field(
+        default=False, description="Boxes of different classes can be one object too."
+    )
+    batch_size: int | None = Field(
+        default=None, ge=1, description="Tiles at a time; what suits the device if not given."
+    )
+
+    @field_validator("merge", mode="before")
+    @classmethod
+    def _known(cls, merge: object) -> object:
+        if merge not in get_args(MergeName):
+            known = ", ".join(get_args(MergeName))
+            raise ValueError(f"there is no merge {merge!r}; there are {known}")
+        return merge
+
+    @field_validator("scales")
+    @classmethod
+    def _within(cls, scales: tuple[float, ...]) -> tuple[float, ...]:
+        if not scales or not all(0 < scale <= MAX_SCALE for scale in scales):
+            raise ValueError(f"scales must lie above 0 and up to {MAX_SCALE}, not {list(scales)}")
+        return scales
+
+
+class PredictOptions(TilingOptions):
+    """What is looked for in a scene, and how."""
+
+    AFTER_TILES: ClassVar[frozenset[str]] = frozenset(
+        {"merge", "merge_iou", "across_classes", "max_detections"}
+    )
+    """Options that change nothing about the detections of single tiles."""
+
+    conf: float | None = Field(
+        default=None, ge=0, le=1, description="Least score; the model's own if not given."
+    )
+    classes: tuple[str, ...] = Field(
+        default=(),
+        description="Only these classes, whatever their case and punctuation; all if none is "
+        "given.",
+    )
+    whole_pass: bool = Field(
+        default=False,
+        description="Look also at the whole picture shrunk to one tile, for objects larger than a "
+        "tile.",
+    )
+    scout: bool = Field(
+        default=False, description="Pass over tiles in which a small picture shows nothing."
+    )
+    max_detections: int | None = Field(
+        default=None, ge=1, description="The strongest of each picture are kept; all if not given."
+    )
+
+
+class TilingKeywords(TypedDict, total=False):
+    """Fields of `TilingOptions` as keyword arguments."""
+
+    tile_px: int | None
+    overlap_frac: float
+    scales: Sequence[float]
+    whole: bool
+    merge: MergeName
+    merge_iou: float | None
+    across_classes: bool
+    batch_size: int | None
+
+
+class PredictKeywords(TilingKeywords, total=False):
+    """Fields of `PredictOptions` as keyword arguments."""
+
+    conf: float | None
+    classes: Sequence[str]
+    whole_pass: bool
+    scout: bool
+    max_detections: int | None

@@ -1,0 +1,85 @@
+"""Schema of Speck in a recipe."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Literal, NamedTuple
+
+from pydantic import Field, field_validator
+
+from smalldet.models.attention import AttentionName, AttentionPlace, LevelAttention
+from smalldet.models.backbones import Backbone
+from smalldet.models.detector_config import DetectorConfig
+from smalldet.models.speck.detector import Speck, SpeckModules
+from smalldet.models.speck.head import DecoupledHead
+from smalldet.models.speck.neck import PathAggregation
+from smalldet.models.speck.options import LossOptions, SuppressionOptions
+from smalldet.models.speck.refiner import PixelRefiner
+
+
+class Size(NamedTuple):
+    backbone: str
+    width: int
+
+
+SIZES = {
+    "n": Size("tf_efficientnet_lite0", 96),
+    "s": Size("tf_efficientnet_lite2", 160),
+    "m": Size("resnet34", 224),
+}
+
+
+class SpeckConfig(LossOptions, SuppressionOptions, DetectorConfig):
+    """Speck: smalldet's own detector, made for objects of 3 to 40 pixels."""
+
+    family: Literal["speck"] = Field(default="speck", description="which kind of detector")
+    size: Literal["n", "s", "m"] = Field(default="n", description="its backbone and width")
+    backbone: str | None = Field(default=None, description="timm name instead of the size's own")
+    width: int | None = Field(default=None, ge=16, description="channels of neck and head")
+    strides: tuple[int, ...] = Field(
+        default=(4, 8, 16), description="of the levels in pixels, doubling, from 2 to 32"
+    )
+    num_context: int = Field(default=7, ge=0, description="blocks of the neck's coarsest level")
+    num_frozen_stages: int = Field(default=0, ge=0, description="backbone stages that do not learn")
+    freeze_norms: bool = Field(default=False, description="backbone norms stay as they start")
+    attention: AttentionName = Field(default="none", description="gates at `attention_at`")
+    attention_at: tuple[AttentionPlace, ...] = Field(
+        default=("neck",),
+        description="backbone: on what it gives the neck; neck: on what that gives the head",
+    )
+    refine: bool = Field(
+        default=False, description="tiny boxes that are found are moved by a look at their pixels"
+    )
+
+    @field_validator("strides")
+    @classmethod
+    def _doubling(cls, strides: tuple[int, ...]) -> tuple[int, ...]:
+        if len(strides) < 2 or any(b != 2 * a for a, b in pairwise(strides)):
+            raise ValueError("strides must double from level to level, e.g. [4, 8, 16]")
+        if strides[0] < 2 or strides[-1] > 32:
+            raise ValueError("strides lie between 2 and 32")
+        return strides
+
+    @property
+    def max_stride(self) -> int:
+        return max(self.strides)
+
+    def build(self, class_names: Sequence[str], tile_px: int) -> Speck:
+        size = SIZES[self.size]
+        width = self.width or size.width
+        backbone = Backbone(
+            self.backbone or size.backbone, self.strides, self.num_frozen_stages, self.freeze_norms
+        )
+        modules = SpeckModules(
+            backbone,
+            LevelAttention(self._attention("backbone"), backbone.channels),
+            PathAggregation(backbone.channels, width, self.num_context),
+            LevelAttention(self._attention("neck"), [width] * len(self.strides)),
+            DecoupledHead(width, len(class_names), self.strides),
+            PixelRefiner() if self.refine else None,
+        )
+        return Speck(class_names, modules, tile_px=tile_px, learning=self, suppression=self)
+
+    def _attention(self, place: AttentionPlace) -> AttentionName:
+        return self.attention if place in self.attention_at else "none"
