@@ -8,9 +8,15 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 import smalldet
+from smalldet.cli import app, main
+from smalldet.cli.parameters import parameter_name
+from smalldet.config.load import load_yaml
+from smalldet.inference.options import PredictOptions, TilingOptions
 from smalldet.models import load_model
 from smalldet.models.checkpoints.loaded_model import LoadedModel
 from smalldet.models.checkpoints.read_model import write_model
@@ -63,6 +69,77 @@ def test_train_evaluate_predict(draw_set: Callable[..., Path], tmp_path: Path) -
     assert len(json.loads((tmp_path / "found.json").read_text())["images"]) == 6
 
 
+VOC = """<annotation><object><name>{}</name><bndbox><xmin>{}</xmin><ymin>{}</ymin>
+<xmax>{}</xmax><ymax>{}</ymax></bndbox></object></annotation>"""
+
+
+def draw_voc(folder: Path) -> Path:
+    """Two pictures of 120 x 90 px with one car each, labelled in Pascal VOC."""
+    (folder / "Annotations").mkdir(parents=True)
+    (folder / "JPEGImages").mkdir()
+    for number in range(2):
+        pixels = np.random.default_rng(number).integers(60, 90, (90, 120, 3), dtype=np.uint8)
+        pixels[20:32, 30:56] = 220
+        Image.fromarray(pixels).save(folder / "JPEGImages" / f"{number}.png")
+        text = VOC.format("Vehicle", 31, 21, 56, 32)
+        (folder / "Annotations" / f"{number}.xml").write_text(text, encoding="utf-8")
+    return folder / "Annotations"
+
+
+def test_evaluate_takes_folders_as_train_does(tmp_path: Path) -> None:
+    """A folder of Pascal VOC becomes numbers, and the options are saved beside them."""
+    labels = draw_voc(tmp_path / "voc")
+    done = run(
+        *("evaluate", "--data", labels, "--map", "car=Vehicle", "--whole", "--merge-iou", "0.4"),
+        *("--device", "cpu", "--out", tmp_path / "eval"),
+    )
+    assert done.returncode == 0, done.stderr
+    metrics = json.loads((tmp_path / "eval" / "metrics.json").read_text())
+    assert metrics["counts"]["all"] == 2 and list(metrics["per_class"]) == ["Vehicle"]
+    saved = load_yaml(tmp_path / "eval" / "options.yaml")
+    assert saved["whole"] is True and saved["merge_iou"] == 0.4
+    assert saved["map"] == {"car": "Vehicle"} and saved["conf"] == metrics["conf"]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--tile", "0"), "--tile: Input should be greater than or equal to 1, not 0"),
+        (("--overlap", "1"), "--overlap: Input should be less than 1, not 1"),
+        (("--scales", "0", "1"), "--scales: scales must lie above 0 and up to 8.0, not [0.0, 1.0]"),
+        (("--merge", "glue"), "--merge: there is no merge 'glue'; there are tiles, nms"),
+    ],
+)
+def test_a_wrong_option_is_named_as_it_was_typed(
+    words: tuple[str, ...], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(["predict", "a.png", "--out", "x.json", *words])
+    assert stop.value.code == 1
+    assert f"error: {message}" in capsys.readouterr().err
+
+
+def test_every_option_is_a_flag() -> None:
+    """Schema and command line are one; those of today keep their spelling."""
+    flags = {
+        verb: {
+            name
+            for argument in app[verb].assemble_argument_collection()
+            if argument.parse
+            for name in argument.names
+        }
+        for verb in ("predict", "evaluate", "convert")
+    }
+    both = {"--model", "--class-names", "--model-classes", "--network", "--model-network"}
+    tiling = {parameter_name(field) for field in TilingOptions.model_fields}
+    predicting = {parameter_name(field) for field in PredictOptions.model_fields}
+    assert {f"--{name}" for name in predicting} <= flags["predict"]
+    assert {f"--{name}" for name in tiling} | {"--map", "--images", "--data"} <= flags["evaluate"]
+    assert {"--tile", "--overlap", "--scales", "--conf", "--classes", "--merge"} <= flags["predict"]
+    assert {"--whole-pass", "--scout", "--bands", "--crs", "--resume"} <= flags["predict"]
+    assert all(both <= flags[verb] for verb in flags)
+
+
 def test_a_mistake_is_one_line_and_not_a_traceback(tmp_path: Path) -> None:
     done = run("predict", tmp_path / "none.tif", "--out", tmp_path / "x.geojson")
     assert done.returncode == 1
@@ -89,7 +166,7 @@ def test_a_model_of_another_maker_is_converted(tmp_path: Path) -> None:
     assert "no class names" in failed.stderr.replace("\n", " ")
     done = run(
         *("convert", tmp_path / "n.weights", "--to", tmp_path / "n.safetensors"),
-        *("--model-classes", "car,ship"),
+        *("--model-classes", "car,ship"),  # as it was called before --class-names
     )
     assert done.returncode == 0, done.stderr
     assert load_model(tmp_path / "n.safetensors").class_names == ("car", "ship")

@@ -19,15 +19,14 @@ from smalldet.detections import Detections
 
 
 class BrightSpots:
-    """Calls whatever is brightest within 30 px an airplane of 30 px."""
+    """A tile model that calls whatever is brightest within 30 px an airplane of 30 px."""
 
     class_names = ("truck", "airplane")
-    in_channels, stride, tile_px = 3, 8, 512
-
-    conf, fingerprint, runtime = 0.25, "spots", "plain torch"
+    in_channels, stride, tile_px, conf = 3, 8, 512, 0.25
+    fingerprint, runtime = "bright spots", "plain torch"
 
     def batch_size(self, height: int, width: int) -> int:
-        return 2
+        return 4
 
     def detect(self, images: Tensor, conf: float, max_detections: int) -> list[Detections]:
         light = functional.avg_pool2d(images.float().mean(1, keepdim=True) / 255, 9, 2, 4)

@@ -13,17 +13,20 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
+from smalldet.config.load import load_yaml
 from smalldet.data.index import ImageRecord, Index
 from smalldet.detections import Detections
 from smalldet.evaluation.evaluate import evaluate
 from smalldet.evaluation.options import EvaluateOptions
-from smalldet.models.detector import as_float
 
 SIDE_PX = 10
 
 
 class SquareFinder:
-    """Finds bright squares of 10 px by their mean brightness; what a tile cuts is none."""
+    """A tile model that finds bright squares of 10 px by their mean; what a tile cuts is none."""
+
+    in_channels, stride, tile_px, conf = 3, 32, 128, 0.25
+    fingerprint, runtime = "squares", "plain torch"
 
     in_channels, stride, tile_px, conf = 3, 32, 128, 0.25
     fingerprint, runtime = "squares", "plain torch"
@@ -32,10 +35,10 @@ class SquareFinder:
         self.class_names = class_names
 
     def batch_size(self, height: int, width: int) -> int:
-        return 4
+        return 8
 
     def detect(self, images: Tensor, conf: float, max_detections: int) -> list[Detections]:
-        means = F.avg_pool2d(as_float(images).mean(1, keepdim=True), SIDE_PX, stride=1)
+        means = F.avg_pool2d(images.float().mean(1, keepdim=True) / 255, SIDE_PX, stride=1)
         peaks = (F.max_pool2d(means, 9, stride=1, padding=4) == means) & (means > max(conf, 0.9))
         detections = []
         for mean, peak in zip(means[:, 0], peaks[:, 0], strict=True):
@@ -72,7 +75,10 @@ def test_evaluate_writes_what_it_measured(truth: Index, tmp_path: Path) -> None:
     seen: list[tuple[int, int]] = []
     out = tmp_path / "runs" / "one"
     report = evaluate(
-        SquareFinder(), truth, out=out, on_progress=lambda done, total: seen.append((done, total))
+        SquareFinder(),
+        truth,
+        out=out,
+        on_progress=lambda done, total: seen.append((done, total)),
     )
     assert seen == [(1, 3), (2, 3), (3, 3)]
     assert report.metrics["recall"] == 1
@@ -111,7 +117,8 @@ def _ap_of_files(truth: Index, results: list[dict[str, object]]) -> float:
 def test_pictures_are_looked_at_in_the_resolutions_asked_for(truth: Index) -> None:
     """Its squares are twice too large for the finder at scale 2."""
     plain, enlarged = (
-        evaluate(SquareFinder(), truth, EvaluateOptions(scales=(s,))).metrics["AP"] for s in (1, 2)
+        evaluate(SquareFinder(), truth, EvaluateOptions(scales=(scale,))).metrics["AP"]
+        for scale in (1, 2)
     )
     assert plain and plain > 0.9
     assert enlarged is not None and enlarged < 0.1
@@ -125,3 +132,15 @@ def test_a_map_joins_classes_of_other_names(truth: Index) -> None:
 def test_no_class_in_common_is_told_before_any_prediction(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no class in common"):
         evaluate(SquareFinder(), Index(("tree",), ()))
+
+
+def test_the_options_are_saved_and_measure_the_same_again(truth: Index, tmp_path: Path) -> None:
+    """What the model said where nothing was given is written out too."""
+    asked = EvaluateOptions(map={"Square": "square"}, sizes={"ten": (9, 11), "rest": (11, 99)})
+    first = evaluate(SquareFinder(), truth, asked, out=tmp_path)
+    saved = EvaluateOptions.model_validate(load_yaml(tmp_path / "options.yaml"))
+    assert (saved.conf, saved.tile_px) == (0.25, 128)
+    assert saved == asked.model_copy(update={"conf": 0.25, "tile_px": 128})
+    assert evaluate(SquareFinder(), truth, saved).as_dict() == first.as_dict()
+    assert first.metrics["AP_ten"] == pytest.approx(1)
+    assert json.loads((tmp_path / "metrics.json").read_text())["counts"]["ten"] == 23

@@ -25,7 +25,7 @@ def _random(seed: int) -> tuple[Index, list[Detections]]:
     Coordinates are quarters of a pixel, so that float32 holds them exactly.
     """
     rng = np.random.default_rng(seed)
-    records, found = [], []
+    records, detections = [], []
     for i in range(8):
         num = int(rng.integers(0, 40))
         corner = rng.uniform(0, 500, (num, 2))
@@ -45,7 +45,7 @@ def _random(seed: int) -> tuple[Index, list[Detections]]:
         guessed = np.where(
             rng.random(len(guess)) < 0.9, np.concatenate([np.repeat(labels, 2), labels]), 2
         )
-        found.append(
+        detections.append(
             Detections(
                 torch.from_numpy(guess).float(),
                 torch.from_numpy(rng.permutation(len(guess)) / 256 + 1 / 1024).float(),
@@ -53,11 +53,11 @@ def _random(seed: int) -> tuple[Index, list[Detections]]:
                 NAMES,
             )
         )
-    return Index(NAMES, tuple(records)), found
+    return Index(NAMES, tuple(records)), detections
 
 
 def _pycocotools(
-    truth: Index, found: list[Detections], area_range: tuple[float, float], most: int
+    truth: Index, detections: list[Detections], area_range: tuple[float, float], most: int
 ) -> tuple[Any, Any]:
     """(precision, recall) of the reference for one area range and cap."""
     coco = pytest.importorskip("pycocotools.coco")
@@ -70,7 +70,7 @@ def _pycocotools(
         "annotations": [],
     }
     results = []
-    for i, (record, dets) in enumerate(zip(truth.records, found, strict=True)):
+    for i, (record, dets) in enumerate(zip(truth.records, detections, strict=True)):
         for box, label, crowd in zip(
             record.boxes.astype(float), record.labels.tolist(), record.ignore, strict=True
         ):
@@ -107,10 +107,10 @@ def _mean(values: Any) -> Any:
 
 @pytest.mark.parametrize("seed", range(5))
 def test_equals_pycocotools(seed: int) -> None:
-    truth, found = _random(seed)
-    report = score(truth, found)
+    truth, detections = _random(seed)
+    report = score(truth, detections)
     metrics = report.metrics
-    precision, recall = _pycocotools(truth, found, (0, 1e10), 1500)
+    precision, recall = _pycocotools(truth, detections, (0, 1e10), 1500)
     assert metrics["AP"] == _mean(precision)
     assert metrics["AP50"] == _mean(precision[0])
     assert metrics["AP75"] == _mean(precision[5])
@@ -118,13 +118,15 @@ def test_equals_pycocotools(seed: int) -> None:
     for k, name in enumerate(NAMES):
         assert report.per_class[name]["AP"] == _mean(precision[:, :, k])
     for size, sides in SIZE_RANGES_PX.items():
-        precision, recall = _pycocotools(truth, found, closed_area_range(*sides), 1500)
+        precision, recall = _pycocotools(truth, detections, closed_area_range(*sides), 1500)
         assert metrics[f"AP_{size}"] == _mean(precision)
         assert metrics[f"AR_{size}"] == _mean(recall)
     ranges = {"small": (0, 32**2), "medium": (32**2, 96**2), "large": (96**2, 1e10)}
     for size, areas in ranges.items():
-        precision, recall = _pycocotools(truth, found, areas, 100)
+        precision, recall = _pycocotools(truth, detections, areas, 100)
         assert metrics[f"COCO_AP_{size}"] == _mean(precision)
         assert metrics[f"COCO_AR_{size}"] == _mean(recall)
     for most in (1, 10, 100):
-        assert metrics[f"COCO_AR_{most}"] == _mean(_pycocotools(truth, found, (0, 1e10), most)[1])
+        assert metrics[f"COCO_AR_{most}"] == _mean(
+            _pycocotools(truth, detections, (0, 1e10), most)[1]
+        )

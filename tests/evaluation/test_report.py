@@ -29,14 +29,14 @@ def _report() -> Report:
         np.zeros(num, dtype=np.bool_),
         1,
     )
-    found = Detections(
+    detections = Detections(
         torch.from_numpy(boxes).repeat(20_000 // num, 1)
         + torch.arange(20_000 // num * num)[:, None] % 7,
         torch.rand(20_000 // num * num),
         torch.arange(num).repeat(20_000 // num),
         (*names[:-1], "ship"),
     )
-    return score(Index(names, (record,)), [found], conf=0.01)
+    return score(Index(names, (record,)), [detections], conf=0.01)
 
 
 def test_table_fits_in_80_columns_and_shows_every_class() -> None:

@@ -1,4 +1,4 @@
-"""Scenes of bright squares, and a detector that finds them."""
+"""Scenes of bright squares, and a tile model that finds them."""
 
 from __future__ import annotations
 
@@ -14,32 +14,34 @@ from torch import Tensor
 
 from smalldet.detections import Detections
 from smalldet.inference.results import Result
-from smalldet.tile_models import TileModel
 
 TRANSFORM = Affine(0.5, 0, 500_000, 0, -0.5, 5_400_000)
 
 
 class SquareFinder:
-    """Finds bright upright rectangles, without a network.
+    """A tile model that finds bright upright rectangles, without a network.
 
-    A corner is a bright pixel with dark left and upper ones.
-
-    The second channel tells the class, the third the score. Like any detector it sees of an
-    object that the tile cuts only the part inside.
+    A corner is a bright pixel with dark left and upper ones. The second channel tells the class,
+    the third the score. Like any model it sees of an object that the tile cuts only the part
+    inside.
     """
 
-    class_names = ("Car", "other-vehicle")
+    class_names: tuple[str, ...] = ("Car", "other-vehicle")
     in_channels = 3
     stride = 32
     tile_px = 128
     conf = 0.25
-    fingerprint = "squares"
     runtime = "plain torch"
+
+    @property
+    def fingerprint(self) -> str:
+        return f"squares of {self.class_names}"
 
     def batch_size(self, height: int, width: int) -> int:
         return max(1, 1_000_000 // (height * width))
 
     def detect(self, images: Tensor, conf: float, max_detections: int) -> list[Detections]:
+        assert images.dtype == torch.uint8 and images.device.type == "cpu"
         assert images.shape[2] % self.stride == 0 and images.shape[3] % self.stride == 0
         return [self._one(image, conf, max_detections) for image in images]
 
@@ -54,8 +56,8 @@ class SquareFinder:
         labels = (image[1, y - 1, x - 1] > 128).long()
         boxes = torch.stack((left, top, left + width, top + height), 1)
         kept = scores >= conf
-        found = Detections(boxes[kept], scores[kept], labels[kept], self.class_names)
-        return found.sorted_by_score(max_detections)
+        detections = Detections(boxes[kept], scores[kept], labels[kept], self.class_names)
+        return detections.sorted_by_score(max_detections)
 
 
 def _next_dark(bright: Tensor) -> Tensor:
@@ -69,7 +71,7 @@ Drawn = tuple[NDArray[np.uint8], Detections]
 
 
 @pytest.fixture
-def finder() -> TileModel:
+def finder() -> SquareFinder:
     return SquareFinder()
 
 
@@ -114,7 +116,7 @@ def make_result() -> Callable[..., Result]:
     ) -> Result:
         table = torch.tensor(boxes, dtype=torch.float32).reshape(-1, 4)
         num = len(table)
-        found = Detections(
+        detections = Detections(
             table, torch.linspace(0.9, 0.5, num), torch.arange(num) % 2, SquareFinder.class_names
         )
         return Result(
@@ -125,7 +127,7 @@ def make_result() -> Callable[..., Result]:
             height,
             None if crs is None else CRS.from_user_input(crs),
             transform,
-            found,
+            detections,
         )
 
     return made

@@ -10,6 +10,8 @@ from PIL import Image
 from smalldet.inference.options import PredictOptions
 from smalldet.inference.predict import Listener, predict_sources
 
+WIDE_OVERLAP = PredictOptions(overlap_frac=0.4)
+
 
 @pytest.fixture
 def pictures(tmp_path, draw_squares):
@@ -36,7 +38,7 @@ def test_a_broken_source_costs_no_other(finder, pictures, tmp_path):
         finder,
         [folder],
         tmp_path / "out",
-        options=PredictOptions(overlap_frac=0.4),
+        WIDE_OVERLAP,
         listener=Listener(
             on_failure=lambda *what: failed.append(what),
             on_progress=lambda *what: progress.append(what),
@@ -64,7 +66,7 @@ def test_one_file_and_options_reach_the_predictor(finder, pictures, tmp_path):
         finder,
         [folder / "c.tif"],
         tmp_path / "a.gpkg",
-        options=PredictOptions(conf=0.8, overlap_frac=0.4),
+        PredictOptions(conf=0.8, overlap_frac=0.4),
         crs="EPSG:3857",
         listener=Listener(on_done=done.append),
     )
@@ -92,5 +94,5 @@ def test_mistakes_stop_the_run_before_it_begins(finder, pictures, tmp_path):
 
 def test_results_without_files(finder, pictures):
     folder, photo, _ = pictures
-    outcome = predict_sources(finder, [folder / "a.png"], options=PredictOptions(overlap_frac=0.4))
+    outcome = predict_sources(finder, [folder / "a.png"], options=WIDE_OVERLAP)
     assert not outcome.written and len(outcome.results[0].detections) == len(photo)

@@ -10,30 +10,29 @@ import pytest
 import torch
 from PIL import Image
 
-from smalldet.columns import columns_in, columns_of
-from smalldet.detections import TileDetections
 from smalldet.inference import prediction_checkpoint
 from smalldet.inference.options import PredictOptions
 from smalldet.inference.predict import Listener, predict_sources
-from smalldet.inference.prediction_checkpoint import PredictionCheckpoint
 from smalldet.inference.predictor import Predictor
-from smalldet.tile_models import TorchTileModel
+
+TWO_AT_A_TIME = PredictOptions(batch_size=2)
 
 MAKE = """
 import torch
-from smalldet.models.speck.config import SpeckConfig
+from smalldet.models.speck.detector import SpeckConfig
+from smalldet.tile_models import TorchTileModel
 torch.manual_seed(5)
 config = SpeckConfig(backbone="mobilenetv3_small_050", width=16, strides=(8, 16))
 detector = config.build(["a", "b"], tile_px=64).eval()
 for output in detector.head.class_outputs:
     torch.nn.init.normal_(output.weight)  # scores that differ from place to place
+model = TorchTileModel(detector, "cpu")
 """
 KILLED = """
 import os, signal, sys
 from smalldet.inference import prediction_checkpoint
 from smalldet.inference.options import PredictOptions
 from smalldet.inference.predict import Listener, predict_sources
-from smalldet.tile_models import TorchTileModel
 prediction_checkpoint.INTERVAL_S = 0.0
 
 def on_progress(source, done, total):
@@ -41,8 +40,8 @@ def on_progress(source, done, total):
         os.kill(os.getpid(), signal.SIGKILL)
 
 options = PredictOptions(conf=float(sys.argv[3]), batch_size=4)
-predict_sources(TorchTileModel(detector, "cpu"), sys.argv[1:2], sys.argv[2], options,
-    listener=Listener(on_progress=on_progress))
+listener = Listener(on_progress=on_progress)
+predict_sources(model, sys.argv[1:2], sys.argv[2], options, listener=listener)
 """
 
 
@@ -70,8 +69,13 @@ def stop_at(share):
     return on_progress
 
 
-def table(found):
-    return torch.cat((found.boxes, found.scores[:, None], found.labels[:, None]), 1).tolist()
+def table(detections):
+    scores, labels = detections.scores[:, None], detections.labels[:, None]
+    return torch.cat((detections.boxes, scores, labels), 1).tolist()
+
+
+def stopping_at(share):
+    return Listener(on_progress=stop_at(share))
 
 
 @pytest.mark.slow
@@ -81,7 +85,7 @@ def test_a_killed_run_goes_on_to_the_same_result(tmp_path):
     Image.fromarray(noise).save(tmp_path / "a.png")
     made: dict[str, Any] = {}
     exec(MAKE, made)
-    model = TorchTileModel(made["detector"], "cpu")
+    model = made["model"]
     # half of what there is, by scores as they come out in this machine's precision
     every = Predictor(model, PredictOptions(conf=0.0, batch_size=4)).predict(noise)
     conf = float(every.scores.median())
@@ -94,23 +98,17 @@ def test_a_killed_run_goes_on_to_the_same_result(tmp_path):
     assert list((tmp_path / ".found.json.partial" / "a").iterdir())
 
     seen: list[float] = []
-    options: dict[str, Any] = {"conf": conf, "batch_size": 4}
+    options = PredictOptions(conf=conf, batch_size=4)
+    listener = Listener(on_progress=lambda _, done, total: seen.append(done / total))
     resumed = predict_sources(
-        model,
-        [tmp_path / "a.png"],
-        out,
-        options=PredictOptions(**options),
-        resume=True,
-        listener=Listener(on_progress=lambda _, done, total: seen.append(done / total)),
+        model, [tmp_path / "a.png"], out, options, resume=True, listener=listener
     )
     assert seen[0] > 0.6  # the first part was not predicted again
     assert not (tmp_path / ".found.json.partial").exists()
-    unbroken = predict_sources(
-        model, [tmp_path / "a.png"], tmp_path / "b.json", options=PredictOptions(**options)
-    )
-    found = resumed.results[0].detections
-    assert len(found) > 20
-    assert table(found) == table(unbroken.results[0].detections)
+    unbroken = predict_sources(model, [tmp_path / "a.png"], tmp_path / "b.json", options)
+    detections = resumed.results[0].detections
+    assert len(detections) > 20
+    assert table(detections) == table(unbroken.results[0].detections)
 
 
 def test_only_the_rest_is_predicted(finder, picture, tmp_path, always_noting):
@@ -135,22 +133,11 @@ def test_only_the_rest_is_predicted(finder, picture, tmp_path, always_noting):
 def test_without_resume_it_begins_anew(finder, picture, tmp_path, always_noting):
     out = tmp_path / "out"
     with pytest.raises(StoppedError):
-        predict_sources(
-            finder,
-            [picture],
-            out,
-            options=PredictOptions(batch_size=2),
-            listener=Listener(on_progress=stop_at(0.5)),
-        )
+        predict_sources(finder, [picture], out, TWO_AT_A_TIME, listener=stopping_at(0.5))
     assert (out / ".partial" / "a").is_dir()
     seen = []
-    predict_sources(
-        finder,
-        [picture],
-        out,
-        options=PredictOptions(batch_size=2),
-        listener=Listener(on_progress=lambda *what: seen.append(what[1:])),
-    )
+    listener = Listener(on_progress=lambda *what: seen.append(what[1:]))
+    predict_sources(finder, [picture], out, TWO_AT_A_TIME, listener=listener)
     assert seen[0][0] < 0.2 * seen[0][1]
     assert not (out / ".partial").exists()
 
@@ -159,21 +146,15 @@ def test_without_resume_it_begins_anew(finder, picture, tmp_path, always_noting)
 def test_another_run_is_refused(finder, picture, tmp_path, always_noting, what):
     with pytest.raises(StoppedError):
         predict_sources(
-            finder,
-            [picture],
-            tmp_path / "a.csv",
-            options=PredictOptions(batch_size=2),
-            listener=Listener(on_progress=stop_at(0.5)),
+            finder, [picture], tmp_path / "a.csv", TWO_AT_A_TIME, listener=stopping_at(0.5)
         )
-    options: dict[str, Any] = {"batch_size": 2} | ({"conf": 0.6} if what == "conf" else {})
+    options = PredictOptions(batch_size=2, conf=0.6) if what == "conf" else TWO_AT_A_TIME
     if what == "model":
         finder.fingerprint = "other weights"
     if what == "picture":
         Image.open(picture).transpose(Image.Transpose.FLIP_TOP_BOTTOM).save(picture)
     with pytest.raises(ValueError, match=rf"differs in {what} .*begin anew"):
-        predict_sources(
-            finder, [picture], tmp_path / "a.csv", options=PredictOptions(**options), resume=True
-        )
+        predict_sources(finder, [picture], tmp_path / "a.csv", options, resume=True)
     assert (tmp_path / ".a.csv.partial" / "a").is_dir()  # and nothing of it is lost
 
 
@@ -197,47 +178,27 @@ def test_finished_pictures_are_not_predicted_again(finder, picture, tmp_path, al
 
     with pytest.raises(StoppedError):
         predict_sources(
-            finder,
-            sources,
-            tmp_path / "a.json",
-            options=PredictOptions(batch_size=2),
+            finder, sources, tmp_path / "a.json", TWO_AT_A_TIME,
             listener=Listener(on_progress=stop_in_second),
-        )
+        )  # fmt: skip
     seen = []
     resumed = predict_sources(
-        finder,
-        sources,
-        tmp_path / "a.json",
-        options=PredictOptions(batch_size=2),
-        resume=True,
+        finder, sources, tmp_path / "a.json", TWO_AT_A_TIME, resume=True,
         listener=Listener(on_progress=lambda *what: seen.append(what[0])),
-    )
+    )  # fmt: skip
     assert set(seen) == {str(tmp_path / "b.png")}
     assert len(resumed.results) == 2
-    unbroken = predict_sources(finder, sources, options=PredictOptions(batch_size=2))
+    unbroken = predict_sources(finder, sources, None, TWO_AT_A_TIME)
     for one, other in zip(resumed.results, unbroken.results, strict=True):
         assert table(one.detections) == table(other.detections)
 
 
-def test_every_column_is_written_and_comes_back(tmp_path, always_noting):
-    """Oriented boxes and masks too; whatever a dataclass declares a column."""
-    empty = TileDetections.empty(["a"], torch.tensor([[0, 0, 9, 9], [5, 0, 14, 9]]))
-    draw = torch.Generator().manual_seed(0)
-    detections = TileDetections(
-        torch.rand(3, 4, generator=draw),
-        torch.rand(3, generator=draw),
-        torch.zeros(3, dtype=torch.long),
-        torch.tensor([0, 1, 1]),
-        torch.rand(3, 4, generator=draw) < 0.5,
-        empty.tiles,
-        empty.class_names,
-        torch.rand(3, 5, generator=draw),
-        torch.randint(0, 256, (3, 4, 4), generator=draw, dtype=torch.uint8),
-    )
-    PredictionCheckpoint(tmp_path / "notes", {"model": "one"}).note(detections, 2)
-    checkpoint = PredictionCheckpoint(tmp_path / "notes", {"model": "one"})
-    ((restored, num_done),) = checkpoint.restored(empty)
-    assert num_done == 2 and torch.equal(restored.tiles, empty.tiles)
-    assert set(columns_in(restored)) == set(columns_of(TileDetections))
-    for name, values in columns_in(detections).items():
-        assert torch.equal(columns_in(restored)[name], values)
+def test_another_merge_can_go_on_with_the_same_tiles(finder, picture, tmp_path, always_noting):
+    """The tiles' detections do not depend on how they are merged, so a change of mind is cheap."""
+    with pytest.raises(StoppedError):
+        predict_sources(
+            finder, [picture], tmp_path / "a.csv", TWO_AT_A_TIME, listener=stopping_at(0.5)
+        )
+    options = PredictOptions(batch_size=2, merge="nms", max_detections=5)
+    resumed = predict_sources(finder, [picture], tmp_path / "a.csv", options, resume=True)
+    assert len(resumed.results[0].detections) == 5

@@ -11,11 +11,11 @@ from smalldet.inference.options import PredictOptions
 from smalldet.inference.predictor import Predictor
 
 
-def assert_same(found: Detections, truth: Detections) -> None:
-    assert len(found) == len(truth)
-    assert torch.equal(found.boxes, truth.boxes)
-    assert torch.equal(found.labels, truth.labels)
-    assert torch.allclose(found.scores, truth.scores, atol=1e-6)
+def assert_same(detections: Detections, truth: Detections) -> None:
+    assert len(detections) == len(truth)
+    assert torch.equal(detections.boxes, truth.boxes)
+    assert torch.equal(detections.labels, truth.labels)
+    assert torch.allclose(detections.scores, truth.scores, atol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -42,8 +42,8 @@ def test_every_kind_of_source_gives_the_same(finder, draw_squares, tmp_path):
 def test_objects_larger_than_the_overlap_come_out_whole(finder):
     scene = np.zeros((300, 600, 3), np.uint8)
     scene[100:180, 90:260] = 255  # wider than a tile: no tile sees it whole
-    found = Predictor(finder, PredictOptions(overlap_frac=0.25)).predict(scene)
-    assert found.boxes.tolist() == [[90, 100, 260, 180]]
+    detections = Predictor(finder, PredictOptions(overlap_frac=0.25)).predict(scene)
+    assert detections.boxes.tolist() == [[90, 100, 260, 180]]
 
 
 def test_close_neighbours_survive_the_merge(finder):
@@ -58,9 +58,11 @@ def test_whole_takes_one_tile(finder, draw_squares):
     scene, truth = draw_squares(500, 430, 50)
     seen = []
     predictor = Predictor(finder, PredictOptions(whole=True))
-    found = predictor.predict(scene, on_progress=lambda done, total: seen.append((done, total)))
+    detections = predictor.predict(
+        scene, on_progress=lambda done, total: seen.append((done, total))
+    )
     assert seen == [(1, 1)]
-    assert_same(found, truth)
+    assert_same(detections, truth)
 
 
 def test_a_whole_pass_finds_what_no_tile_holds(finder):
@@ -68,20 +70,20 @@ def test_a_whole_pass_finds_what_no_tile_holds(finder):
         """Reports nothing that the edge of its picture cuts."""
 
         def _one(self, image, conf, max_detections):
-            found = super()._one(image, conf, max_detections)
+            detections = super()._one(image, conf, max_detections)
             size = torch.tensor(image.shape[:0:-1])
-            return found[(found.boxes[:, :2] > 0).all(1) & (found.boxes[:, 2:] < size).all(1)]
+            low, high = detections.boxes[:, :2], detections.boxes[:, 2:]
+            return detections[(low > 0).all(1) & (high < size).all(1)]
 
     scene = np.zeros((256, 512, 3), np.uint8)
     scene[100:180, 92:260] = 255  # wider than a tile
     scene[220:232, 400:416] = 255
     small = [[400.0, 220, 416, 232]]
-    assert (
-        Predictor(Careful(), PredictOptions(overlap_frac=0.25)).predict(scene).boxes.tolist()
-        == small
-    )
-    found = Predictor(Careful(), PredictOptions(overlap_frac=0.25, whole_pass=True)).predict(scene)
-    assert sorted(found.boxes.tolist()) == [[92, 100, 260, 180], *small]
+    detections = Predictor(Careful(), PredictOptions(overlap_frac=0.25)).predict(scene)
+    assert detections.boxes.tolist() == small
+    options = PredictOptions(overlap_frac=0.25, whole_pass=True)
+    detections = Predictor(Careful(), options).predict(scene)
+    assert sorted(detections.boxes.tolist()) == [[92, 100, 260, 180], *small]
 
 
 def test_several_scales_give_each_object_once(finder, draw_squares):
@@ -89,13 +91,11 @@ def test_several_scales_give_each_object_once(finder, draw_squares):
     large = (truth.boxes[:, 2:] - truth.boxes[:, :2]).amin(dim=1) > 6
     # the finder's class and score follow one pixel, which other scales blur
     for scales in ((0.5, 1, 2), (1, 2), (1, 0.7)):
-        predictor = Predictor(
-            finder, PredictOptions(overlap_frac=0.4, conf=0.1, across_classes=True, scales=scales)
-        )
-        found = predictor.predict(scene)
-        apart = (truth.boxes[:, None] - found.boxes).abs().amax(dim=2)
+        options = PredictOptions(overlap_frac=0.4, conf=0.1, across_classes=True, scales=scales)
+        detections = Predictor(finder, options).predict(scene)
+        apart = (truth.boxes[:, None] - detections.boxes).abs().amax(dim=2)
         assert bool((apart[large].amin(dim=1) <= 1).all())
-        assert len(found) == len(truth)
+        assert len(detections) == len(truth)
 
 
 def test_a_crowded_tile_is_not_capped(finder):
@@ -107,16 +107,14 @@ def test_a_crowded_tile_is_not_capped(finder):
 
 def test_options_filter(finder, draw_squares):
     scene, truth = draw_squares(300, 200, 30)
-    cars = Predictor(finder, PredictOptions(overlap_frac=0.4, classes=["CAR"])).predict(scene)
-    assert_same(cars, truth[truth.labels == 0])
-    others = Predictor(finder, PredictOptions(overlap_frac=0.4, classes=["OtherVehicle"])).predict(
-        scene
-    )
-    assert_same(others, truth[truth.labels == 1])
-    sure = Predictor(finder, PredictOptions(overlap_frac=0.4, conf=0.8)).predict(scene)
-    assert_same(sure, truth[truth.scores >= 0.8])
-    few = Predictor(finder, PredictOptions(overlap_frac=0.4, max_detections=7)).predict(scene)
-    assert_same(few, truth[:7])
+
+    def predicted(**options):
+        return Predictor(finder, PredictOptions(overlap_frac=0.4, **options)).predict(scene)
+
+    assert_same(predicted(classes=["CAR"]), truth[truth.labels == 0])
+    assert_same(predicted(classes=["OtherVehicle"]), truth[truth.labels == 1])
+    assert_same(predicted(conf=0.8), truth[truth.scores >= 0.8])
+    assert_same(predicted(max_detections=7), truth[:7])
 
 
 @pytest.mark.parametrize(
@@ -146,8 +144,8 @@ def test_boxes_in_the_padding_are_dropped_and_clipped(draw_squares, finder):
             zeros = torch.zeros(3, dtype=torch.long)
             return [Detections(boxes, torch.ones(3), zeros, self.class_names)] * len(images)
 
-    found = Predictor(Careless()).predict(np.full((51, 100, 3), 7, np.uint8))
-    assert found.boxes.tolist() == [[90, 40, 100, 51]]
+    detections = Predictor(Careless()).predict(np.full((51, 100, 3), 7, np.uint8))
+    assert detections.boxes.tolist() == [[90, 40, 100, 51]]
 
 
 def test_tiles_without_data_are_passed_over(finder, draw_squares, tmp_path):
@@ -159,19 +157,19 @@ def test_tiles_without_data_are_passed_over(finder, draw_squares, tmp_path):
     detect = finder.detect
     finder.detect = lambda images, *rest: batches.append(len(images)) or detect(images, *rest)
     predictor = Predictor(finder, PredictOptions(overlap_frac=0.4, batch_size=1))
-    found = predictor.predict(tmp_path / "a.png", on_progress=lambda *p: progress.append(p))
+    detections = predictor.predict(tmp_path / "a.png", on_progress=lambda *p: progress.append(p))
     num_tiles = progress[-1][1]
     assert progress[-1] == (num_tiles, num_tiles)
     assert sum(batches) == 3 < num_tiles
     inside = truth[truth.boxes[:, 2] <= 200]
     assert len(inside) > 0
-    assert all(box in found.boxes.tolist() for box in inside.boxes.tolist())
-    assert float(found.boxes[:, 2].max()) <= 200
+    assert all(box in detections.boxes.tolist() for box in inside.boxes.tolist())
+    assert float(detections.boxes[:, 2].max()) <= 200
 
 
 def test_an_empty_scene_gives_nothing(finder):
-    found = Predictor(finder).predict(np.zeros((300, 300), np.uint8))
-    assert len(found) == 0 and found.class_names == finder.class_names
+    detections = Predictor(finder).predict(np.zeros((300, 300), np.uint8))
+    assert len(detections) == 0 and detections.class_names == finder.class_names
 
 
 def test_bands_must_fit_the_detector(finder):
@@ -179,8 +177,8 @@ def test_bands_must_fit_the_detector(finder):
         Predictor(finder).predict(np.zeros((50, 50, 5), np.uint8), bands=(1, 2))
     swapped = np.zeros((50, 50, 5), np.uint8)
     swapped[10:20, 10:20, 3:] = 255
-    found = Predictor(finder).predict(swapped, bands=(4, 1, 5))
-    assert found.boxes.tolist() == [[10, 10, 20, 20]]
+    detections = Predictor(finder).predict(swapped, bands=(4, 1, 5))
+    assert detections.boxes.tolist() == [[10, 10, 20, 20]]
 
 
 @pytest.mark.parametrize("merge", ["nms", "greedy", "wbf", "soft_nms"])
@@ -188,8 +186,8 @@ def test_other_merges_find_what_one_tile_sees_whole(finder, merge):
     """Two lone squares far from any seam: every merge must leave them alone."""
     scene = np.zeros((200, 200, 3), np.uint8)
     scene[20:30, 20:30] = scene[160:170, 170:180] = 255
-    found = Predictor(finder, PredictOptions(merge=merge)).predict(scene)
-    assert sorted(found.boxes.tolist()) == [[20, 20, 30, 30], [170, 160, 180, 170]]
+    detections = Predictor(finder, PredictOptions(merge=merge)).predict(scene)
+    assert sorted(detections.boxes.tolist()) == [[20, 20, 30, 30], [170, 160, 180, 170]]
 
 
 def test_a_merge_that_does_not_exist_is_named(finder):

@@ -29,10 +29,10 @@ def test_order_and_bounds(draw_squares):
 
         scene.read_data = slow_read
         tiles = row_of_tiles(range(0, 640, 64))
-        for row, (tile, found) in enumerate(tiles_ahead(scene, tiles, num_ahead=3)):
+        for row, (tile, read_pixels) in enumerate(tiles_ahead(scene, tiles, num_ahead=3)):
             assert tile.row == row
-            assert found is not None and np.array_equal(
-                found, np.moveaxis(pixels[:, row * 64 : row * 64 + 64], 2, 0)
+            assert read_pixels is not None and np.array_equal(
+                read_pixels, np.moveaxis(pixels[:, row * 64 : row * 64 + 64], 2, 0)
             )
             assert len(started) <= row + 1 + 3
 

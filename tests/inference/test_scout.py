@@ -24,8 +24,8 @@ def test_what_the_scout_leaves_gives_the_same(finder, corner):
     )
     large = full.boxes[(full.boxes[:, 2:] - full.boxes[:, :2]).amin(dim=1) >= 12]
     assert len(large) > 5
-    found = scouted.boxes.tolist()
-    assert all(box in found for box in large.tolist())
+    boxes = scouted.boxes.tolist()
+    assert all(box in boxes for box in large.tolist())
     (visited, total) = told[0]
     assert 0 < visited < total / 10
 
@@ -42,5 +42,5 @@ def test_flat_ground_costs_the_detector_nothing(finder, corner):
 
 def test_a_scene_of_one_tile_is_not_scouted(finder, draw_squares):
     scene, truth = draw_squares(120, 100, 10)
-    found = Predictor(finder, PredictOptions(scout=True)).predict(scene)
-    assert len(found) == len(truth)
+    detections = Predictor(finder, PredictOptions(scout=True)).predict(scene)
+    assert len(detections) == len(truth)

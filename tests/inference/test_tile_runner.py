@@ -1,4 +1,4 @@
-"""Batches suit the device, and findings come out in the scene's pixels."""
+"""Batches suit the model, and detections come out in the scene's pixels."""
 
 import math
 
@@ -11,12 +11,14 @@ from smalldet.inference.tile_runner import TileRunner
 from smalldet.inference.tiling import tile_scene
 
 
-def test_batches_hold_a_million_pixels_on_a_cpu_unless_told(finder):
-    suited = TileRunner(finder, 128)
-    assert suited.size_for(tile_scene(2000, 2000, 128, 0.2)) == 61
-    assert suited.size_for(tile_scene(9000, 9000, 5000, 0.2)) == 1
-    told = TileRunner(finder, 128, batch_size=3)
-    assert told.size_for(tile_scene(2000, 2000, 128, 0.2)) == 3
+def test_batches_are_as_large_as_the_model_says_unless_told(finder):
+    """A tiling is asked for by its largest tile: what fits for that fits for all."""
+    asked = []
+    finder.batch_size = lambda *sides: asked.append(sides) or 7
+    tiling = tile_scene(2000, 1000, 128, 0.2, [1.0, 0.05])
+    assert TileRunner(finder, 128).size_for(tiling) == 7
+    assert asked == [(128, 128)]
+    assert TileRunner(finder, 128, batch_size=3).size_for(tiling) == 3
 
 
 def test_oriented_boxes_follow_their_tile_and_scale(finder):
@@ -31,14 +33,14 @@ def test_oriented_boxes_follow_their_tile_and_scale(finder):
             )
             return [one] * len(images)
 
-    detector = TileRunner(Turned(), 128)
+    runner = TileRunner(Turned(), 128)
     tiling = tile_scene(512, 256, 128, 0.0, [0.5])
     with open_scene(np.ones((256, 512), np.uint8)) as scene:
-        ((found, num_done),) = list(detector.steps(scene, tiling, conf=0.1))
+        ((detections, num_done),) = list(runner.steps(scene, tiling, conf=0.1))
     assert num_done == len(tiling) == 2
-    assert found.rboxes is not None
+    assert detections.rboxes is not None
     turn = math.pi / 6
     wanted = torch.tensor([[128.0, 128, 80, 20, turn], [384.0, 128, 80, 20, turn]])
-    assert torch.allclose(found.rboxes, wanted)
-    assert found.boxes.tolist() == [[88, 98, 168, 158], [344, 98, 424, 158]]
-    assert found.tile.tolist() == [0, 1] and not found.cut.any()
+    assert torch.allclose(detections.rboxes, wanted)
+    assert detections.boxes.tolist() == [[88, 98, 168, 158], [344, 98, 424, 158]]
+    assert detections.tile.tolist() == [0, 1] and not detections.cut.any()

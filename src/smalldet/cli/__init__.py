@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from typing import NoReturn
 
 from cyclopts import App, CycloptsError, CycloptsPanel
@@ -22,10 +23,14 @@ for verb in (train, evaluate, predict, convert, demo):
     app.command(verb)
 
 
-def main() -> None:
-    """Entry point: what a person can mend is printed as one error line, not as a traceback."""
+def main(words: Sequence[str] | None = None) -> None:
+    """Entry point: what a person can mend is printed as one error line, not as a traceback.
+
+    Args:
+        words: the command line after `smalldet`; what was typed if None.
+    """
     try:
-        app(console=console, error_console=stderr, exit_on_error=False, print_error=False)
+        app(words, console=console, error_console=stderr, exit_on_error=False, print_error=False)
     except CycloptsError as error:
         if isinstance(error.__cause__, ValidationError):
             _fail(option_mistakes(error.__cause__))

@@ -1,4 +1,4 @@
-"""What stands for each cluster of boxes: one box, one score, one class, one mask."""
+"""What represents each cluster of boxes: one box, one score, one class, one mask."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ STRETCHING_SCORE = 0.1
 
 
 class Representatives(NamedTuple):
-    """Who stands for each of C clusters of N boxes.
+    """Which boxes represent each of C clusters of N boxes.
 
     Args:
         winner: (C,) int64, the best member that no edge cuts, else the best; its class counts.
@@ -35,7 +35,7 @@ class Representatives(NamedTuple):
 def choose_representatives(
     scores: Tensor, whole: Tensor, members: Tensor, cluster: Tensor
 ) -> Representatives:
-    """Choose who stands for each cluster.
+    """Choose the box that represents each cluster.
 
     Args:
         scores: (N,), falling: a row number is a rank.
@@ -87,7 +87,7 @@ def merged_masks(
         masks: (N, M, M), each fills its box.
         boxes: (N, 4) xyxy.
         merged: (C, 4) xyxy, of the clusters.
-        representatives: who stands for them.
+        representatives: of the clusters.
     """
     chosen, all_cut = masks[representatives.winner], ~representatives.has_whole
     rows, group = _in_pieces(representatives)

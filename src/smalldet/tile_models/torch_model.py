@@ -57,10 +57,9 @@ class TorchTileModel:
     @property
     def fingerprint(self) -> str:
         """What tells the detector from others: its kind, its classes and all its weights."""
-        if self._fingerprint is None:
-            self._fingerprint = self._digest()
-        return self._fingerprint
+        return self._digest
 
+    @cached_property
     def _digest(self) -> str:
         digest = hashlib.blake2b(type(self._detector).__name__.encode(), digest_size=12)
         digest.update(json.dumps(self.class_names).encode())

@@ -1,6 +1,6 @@
 """One entrance for every format: it is recognised, and mistakes are told by file and line."""
 
-from collections.abc import Callable
+import json
 from pathlib import Path
 
 import numpy as np
@@ -102,89 +102,10 @@ def test_longer_lines_are_dota(tmp_path: Path):
     assert index.records[0].rboxes is not None
 
 
-def test_a_folder_of_coco_files_is_read_by_split(draw_set: Callable[..., Path]):
-    folder = draw_set("train", num_pictures=3).parent
-    assert len(read_labels(folder)) == 3, "one split needs no name"
-    draw_set("val", num_pictures=2, seed=1)
-    assert len(read_labels(folder, split="train")) == 3
-    assert len(read_labels(folder, split="val")) == 2
-    assert label_splits(folder) == {s: folder / f"{s}.json" for s in ("train", "val")}
-    with pytest.raises(ValueError, match=r"train\.json, val\.json: name one"):
-        read_labels(folder)
-    with pytest.raises(
-        FileNotFoundError, match=r"looked for test\.json, there is train\.json, val"
-    ):
-        read_labels(folder, split="test")
-
-
-def test_sets_in_one_piece_are_read_whole(tmp_path: Path, draw_set: Callable[..., Path]):
+def test_a_split_is_read_of_a_folder_that_holds_it(tmp_path: Path):
     folder = labels_folder(tmp_path, a_xml=VOC.format(11))
-    assert len(read_labels(folder, split="val")) == 1
-    assert label_splits(folder) == {}
-    assert len(read_labels(draw_set("any", num_pictures=2), split="val")) == 2
-
-
-def test_a_source_is_what_its_parts_are(tmp_path: Path):
-    """A recipe's source and the arguments of the function are two ways to say one thing."""
-    folder = labels_folder(tmp_path, a_xml=VOC.format(11))
-    pictures = (tmp_path / "images").rename(tmp_path / "elsewhere")
-    names: tuple[str, ...] = ("ship", "car")
-    source = LabelSource(annotations=folder, images=pictures, class_names=names, first_pixel=0)
-    said = read_labels(source)
-    same = read_labels(folder, pictures, class_names=names, first_pixel=0)
-    assert said.class_names == same.class_names == names
-    np.testing.assert_array_equal(said.records[0].boxes, same.records[0].boxes)
-    assert said.records[0].boxes[0, 0] == 11
-    with pytest.raises(ValueError, match="says images and class_names itself"):
-        read_labels(source, pictures)
-
-
-@pytest.mark.parametrize("suffix", ["xml", "txt"])
-def test_what_is_no_folder_of_labels_says_what_was_looked_for(tmp_path: Path, suffix: str):
-    with pytest.raises(FileNotFoundError, match=r"nowhere: no such file or folder") as error:
-        read_labels(tmp_path / "nowhere")
-    assert all(one.looks_like in str(error.value) for one in FORMATS)
-    with pytest.raises(FileNotFoundError, match=r"(?s)no labels in a known format.*train\.json"):
-        read_labels(tmp_path)
-    foreign = tmp_path / f"weights.{suffix}"
-    foreign.write_bytes(b"\x00\xff\xfe 1 2 3")
-    with pytest.raises(ValueError, match=r"weights\.\w+: is no file of labels"):
-        read_labels(foreign)
-
-
-@pytest.mark.parametrize("content", [b"\xff\xfe\x00", b"", b"{", b"one two\n", b"<html>"])
-def test_looking_at_foreign_files_raises_nothing(tmp_path: Path, content: bytes):
-    for name in ("a.txt", "b.jpg", "c.json"):
-        (tmp_path / name).write_bytes(content)
-    (tmp_path / "d.txt").mkdir()
-    for path in (tmp_path, *tmp_path.iterdir(), tmp_path / "none"):
-        assert [one.recognises(path) in (True, False) for one in FORMATS] == [True] * len(FORMATS)
-
-
-def test_a_line_of_the_table_is_all_that_a_format_needs(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
-    def read(source: LabelSource, split: str | None, with_masks: bool) -> Index:
-        return Index((split or "whole", str(with_masks)), ())
-
-    added = LabelFormat("points", "a file of points", lambda path: path.suffix == ".pts", read)
-    monkeypatch.setattr(entrance, "FORMATS", (*FORMATS, added))
-    path = tmp_path / "a.pts"
-    path.touch()
-    assert read_labels(path, split="val", with_masks=True).class_names == ("val", "True")
-
-
-def test_what_has_a_writer_reads_back(tmp_path: Path, draw_set: Callable[..., Path]):
-    """Through the table alone, as a conversion would go."""
-    index = read_labels(draw_set())
-    writers = [one for one in FORMATS if one.write is not None]
-    assert writers
-    for one in writers:
-        assert one.write is not None
-        path = tmp_path / "data" / f"{one.name}.json"
-        one.write(index, path)
-        assert one.recognises(path)
-        again = read_labels(path)
-        assert again.counts() == index.counts()
-        for record, same in zip(index.records, again.records, strict=True):
-            np.testing.assert_allclose(record.boxes, same.boxes, atol=1e-3)
+    assert len(read_labels(folder, split="val")) == 1, "labels of one split need no val.json"
+    content = {"images": [], "annotations": [], "categories": [{"id": 1, "name": "ship"}]}
+    (folder / "val.json").write_text(json.dumps(content), encoding="utf-8")
+    assert read_labels(folder, split="val").class_names == ("ship",)
+    assert len(read_labels(folder, split="train")) == 1

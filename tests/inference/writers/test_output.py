@@ -4,13 +4,13 @@ import json
 
 import pytest
 
-from smalldet.inference.writers import WRITERS, check_output, write
-from smalldet.inference.writers.output import is_directory, unique_stems
+from smalldet.inference.writers import check_output, write
+from smalldet.inference.writers.output import WRITER_OF_SUFFIX, is_directory, unique_stems
 
 BOXES = [[10, 20, 30, 60]]
 
 
-@pytest.mark.parametrize("suffix", sorted(WRITERS))
+@pytest.mark.parametrize("suffix", sorted(WRITER_OF_SUFFIX))
 def test_each_extension_writes_one_file_and_replaces_an_old_one(tmp_path, make_result, suffix):
     path = tmp_path / "new" / f"a{suffix}"
     for _ in range(2):

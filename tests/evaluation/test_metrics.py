@@ -1,0 +1,58 @@
+"""The table of metrics: one line more is one metric more, in the report and for each class."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from smalldet.data.index import ImageRecord, Index
+from smalldet.detections import Detections
+from smalldet.evaluation import metrics
+from smalldet.evaluation.comparison import Comparison
+from smalldet.evaluation.metrics import METRICS, Metric
+from smalldet.evaluation.scoring import score
+
+NAMES = ("car", "bus")
+
+
+def _truth() -> Index:
+    boxes = np.array([[0, 0, 10, 10], [50, 50, 60, 60]], dtype=np.float32)
+    no = np.zeros(2, dtype=np.bool_)
+    record = ImageRecord(Path("a.png"), 100, 100, boxes, np.array([0, 1]), no, no, image_id=1)
+    return Index(NAMES, (record,))
+
+
+def _detections() -> Detections:
+    boxes = torch.tensor([[0.0, 0, 10, 10], [80, 80, 90, 90]])
+    return Detections(boxes, torch.tensor([0.9, 0.8]), torch.tensor([0, 0]), NAMES)
+
+
+def _mean_score(comparison: Comparison, classes: np.ndarray) -> dict[str, float | None]:
+    of_classes = np.isin(comparison.detections.labels, classes)
+    scores = comparison.detections.scores[of_classes]
+    return {"mean_score": float(scores.mean()) if len(scores) else None}
+
+
+def test_a_new_metric_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = score(_truth(), [_detections()])
+    monkeypatch.setattr(metrics, "METRICS", (*METRICS, Metric("mean score", _mean_score)))
+    report = score(_truth(), [_detections()])
+    assert report.metrics == {**before.metrics, "mean_score": pytest.approx(0.85)}
+    assert report.per_class["car"]["mean_score"] == pytest.approx(0.85)
+    assert report.per_class["bus"]["mean_score"] is None
+
+
+def test_the_order_of_metrics_json_stays() -> None:
+    """Files of other runs are compared line by line."""
+    report = score(_truth(), [_detections()], sizes={"small": (0, 32)})
+    at_conf = ["precision", "recall", "false_alarms", "false_alarms_per_megapixel"]
+    by_size = ["AP", "AP50", "AP75", "AR", "AP_small", "AP50_small", "AR_small"]
+    coco = ["COCO_AP", "COCO_AP50", "COCO_AP75", "COCO_AR_1", "COCO_AR_10", "COCO_AR_100"]
+    coco += [
+        f"COCO_{kind}_{size}" for size in ("small", "medium", "large") for kind in ("AP", "AR")
+    ]
+    assert list(report.metrics) == [*by_size, *coco, *at_conf, "best_F1", "best_conf"]
+    assert list(report.per_class["car"]) == [*by_size, *at_conf, "counts"]
