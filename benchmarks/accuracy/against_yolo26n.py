@@ -31,15 +31,16 @@ from benchmarks.sets import labelled_set, shared_folder, tiles_per_s
 from smalldet.data.index import ImageRecord, Index
 from smalldet.data.windows import Window, labels_in
 from smalldet.detections import Detections, TileDetections
-from smalldet.evaluation import score
 from smalldet.evaluation.evaluate import evaluate
+from smalldet.evaluation.options import EvaluateOptions
 from smalldet.evaluation.report import Report
-from smalldet.evaluation.sizes import SIZE_RANGES_PX
+from smalldet.evaluation.scoring import score
+from smalldet.evaluation.size_ranges import SIZE_RANGES_PX
 from smalldet.geometry.boxes import xywh_to_xyxy, xyxy_to_xywh
 from smalldet.geometry.merge import merge_tiles
 from smalldet.geometry.tiles import interior_cuts, tile_grid
 from smalldet.imagery import open_scene
-from smalldet.models import load_model
+from smalldet.tile_models import open_tile_model
 
 PEERS = Path(__file__).resolve().parents[1] / "peers"
 TILE_PX = 640
@@ -184,9 +185,8 @@ def trained(folder: Path) -> bool:
 def measured(folder: Path, contender: str, val: Cut) -> tuple[Report, float]:
     """Score of a contender's last averaged weights, and tiles a second of its training."""
     if contender.startswith("speck-n"):
-        report = evaluate(
-            load_model(folder / "run" / "last.safetensors"), val.truth, sizes=SIZES_PX
-        )
+        model = open_tile_model(folder / "run" / "last.safetensors")
+        report = evaluate(model, val.truth, EvaluateOptions(sizes=SIZES_PX))
         return report, tiles_per_s(folder / "run")
     rows = json.loads((folder / "detections.json").read_text())
     speed = json.loads((folder / "speed.json").read_text())["pictures_per_s"]

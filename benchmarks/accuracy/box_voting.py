@@ -22,8 +22,10 @@ from benchmarks.accuracy.embedded import PASSES
 from benchmarks.sets import labelled_set, shared_folder
 from smalldet.data.index import Index
 from smalldet.evaluation.evaluate import evaluate
+from smalldet.evaluation.options import EvaluateOptions
 from smalldet.models import load_model
 from smalldet.models.speck.detector import Speck
+from smalldet.tile_models import TorchTileModel
 
 SHOWN = ("AP", "AP50", "AP75", "AP_very_tiny", "AP_tiny", "AP_small", "AP_medium", "AP_large")
 Words = Parameter(consume_multiple=True)
@@ -60,7 +62,8 @@ def main(
         for vote_iou in (None, *votes):
             detector.vote_iou = vote_iou
             began = time.perf_counter()
-            metrics = evaluate(detector, truth, mapping=mapping).metrics
+            model = TorchTileModel(detector)
+            metrics = evaluate(model, truth, EvaluateOptions(map=mapping)).metrics
             seconds = time.perf_counter() - began
             cells = ["" if (ap := metrics[key]) is None else f"{100 * ap:.1f}" for key in SHOWN]
             table.add_row(name, set_name, str(vote_iou or "none"), *cells, f"{seconds:.1f}")

@@ -28,7 +28,8 @@ from benchmarks.sets import labelled_set, shared_folder, spread, tiles_per_s
 from smalldet.config.load import checked, override
 from smalldet.data.index import Index
 from smalldet.evaluation.evaluate import evaluate
-from smalldet.models import load_model
+from smalldet.evaluation.options import EvaluateOptions
+from smalldet.tile_models import open_tile_model
 from smalldet.training.loop import train
 from smalldet.training.recipe import TrainRecipe
 
@@ -154,7 +155,8 @@ def _measured(common: dict[str, Any], change: str, seed: int, truth: Index, fold
             content["data"]["tiles_per_epoch"] = round(data["tiles_per_epoch"] * share)
         train(checked(TrainRecipe, content, change), folder, device="auto")
         chosen = json.loads(scales[0].partition("=")[2]) if scales else [1.0]
-        report = evaluate(load_model(folder / "last.safetensors"), truth, scales=chosen)
+        model = open_tile_model(folder / "last.safetensors")
+        report = evaluate(model, truth, EvaluateOptions(scales=chosen))
         row = {key: report.metrics[key] for key in SHOWN} | {"tiles_per_s": tiles_per_s(folder)}
         kept.write_text(json.dumps(row), encoding="utf-8")
     return json.loads(kept.read_text(encoding="utf-8"))

@@ -17,8 +17,9 @@ from rich.table import Table
 
 from benchmarks.sets import labelled_set, shared_folder
 from smalldet.evaluation.evaluate import evaluate
+from smalldet.evaluation.options import EvaluateOptions
 from smalldet.evaluation.report import Report
-from smalldet.models import load_model
+from smalldet.tile_models import open_tile_model
 
 # model, set, {class of the data: class of the model}
 PASSES = [
@@ -42,7 +43,8 @@ def main(
     for model, name, mapping in PASSES:
         truth = labelled_set(root, name, "val")
         folder = out / f"{model}-{name}"
-        report = evaluate(load_model(model), truth, mapping=mapping, out=folder, device=device)
+        tile_model = open_tile_model(model, device=device)
+        report = evaluate(tile_model, truth, EvaluateOptions(map=mapping), out=folder)
         console.print(f"\n[bold]{model}[/bold] on {name} val", report)
         reports.append((model, name, report))
     console.print(_alarms(reports))

@@ -21,9 +21,10 @@ from benchmarks.accuracy.families_rows import CONFIGS, Row
 from smalldet.config.load import dump
 from smalldet.data.index import Index
 from smalldet.evaluation.evaluate import evaluate
-from smalldet.inference import Predictor
+from smalldet.inference.predictor import Predictor
 from smalldet.models import load_model
 from smalldet.models.detector import Detector
+from smalldet.tile_models import TorchTileModel, open_tile_model
 from smalldet.training.setup import start_detector
 
 TILE_PX = 640
@@ -82,7 +83,7 @@ def accuracy(folder: Path, truth: Index) -> dict[str, float | None]:
         measured = json.loads(kept.read_text())
         if measured["num_pictures"] == len(truth):
             return measured["metrics"]
-    report = evaluate(load_model(weights), truth)
+    report = evaluate(open_tile_model(weights), truth)
     metrics = {key: report.metrics[key] for key in METRICS}
     kept.write_text(json.dumps({"num_pictures": len(truth), "metrics": metrics}))
     return metrics
@@ -111,7 +112,7 @@ def milliseconds(
     All detectors take turns, so that what else the machine does meets all of them alike.
     """
     torch.set_num_threads(num_threads)
-    predictors = {name: Predictor(each, device="cpu") for name, each in detectors.items()}
+    predictors = {name: Predictor(TorchTileModel(each, "cpu")) for name, each in detectors.items()}
     seconds: dict[str, list[float]] = {name: [] for name in predictors}
     for _ in range(NUM_WARM + NUM_TIMED):
         for name, predictor in predictors.items():

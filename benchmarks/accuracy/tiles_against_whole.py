@@ -20,7 +20,7 @@ import json
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 import torch
@@ -35,8 +35,9 @@ from smalldet.geometry.boxes import box_areas
 from smalldet.geometry.merge_methods import MERGES
 from smalldet.geometry.tiles import interior_cuts
 from smalldet.imagery import open_scene
-from smalldet.inference import Predictor
-from smalldet.models import Detector, load_model
+from smalldet.inference.options import PredictOptions
+from smalldet.inference.predictor import Predictor
+from smalldet.tile_models import TileModel, open_tile_model
 
 # set, model, {class of the model: class of the data}
 PASSES = [
@@ -84,16 +85,15 @@ def main(
         if name not in sets:
             continue
         truth = spread(labelled_set(root, name, "val"), pictures)
-        detector = load_model(model)
-        options = {"conf": conf, "device": device}
-        whole = [
-            found.as_detections() for found in _predicted(detector, truth, options, whole=True)
-        ]
+        tile_model = open_tile_model(model, device=device)
+        whole_picture = PredictOptions(conf=conf, whole=True)
+        whole = [seen.as_detections() for seen in _predicted(tile_model, truth, whole_picture)]
         title = f"{name} ({len(truth)})"
         whole_ap = _print_row([title, "whole", "", ""], truth, whole, mapping, None)
         for side in tile_px:
             for overlap in overlap_frac:
-                tiles = _predicted(detector, truth, options, tile_px=side, overlap_frac=overlap)
+                options = PredictOptions(conf=conf, tile_px=side, overlap_frac=overlap)
+                tiles = _predicted(tile_model, truth, options)
                 cells = [title, f"{side} px", f"{overlap:g}"]
                 cut = [
                     MERGES["tiles"](_cut_as_by(seen_in_tiles, seen_whole, record))
@@ -120,16 +120,14 @@ def _check(merges: Sequence[str], sets: Sequence[str], sahi_python: str | None) 
         raise SystemExit("SAHI's merges need --sahi-python, an interpreter that has SAHI")
 
 
-def _predicted(
-    detector: Detector, truth: Index, options: dict[str, Any], **tiling: Any
-) -> list[TileDetections]:
+def _predicted(model: TileModel, truth: Index, options: PredictOptions) -> list[TileDetections]:
     """What is found in the tiles of each picture."""
-    predictor = Predictor(detector, **options, **tiling)
-    found: list[TileDetections] = []
+    predictor = Predictor(model, options)
+    detections: list[TileDetections] = []
     for record in truth.records:
         with open_scene(record.path, predictor.usual_bands) as scene:
-            found.append(predictor.predict_tiles(scene))
-    return found
+            detections.append(predictor.predict_tiles(scene))
+    return detections
 
 
 def _cut_as_by(

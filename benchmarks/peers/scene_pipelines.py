@@ -19,24 +19,25 @@ import torch
 
 from benchmarks.limited import limit_memory, peak_mb
 from smalldet.hardware import choose_device, choose_precision, keep_freed_memory
+from smalldet.inference.options import PredictOptions
+from smalldet.inference.predict import Listener, predict_sources
 from smalldet.models import load_model
 from smalldet.models.detector import Detector
 from smalldet.models.fuse_batchnorm import fuse_batchnorm
+from smalldet.tile_models import TorchTileModel
 
 Run = Callable[[str, Path], dict[str, Any]]
 """Predicts a file, writes COCO results, and says what else is worth a column."""
 
 
 def smalldet(model: str, *, device: str, **options: Any) -> Run:
-    from smalldet.inference import predict_sources
-
-    detector = _detector(model)
+    tile_model = TorchTileModel(_detector(model), device)
 
     def run(source: str, out: Path) -> dict[str, Any]:
         told: dict[str, Any] = {}
         predict_sources(
-            detector, [source], out, device=device, **options,
-            on_scouted=lambda _, visited, total: told.update(visited=visited, tiles=total),
+            tile_model, [source], out, PredictOptions(**options),
+            listener=Listener(on_scouted=lambda _, seen, total: told.update(visited=seen, tiles=total)),
         )  # fmt: skip
         return told
 

@@ -11,7 +11,7 @@ from ultralytics import YOLO
 from ultralytics.utils.nms import non_max_suppression
 
 from smalldet.detections import Detections
-from smalldet.models.detector import Detector, as_float
+from smalldet.models.detector import Detector, Outputs, Size, as_float
 from smalldet.targets import Target
 
 # Ultralytics' own for a prediction.
@@ -28,18 +28,22 @@ class UltralyticsDetector(Detector):
         self.net = YOLO(weights).model.float().fuse(verbose=False)
         self.class_names = tuple(self.net.names.values())
 
-    def loss(self, images: Tensor, targets: list[Target]) -> dict[str, Tensor]:
+    def network(self, images: Tensor) -> Outputs:
+        raw = self.net(as_float(images))
+        return (raw if isinstance(raw, Tensor) else raw[0],)
+
+    def losses(self, outputs: Outputs, images: Tensor, targets: list[Target]) -> dict[str, Tensor]:
         raise NotImplementedError("only predictions are compared")
 
-    def predict(
-        self, images: Tensor, conf: float = 0.05, max_detections: int = 3000
+    def decode(
+        self, outputs: Outputs, size: Size, conf: float = 0.05, max_detections: int = 3000
     ) -> list[Detections]:
         rows = non_max_suppression(
-            self.net(as_float(images)), conf, IOU_THRESHOLD,
+            outputs[0], conf, IOU_THRESHOLD,
             max_det=min(max_detections, MAX_DETECTIONS), end2end=self.net.end2end,
         )  # fmt: skip
-        found = (row[(row[:, 2:4] > row[:, :2]).all(dim=1)].float() for row in rows)
+        boxes = (row[(row[:, 2:4] > row[:, :2]).all(dim=1)].float() for row in rows)
         return [
             Detections(row[:, :4], row[:, 4].clamp(0, 1), row[:, 5].long(), self.class_names)
-            for row in found
+            for row in boxes
         ]
