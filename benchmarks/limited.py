@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 # glibc keeps freed memory for the next array, as `smalldet.hardware.keep_freed_memory` has it do in
@@ -18,9 +19,14 @@ from typing import Any
 ALLOCATOR = {"MALLOC_MMAP_THRESHOLD_": str(1 << 30), "MALLOC_TRIM_THRESHOLD_": str((2 << 30) - 1)}
 
 
+# Where `python -m benchmarks...` finds this package, whatever folder it is started in.
+CHECKOUT = Path(__file__).resolve().parents[1]
+
+
 def run_limited(command: Sequence[object], timeout_s: float) -> tuple[str, str]:
     """Run a command to its end: what it printed, and what went wrong in words, or nothing."""
-    words, environment = [str(word) for word in command], os.environ | ALLOCATOR
+    words = [str(word) for word in command]
+    environment = os.environ | ALLOCATOR | {"PYTHONPATH": str(CHECKOUT)}
     try:
         ended = subprocess.run(
             words, capture_output=True, text=True, timeout=timeout_s, check=False, env=environment

@@ -23,7 +23,7 @@ class Scout:
     """Finds the tiles that are worth a visit with the model itself, on a small picture.
 
     It sees objects too small to be told well, so the least hint counts. What it overlooks is lost:
-    `benchmarks/throughput.py` measures how much.
+    `benchmarks/speed/throughput.py` measures how much.
 
     Args:
         runner: what goes through the tiles.
