@@ -37,7 +37,7 @@ def smalldet(model: str, *, device: str, **options: Any) -> Run:
         told: dict[str, Any] = {}
         predict_sources(
             tile_model, [source], out, PredictOptions(**options),
-            listener=Listener(on_scouted=lambda _, left, all_: told.update(visited=left, tiles=all_)),
+            listener=Listener(on_scouted=lambda _, left, of: told.update(visited=left, tiles=of)),
         )  # fmt: skip
         return told
 
