@@ -19,7 +19,7 @@ TWO_AT_A_TIME = PredictOptions(batch_size=2)
 
 MAKE = """
 import torch
-from smalldet.models.speck.detector import SpeckConfig
+from smalldet.models.speck.config import SpeckConfig
 from smalldet.tile_models import TorchTileModel
 torch.manual_seed(5)
 config = SpeckConfig(backbone="mobilenetv3_small_050", width=16, strides=(8, 16))
@@ -150,7 +150,7 @@ def test_another_run_is_refused(finder, picture, tmp_path, always_noting, what):
         )
     options = PredictOptions(batch_size=2, conf=0.6) if what == "conf" else TWO_AT_A_TIME
     if what == "model":
-        finder.fingerprint = "other weights"
+        finder.class_names = ("car", "other")
     if what == "picture":
         Image.open(picture).transpose(Image.Transpose.FLIP_TOP_BOTTOM).save(picture)
     with pytest.raises(ValueError, match=rf"differs in {what} .*begin anew"):

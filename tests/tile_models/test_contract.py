@@ -20,7 +20,7 @@ from smalldet.detections import Detections
 from smalldet.evaluation.evaluate import evaluate
 from smalldet.inference.options import PredictOptions
 from smalldet.inference.predictor import Predictor
-from smalldet.models.speck.detector import SpeckConfig
+from smalldet.models.speck.config import SpeckConfig
 from smalldet.tile_models import TileModel, TorchTileModel
 
 NAMES = ("dot", "blot")

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from smalldet.models import Detector
-from smalldet.models.speck.detector import SpeckConfig
+from smalldet.models.speck.config import SpeckConfig
 from smalldet.tile_models import TorchTileModel
 from smalldet.tile_models.torch_model import BATCH_PX
 
