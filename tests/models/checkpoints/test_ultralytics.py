@@ -326,10 +326,11 @@ def test_random_weights_answer_as_in_the_yolov5_package(
         model(torch.rand(2, 3, 192, 256))
     torch.save({"model": model.eval()}, tmp_path / "n.pt")
     picture = torch.rand(1, 3, 192, 256)
-    detector = load(tmp_path / "n.pt", ImportHints()).detector
+    detector: Any = load(tmp_path / "n.pt", ImportHints()).detector
     with torch.no_grad():
         expected = model(picture)[0][0]
-        outputs = [places for _, places in detector.places(picture)]  # pyright: ignore
+        levels = detector.places(detector.network(picture), (192, 256))
+    outputs = [places for _, places in levels]
     boxes = torch.cat([places.boxes[0] for places in outputs])
     scores = torch.cat(
         [torch.cat((p.objectness[0, :, None], p.classes[0]), 1) for p in outputs]
