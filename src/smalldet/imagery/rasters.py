@@ -19,6 +19,7 @@ from rasterio.io import DatasetReader
 from rasterio.windows import Window as RasterWindow
 
 from smalldet.imagery.pixels import Mask, Raw, Window
+from smalldet.imagery.tiff_blocks import TiffBlocks
 
 # GDAL would keep decoded blocks in a twentieth of the machine's memory. This holds the rows of
 # 640 px tiles of a striped RGB scene 250,000 px wide.
@@ -86,10 +87,18 @@ class RasterPixels:
         path: what `dataset` was opened from.
         dataset: the first handle; it belongs to the pool from now on.
         max_handles: reads that may run at once.
+        blocks: which of its blocks hold pixels, where some do not.
     """
 
-    def __init__(self, path: str, dataset: DatasetReader, max_handles: int = 16) -> None:
+    def __init__(
+        self,
+        path: str,
+        dataset: DatasetReader,
+        max_handles: int = 16,
+        blocks: TiffBlocks | None = None,
+    ) -> None:
         self._path = path
+        self._blocks = blocks
         self._free = [dataset]
         striped = all(columns >= dataset.width for _, columns in dataset.block_shapes)
         self._slots = threading.Semaphore(1 if striped else max_handles)
@@ -130,6 +139,11 @@ class RasterPixels:
                 self._free.append(handle)
                 if self._closed:
                     self.close()
+
+    def has_data(self, windows: NDArray[np.int64]) -> NDArray[np.bool_]:
+        if self._blocks is None:
+            return np.ones(len(windows), dtype=np.bool_)
+        return self._blocks.any_in(windows)
 
     def read(
         self,
