@@ -25,13 +25,13 @@ from smalldet.imagery.tiff_blocks import TiffBlocks
 # 640 px tiles of a striped RGB scene 250,000 px wide.
 BLOCK_CACHE_BYTES = 512 << 20
 
-_filtering = threading.Lock()
+filtering = threading.Lock()
 
 
 @contextmanager
 def ignoring(category: type[Warning]) -> Generator[None]:
     """Without one kind of warning. Filters belong to the process, so threads take turns."""
-    with _filtering, warnings.catch_warnings():
+    with filtering, warnings.catch_warnings():
         warnings.simplefilter("ignore", category)
         yield
 
