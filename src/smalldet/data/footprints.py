@@ -52,8 +52,8 @@ def overlapping(first: Footprints, second: Footprints) -> NDArray[np.int64]:
     """
     pairs: list[NDArray[np.int64]] = [np.zeros((0, 2), dtype=np.int64)]
     tree = shapely.STRtree(second.shapes)
-    for turn in (-360.0, 0.0, 360.0):
-        moved = shapely.transform(first.shapes, lambda xy, turn=turn: xy + [turn, 0.0])
+    for turn in np.array([[-360.0, 0.0], [0.0, 0.0], [360.0, 0.0]]):
+        moved = shapely.transform(first.shapes, lambda points, turn=turn: points + turn)
         a, b = tree.query(moved, predicate="intersects")
         common = shapely.area(shapely.intersection(moved[a], second.shapes[b]))
         smaller = np.minimum(shapely.area(moved[a]), shapely.area(second.shapes[b]))

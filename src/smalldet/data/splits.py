@@ -85,10 +85,8 @@ def by_list(
                 path = index.records[rows[0]].path
                 raise ValueError(f"{path}: the lists of {before} and {split} both name it")
     splits = [chosen.get(row, rest) for row in range(len(index))]
-    return {
-        name: _part(index, splits, name)
-        for name in dict.fromkeys((*lists, *([] if rest is None else [rest])))
-    }
+    names = list(lists) if rest is None or rest in lists else [*lists, rest]
+    return {name: _part(index, splits, name) for name in names}
 
 
 def by_share(index: Index, shares: Mapping[str, float], seed: int = 0) -> dict[str, Index]:

@@ -22,7 +22,6 @@ from smalldet.data.formats import vector_classes
 from smalldet.data.formats.vector_ground import AreaOverGround, LabelsOverGround
 from smalldet.data.formats.vector_layers import (
     Layer,
-    attribute_names,
     described,
     looks_like_vector,
     read_layer,
@@ -80,10 +79,9 @@ def read(
             label lies on any picture; says what to do.
     """
     path = Path(path)
-    kinds = attribute_names(path, layer)
-    fields = vector_classes.chosen_fields(path, kinds, class_field, class_names or None)
+    labels = read_layer(path, layer)
+    fields = vector_classes.chosen_fields(labels, class_field, class_names or None)
     rasters = find_rasters(path, images_dir)
-    labels = read_layer(path, layer, fields.all)
     names, places = vector_classes.classes(labels, fields, class_names or None)
     if not names:
         raise ValueError(
@@ -107,7 +105,7 @@ def read(
 
 
 def _area(path: Path) -> AreaOverGround:
-    layer = read_layer(path, None, [])
+    layer = read_layer(path, columns=[])
     if (shapely.get_dimensions(layer.shapes) != 2).any() or not len(layer.shapes):
         raise ValueError(f"{path}: an area is one or several polygons, and nothing else")
     return AreaOverGround(layer)

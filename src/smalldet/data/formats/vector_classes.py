@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -29,7 +28,7 @@ class Fields:
     """The attributes that are read.
 
     Args:
-        class_name: of the class; None where all objects are of one.
+        class_name: of the class; None where all objects are of one, or there are none.
         flags: of `ignore` and `difficult`, those that there are.
         picture: of the picture's name, or None.
         guessed: the class's was the only attribute of text, whatever it is called.
@@ -40,29 +39,21 @@ class Fields:
     picture: str | None
     guessed: bool = False
 
-    @property
-    def all(self) -> list[str]:
-        given = (self.class_name, self.picture, *self.flags.values())
-        return list(dict.fromkeys(name for name in given if name is not None))
-
 
 def chosen_fields(
-    path: Path,
-    kinds: Mapping[str, str],
-    class_field: str | None,
-    class_names: Sequence[str] | None,
+    layer: Layer, class_field: str | None, class_names: Sequence[str] | None
 ) -> Fields:
-    """Which attributes to read.
+    """Which attributes tell what.
 
     Args:
-        path: the file, for errors.
-        kinds: `text`, `number` or `other` by the attribute's name.
+        layer: with all its attributes.
         class_field: as the person names it, or None to guess.
         class_names: as the person gives them; a single one needs no attribute.
 
     Raises:
         ValueError: `class_field` does not exist, or no one attribute is obvious; lists them all.
     """
+    path, kinds = layer.path, layer.attributes
     by_key = {class_key(name): name for name in kinds}
     flags = {flag: by_key[flag] for flag in FLAG_FIELDS if flag in by_key}
     picture = next((by_key[key] for key in PICTURE_FIELDS if key in by_key), None)
@@ -72,6 +63,8 @@ def chosen_fields(
             raise ValueError(f"{path}: has {listed}; class_field {class_field!r} is none of them")
         name = class_field if class_field in kinds else by_key[class_key(class_field)]
         return Fields(name, flags, picture)
+    if not len(layer.shapes):
+        return Fields(None, {}, None)
     for surest in CLASS_FIELDS:
         found = [name for name in kinds if class_key(name) in surest]
         if len(found) == 1:
@@ -80,7 +73,7 @@ def chosen_fields(
             break
     if class_names is not None and len(class_names) == 1:
         return Fields(None, flags, picture)
-    texts = [name for name, kind in kinds.items() if kind == "text" and name != picture]
+    texts = [name for name in kinds if kinds[name].dtype.kind == "O" and name != picture]
     if len(texts) == 1:
         return Fields(texts[0], flags, picture, guessed=True)
     raise ValueError(
@@ -98,8 +91,7 @@ def classes(
         ValueError: a feature has no class, or one that `class_names` lacks; names both.
     """
     if fields.class_name is None:
-        assert class_names is not None  # `chosen_fields` asked for it
-        return tuple(class_names), np.zeros(len(layer.shapes), dtype=np.int64)
+        return tuple(class_names or ()), np.zeros(len(layer.shapes), dtype=np.int64)
     texts = _texts(layer, fields.class_name)
     found, labels = np.unique(texts, return_inverse=True)
     names = [str(name) for name in found.tolist()]

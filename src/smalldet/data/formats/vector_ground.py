@@ -68,7 +68,7 @@ class AreaOverGround:
 
 
 def _moved(shapes: Shapes, step: float) -> Shapes:
-    return shapely.transform(shapes, lambda points: points + [step, 0.0]) if step else shapes
+    return shapely.transform(shapes, lambda points: points + np.array([step, 0.0]))
 
 
 def _windows(layer: Layer, ground: Ground) -> Shapes | None:
@@ -91,7 +91,7 @@ def _in_pixels(layer: Layer, shapes: Shapes, ground: Ground) -> tuple[Shapes, ND
     """Shapes in a picture's pixels, and which of them have a place on its map."""
     points, owner = shapely.get_coordinates(shapes, return_index=True)
     found = ground.to_pixels(reprojected(points, layer.crs, ground.crs))
-    good: NDArray[np.bool_] = np.isfinite(found).all(axis=1)
+    good = np.isfinite(found[:, 0]) & np.isfinite(found[:, 1])
     placed = np.ones(len(shapes), dtype=np.bool_)
     placed[owner[~good]] = False
     moved = shapely.set_coordinates(shapes.copy(), np.where(good[:, None], found, 0.0))

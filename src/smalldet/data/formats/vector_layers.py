@@ -29,9 +29,13 @@ logger = logging.getLogger(__name__)
 SUFFIXES = (".geojson", ".json", ".gpkg", ".shp", ".fgb")
 # What files begin with. Nothing else is handed to GDAL, some of whose formats lead to other files.
 SHAPEFILE, GEOPACKAGE, FLATGEOBUF = b"\x00\x00\x27\x0a", b"SQLite format 3\x00", b"fgb"
-DRIVERS = ("GeoJSON", "GPKG", "ESRI Shapefile", "FlatGeobuf")
-NUM_SNIFFED = 4096
+# A command of GDAL's in the dress of a JSON file.
+GDAL_COMMAND = b"gdal_streamed_alg"
+NUM_SNIFFED = 1 << 16
 NUM_NAMED = 5
+
+# Its own errors are RuntimeErrors; damaged files bring out the others.
+UNREADABLE = (RuntimeError, ValueError, LookupError, ArithmeticError, TypeError, MemoryError, OSError)
 
 Shapes = NDArray[Any]
 """(N,) shapely geometries."""
@@ -46,7 +50,7 @@ class Layer:
         crs: its coordinate system.
         shapes: (N,) polygons, multipolygons and points.
         feature: (N,) int64, the file's number of the feature of each.
-        attributes: columns (N,) by name, those that were asked for.
+        attributes: columns (N,) by name.
     """
 
     path: Path
@@ -69,50 +73,42 @@ def looks_like_vector(path: Path) -> bool:
     if suffix in (".geojson", ".json"):
         text = start.removeprefix(b"\xef\xbb\xbf").lstrip()
         named = suffix == ".geojson" or b'"FeatureCollection"' in text or b'"Feature"' in text
-        return text.startswith(b"{") and named
+        return text.startswith(b"{") and named and GDAL_COMMAND not in text
     begins = {".shp": SHAPEFILE, ".gpkg": GEOPACKAGE, ".fgb": FLATGEOBUF}[suffix]
     return start.startswith(begins)
 
 
-def attribute_names(path: Path, layer: str | None) -> dict[str, str]:
-    """Attributes of a layer and their kinds: `text`, `number` or `other`.
-
-    Raises:
-        FileNotFoundError, ValueError: as `read_layer`.
-    """
-    info = _info(path, layer)
-    names = [str(name) for name in info["fields"]]
-    kinds = [np.dtype(kind).kind for kind in info["dtypes"]]
-    return {
-        name: "text" if kind == "O" else "number" if kind in "iufb" else "other"
-        for name, kind in zip(names, kinds, strict=True)
-    }
-
-
-def read_layer(path: Path, layer: str | None, columns: Sequence[str]) -> Layer:
-    """Shapes and some attributes of a layer.
+def read_layer(path: Path, layer: str | None = None, columns: Sequence[str] | None = None) -> Layer:
+    """Shapes and attributes of a layer.
 
     Args:
         path: the file.
         layer: its name; the file's only one if None.
-        columns: attributes to read.
+        columns: attributes to read; all if None.
 
     Raises:
         FileNotFoundError: no such file.
         ValueError: it is none of these formats or is damaged, has no such layer or no coordinate
             system, or a feature has no usable shape; names file and feature.
     """
-    info = _info(path, layer)
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no such file")
+    if not looks_like_vector(path):
+        raise ValueError(
+            f"{path}: is no GeoJSON, GeoPackage, Shapefile (.shp) or FlatGeobuf; export it as one"
+        )
     meta, fids, codes, values = _asked(
         path,
         raw.read,
         path,
-        layer=info["layer_name"],
-        columns=list(columns),
+        layer=_layer_name(path, layer),
+        columns=None if columns is None else list(columns),
         force_2d=True,
         return_fids=True,
         datetime_as_string=True,
     )
+    if codes is None:
+        raise ValueError(f"{path}: is a table without shapes; export a layer of polygons or points")
     feature = np.asarray(fids, dtype=np.int64)
     shapes = shapely.from_wkb(codes, on_invalid="ignore")
     _check(path, shapes, feature)
@@ -123,19 +119,17 @@ def read_layer(path: Path, layer: str | None, columns: Sequence[str]) -> Layer:
         shapes, rows = shapely.get_parts(_singled(shapes, is_points), return_index=True)
         feature = feature[rows]
         attributes = {name: values[rows] for name, values in attributes.items()}
-    crs = _crs(path, info["crs"])
+    crs = _crs(path, meta["crs"])
     if crs.is_geographic:
+        _check_degrees(path, shapes, feature)
         shapes = _in_one_piece(shapes)
     return Layer(path, crs, shapes, feature, attributes)
 
 
-def _info(path: Path, layer: str | None) -> dict[str, Any]:
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: no such file")
-    if not looks_like_vector(path):
-        raise ValueError(
-            f"{path}: is no GeoJSON, GeoPackage, Shapefile (.shp) or FlatGeobuf; export it as one"
-        )
+def _layer_name(path: Path, layer: str | None) -> str | None:
+    """The layer asked for, or the only one there is."""
+    if layer is None and path.suffix.lower() != ".gpkg":
+        return None  # the others hold one, and GeoJSON would be read once more to tell its name
     layers = _asked(path, pyogrio.list_layers, path)
     names = [str(name) for name, kind in layers if kind is not None]
     wanted = layer or (names[0] if len(names) == 1 else None)
@@ -143,10 +137,7 @@ def _info(path: Path, layer: str | None) -> dict[str, Any]:
         given = "no layer with shapes" if not names else f"layers {', '.join(names)}"
         asked = "name one with layer" if layer is None else f"none is named {layer}"
         raise ValueError(f"{path}: has {given}; {asked}")
-    info = _asked(path, pyogrio.read_info, path, layer=wanted)
-    if info["driver"] not in DRIVERS:
-        raise ValueError(f"{path}: is {info['driver']}; export it as GeoJSON or GeoPackage")
-    return info
+    return wanted
 
 
 def _asked(path: Path, question: Callable[..., Any], *args: Any, **options: Any) -> Any:
@@ -159,7 +150,7 @@ def _asked(path: Path, question: Callable[..., Any], *args: Any, **options: Any)
         with filtering, warnings.catch_warnings(record=True) as told:
             warnings.simplefilter("always", RuntimeWarning)
             answer = question(*args, **options)
-    except (RuntimeError, ValueError) as error:  # pyogrio's errors are RuntimeErrors
+    except UNREADABLE as error:
         raise ValueError(f"{path}: cannot be read as vector data: {error}") from error
     for text in dict.fromkeys(str(warning.message) for warning in told):
         logger.warning("%s: %s", path, text)
@@ -202,6 +193,22 @@ def _check(path: Path, shapes: Shapes, feature: NDArray[np.int64]) -> None:
             raise ValueError(
                 f"{path}: {described(feature[wrong])} {what}; mend or delete what is wrong there"
             )
+
+
+def _check_degrees(path: Path, shapes: Shapes, feature: NDArray[np.int64]) -> None:
+    """Latitudes lie within 90 degrees, longitudes within two turns.
+
+    Raises:
+        ValueError: names the first features of which they do not.
+    """
+    beyond = np.abs(shapely.bounds(shapes)) > (540, 90, 540, 90)
+    wrong = beyond.any(axis=1)
+    if wrong.any():
+        raise ValueError(
+            f"{path}: {described(feature[wrong])} coordinates that are no longitude and latitude, "
+            "which GeoJSON without another `crs` is taken to have; export it with its coordinate "
+            "system, as a GeoPackage keeps it"
+        )
 
 
 def described(feature: NDArray[np.int64]) -> str:

@@ -33,10 +33,9 @@ def find_rasters(labels: Path, given: str | Path | None) -> list[Ground]:
 
 
 def _beside(labels: Path) -> Path:
-    for folder in (labels.parent, labels.parent / "images"):
-        for picture in _pictures_in(folder):
-            if picture.stem == labels.stem:
-                return picture
+    for picture in _pictures_in(labels.parent):
+        if picture.stem == labels.stem:
+            return picture
     for folder in (labels.parent / "images", labels.parent):
         if _pictures_in(folder):
             return folder
