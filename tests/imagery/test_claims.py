@@ -17,7 +17,7 @@ from PIL import Image
 from rasterio.errors import NotGeoreferencedWarning
 from rasterio.windows import Window
 
-from smalldet.imagery import open_scene, pixels
+from smalldet.imagery import open_scene, pixels, rasters
 from smalldet.imagery.tiff_blocks import TiffBlocks
 
 NOISE = np.random.default_rng(0).integers(0, 255, 9000, np.uint8).tobytes()
@@ -158,6 +158,27 @@ def test_what_a_sparse_tiff_does_not_store_is_skipped(tmp_path, interleave):
         assert not scene.valid((0, 0, 640, 640))
         assert scene.valid((4900, 149_900, 5540, 150_540))
         assert not scene.read((0, 0, 640, 640)).any()  # asked for it, they are 0 as before
+
+
+@pytest.mark.parametrize("nodata", [None, 0, 255])
+@pytest.mark.parametrize("smooth", [False, True])
+def test_a_sparse_file_scaled_down_is_the_same_in_parts(tmp_path, monkeypatch, nodata, smooth):
+    path = tmp_path / "sparse.tif"
+    options = {"tiled": True, "blockxsize": 64, "blockysize": 64, "SPARSE_OK": True}
+    values = np.full((2, 640, 512), nodata or 0, np.uint8)
+    values[:, 130:200, 70:300] = np.random.default_rng(0).integers(1, 250, (2, 70, 230), np.uint8)
+    write(path, values, nodata=nodata, compress="deflate", **options)
+    with open_scene(path) as scene:
+        assert not scene.has_data([0, 320, 512, 640])[0]
+        whole = (0, 0, 512, 640)
+        expected, mask = scene._pixels.read([1, 2], whole, (40, 32), smooth)
+        monkeypatch.setattr(rasters, "SPARSE_PX", 0)
+        found, mask_found = scene._pixels.read([1, 2], whole, (40, 32), smooth)
+    assert np.array_equal(found, expected)
+    all_valid = np.ones((40, 32), dtype=bool)
+    assert np.array_equal(
+        all_valid if mask is None else mask, all_valid if mask_found is None else mask_found
+    )
 
 
 @given(st.integers(0, 2**32), st.integers(1, 9), st.integers(1, 9))

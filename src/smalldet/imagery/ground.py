@@ -159,7 +159,8 @@ def reprojected(points: Points, source: CRS, target: CRS) -> Points:
 def _moved(transform: Affine, points: Points) -> Points:
     a, b, c, d, e, f = transform[:6]
     x, y = points[:, 0], points[:, 1]
-    return np.stack((a * x + b * y + c, d * x + e * y + f), axis=1)
+    with np.errstate(invalid="ignore", over="ignore"):  # what has no place stays without one
+        return np.stack((a * x + b * y + c, d * x + e * y + f), axis=1)
 
 
 def _metres_of_unit(crs: CRS) -> float | None:

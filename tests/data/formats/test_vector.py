@@ -98,6 +98,7 @@ def test_labels_meet_their_pixels(tmp_path, suffix, crs, own, transform):
     assert record.labels[order].tolist() == [1, 0]
     assert np.allclose(record.boxes[order], [[10, 20, 30, 28], [100, 90, 104, 99]], atol=0.02)
     expected = [[20, 24, 20, 8, 0], [102, 94.5, 9, 4, -np.pi / 2]]
+    assert record.rboxes is not None
     rboxes = record.rboxes[order]
     assert np.allclose(rboxes[:, :4], np.array(expected)[:, :4], atol=0.03)
     turned = np.abs(rboxes[:, 4] - np.array(expected)[:, 4])
@@ -149,13 +150,17 @@ def test_oriented_boxes_masks_and_unknown_classes_are_written(tmp_path):
     plain = ImageRecord(**{**vars(before), "masks": None, "unknown": frozenset({0})})
     out = vector.write(Index(("car",), (plain,)), tmp_path / "plain")
     (after,) = vector.read(out[0], tif).records
+    assert after.rboxes is not None
+    assert before.rboxes is not None
     assert np.allclose(after.rboxes[:2], before.rboxes, atol=5e-3)
     assert after.ignore.tolist() == [False, False, True]
     assert np.allclose(after.boxes[2], [0, 0, 200, 160], atol=0.01)
     out = vector.write(Index(("car",), (before,)), tmp_path / "masks")
     (after,) = vector.read(out[0], tif, with_masks=True).records
     assert np.allclose(after.boxes, before.boxes, atol=5e-3)
-    grids = [np.unpackbits(record.masks, axis=1) for record in (before, after)]
+    assert before.masks is not None
+    assert after.masks is not None
+    grids = [np.unpackbits(masks, axis=1) for masks in (before.masks, after.masks)]
     middle = grids[0][0].reshape(56, 56)
     assert not middle[28, 28]  # the hole
     assert middle[28, 5]
@@ -222,6 +227,7 @@ def test_objects_on_the_border(tmp_path):
     (record,) = vector.read(path, tif).records
     assert np.allclose(record.boxes[:2], [[190, 10, 200, 20], [0, 50, 2, 60]], atol=1e-3)
     assert record.ignore[:2].tolist() == [False, True]
+    assert record.rboxes is not None
     assert np.allclose(record.rboxes[0], [195, 15, 10, 10, 0], atol=1e-3)
 
 

@@ -35,7 +35,15 @@ NUM_SNIFFED = 1 << 16
 NUM_NAMED = 5
 
 # Its own errors are RuntimeErrors; damaged files bring out the others.
-UNREADABLE = (RuntimeError, ValueError, LookupError, ArithmeticError, TypeError, MemoryError, OSError)
+UNREADABLE = (
+    RuntimeError,
+    ValueError,
+    LookupError,
+    ArithmeticError,
+    TypeError,
+    MemoryError,
+    OSError,
+)
 
 Shapes = NDArray[Any]
 """(N,) shapely geometries."""
@@ -165,7 +173,7 @@ def _crs(path: Path, name: str | None) -> CRS:
         )
     try:
         return CRS.from_user_input(name)
-    except CRSError as error:
+    except (CRSError, NameError) as error:  # rasterio meets the latter in damaged ones
         raise ValueError(f"{path}: its coordinate system is not understood: {error}") from error
 
 
