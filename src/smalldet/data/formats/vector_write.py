@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -67,8 +68,8 @@ def write(
     if suffix not in DRIVERS:
         raise ValueError(f"suffix must be one of {', '.join(DRIVERS)}, not {suffix!r}")
     names = [record.path.name for record in index.records]
-    twice = sorted({name for name in names if names.count(name) > 1})[:3] if names else []
-    if len(set(names)) < len(names):
+    twice = [name for name, times in Counter(names).items() if times > 1][:3]
+    if twice:
         raise ValueError(f"several pictures are named {', '.join(twice)}; rename them first")
     grounds = [_ground(record) for record in index.records]
     shared = {ground.crs.to_wkt() for ground in grounds}
