@@ -55,7 +55,10 @@ def test_header_that_claims_too_much(tmp_path):
     (tmp_path / "bomb.png").write_bytes(png_claiming(10**6, 10**6))
     with pytest.raises(ValueError, match=r"bomb\.png: its header claims 1000000 x 1000000 px"):
         open_scene(tmp_path / "bomb.png")
-    (tmp_path / "small.png").write_bytes(png_claiming(5000, 5000))
+    (tmp_path / "large.png").write_bytes(png_claiming(12_500, 12_500))
+    with pytest.raises(ValueError, match=r"large\.png: its header claims 12500 x 12500 px"):
+        open_scene(tmp_path / "large.png")
+    (tmp_path / "small.png").write_bytes(png_claiming(2000, 2000))
     with pytest.raises(ValueError, match=r"small\.png: is damaged or cut short"):
         open_scene(tmp_path / "small.png")
 

@@ -8,9 +8,12 @@ from pathlib import Path
 from affine import Affine
 from PIL import Image, UnidentifiedImageError
 from rasterio.crs import CRS
+from rasterio.io import DatasetReader
 
 from smalldet.imagery.pixels import ArrayPixels, Pixels, pil_pixels
+from smalldet.imagery.png_chunks import check_png_ends
 from smalldet.imagery.rasters import RasterPixels, ignoring, open_dataset
+from smalldet.imagery.tiff_blocks import checked_blocks
 
 # These formats can only be decoded from their first row on: reading them by windows would decode
 # them again and again, so they are decoded once where memory allows. The limit lies under the
@@ -18,8 +21,10 @@ from smalldet.imagery.rasters import RasterPixels, ignoring, open_dataset
 SEQUENTIAL_DRIVERS = ("JPEG", "PNG", "WEBP", "GIF", "BMP")
 MAX_DECODED_PX = 170_000_000
 
-# DEFLATE packs at most 1,032 to 1, and a pixel has at least one bit.
+# DEFLATE packs at most 1,032 to 1, and a pixel has at least one bit; JPEG, GIF and BMP pack less.
+# WebP has no limit.
 MAX_PIXELS_PER_BYTE = 8 * 1100
+SLACK_PX = 1 << 22
 
 
 @dataclass(frozen=True)
@@ -43,16 +48,17 @@ def open_file(path: str) -> Opened:
     dataset = open_dataset(path)
     transform = None if dataset.transform == Affine.identity() else dataset.transform
     crs = dataset.crs or None
+    local = Path(path).is_file()
     if dataset.driver not in SEQUENTIAL_DRIVERS:
-        return Opened(RasterPixels(path, dataset), crs, transform)
-    num_px, local = dataset.width * dataset.height, Path(path).is_file()
+        return Opened(_by_windows(path, dataset, local), crs, transform)
+    num_px = dataset.width * dataset.height
+    size = f"{dataset.width} x {dataset.height} px"
+    if local:
+        _check_sequential(path, dataset, size)
     deep_colour = dataset.count > 1 and dataset.dtypes[0] != "uint8"  # Pillow would cut it to 8 bit
     if local and num_px <= MAX_DECODED_PX and not deep_colour:
         dataset.close()
         return Opened(_decoded(path, upright=transform is None), crs, transform)
-    size = f"{dataset.width} x {dataset.height} px"
-    if local and num_px > MAX_PIXELS_PER_BYTE * Path(path).stat().st_size:
-        raise ValueError(f"{path}: its header claims {size}, which so small a file cannot hold")
     orientation = dataset.tags().get("EXIF_Orientation", "1")
     if transform is None and orientation not in ("0", "1"):
         raise ValueError(
@@ -60,6 +66,32 @@ def open_file(path: str) -> Opened:
             f"orientation {orientation} asks; save it upright, best as a tiled GeoTIFF"
         )
     return Opened(RasterPixels(path, dataset, max_handles=1), crs, transform)
+
+
+def _by_windows(path: str, dataset: DatasetReader, local: bool) -> RasterPixels:
+    """Pixels of a raster that is read by windows, held to its own directory of blocks first."""
+    blocks = None
+    if local and dataset.driver in ("GTiff", "COG"):
+        try:
+            blocks = checked_blocks(path, dataset.width, dataset.height)
+        except ValueError:
+            dataset.close()
+            raise
+    return RasterPixels(path, dataset, blocks=blocks)
+
+
+def _check_sequential(path: str, dataset: DatasetReader, size: str) -> None:
+    """Hold a picture's header and end against its file, before memory is taken for its pixels."""
+    most = MAX_PIXELS_PER_BYTE * Path(path).stat().st_size + SLACK_PX
+    claims_too_much = dataset.width * dataset.height > most and dataset.driver != "WEBP"
+    try:
+        if claims_too_much:
+            raise ValueError(f"{path}: its header claims {size}, which so small a file cannot hold")
+        if dataset.driver == "PNG":
+            check_png_ends(path)
+    except ValueError:
+        dataset.close()
+        raise
 
 
 def _decoded(path: str, upright: bool) -> ArrayPixels:

@@ -7,10 +7,13 @@ from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image, ImageOps
 
 Window = tuple[int, int, int, int]
 """Part of a scene: x1, y1, x2, y2 in whole pixels, x2 and y2 outside."""
+
+BAND_PX = 1 << 22
+"""Pixels of a picture that are copied together."""
 
 Raw = NDArray[Any]
 Mask = NDArray[np.bool_]
@@ -40,6 +43,10 @@ class Pixels(Protocol):
     @property
     def empty_is_colour(self) -> bool:
         """True where a colour that data can have too, such as 8 bit white, marks empty pixels."""
+        ...
+
+    def has_data(self, windows: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """(T,) bool for windows (T, 4): False where a file's own index lists no pixels at all."""
         ...
 
     def read(
@@ -85,6 +92,9 @@ class ArrayPixels:
     @property
     def all_valid(self) -> bool:
         return self._mask is None
+
+    def has_data(self, windows: NDArray[np.int64]) -> NDArray[np.bool_]:
+        return np.ones(len(windows), dtype=np.bool_)
 
     def read(
         self,
@@ -143,17 +153,45 @@ def pil_pixels(image: Image.Image, upright: bool = True) -> ArrayPixels:
         upright: turn it as its EXIF orientation says.
     """
     if upright:
-        image = ImageOps.exif_transpose(image)
+        image = ImageOps.exif_transpose(image) if _turned(image) else image
     if "transparency" in image.info and image.mode in ("1", "L", "P", "RGB"):
-        image = image.convert("RGBA")
+        return _colours_and_mask(image, "RGBA")
     if image.mode in ("RGBA", "LA"):
-        values = np.asarray(image)
-        return ArrayPixels(values[..., :-1], values[..., -1] > 0)
+        return _colours_and_mask(image, image.mode)
     if image.mode in ("PA", "La", "RGBa"):
         return pil_pixels(image.convert("RGBA"), upright=False)
     if image.mode == "1":
-        image = image.convert("L")
-    elif image.mode not in ("L", "RGB", "I", "F") and not image.mode.startswith("I;16"):
-        image = image.convert("RGB")
-    values = np.asarray(image)
+        return array_pixels(_in_bands(image, "L"))
+    if image.mode not in ("L", "RGB", "I", "F") and not image.mode.startswith("I;16"):
+        return array_pixels(_in_bands(image, "RGB"))
+    values = _in_bands(image, image.mode)
     return array_pixels(values.astype(values.dtype.newbyteorder("="), copy=False))
+
+
+def _turned(image: Image.Image) -> bool:
+    return image.getexif().get(ExifTags.Base.Orientation, 1) not in (0, 1)
+
+
+def _colours_and_mask(image: Image.Image, mode: str) -> ArrayPixels:
+    values = _in_bands(image, mode)
+    return ArrayPixels(values[..., :-1], values[..., -1] > 0)
+
+
+def _in_bands(image: Image.Image, mode: str) -> Raw:
+    """Values of a PIL picture in a mode, copied some rows at a time.
+
+    Pillow would otherwise hold two more copies of all of it.
+    """
+    rows = max(1, BAND_PX // image.width)
+    if rows >= image.height:
+        return np.asarray(image if image.mode == mode else image.convert(mode))
+    whole: Raw | None = None
+    for top in range(0, image.height, rows):
+        end = min(top + rows, image.height)
+        band = image.crop((0, top, image.width, end))
+        values = np.asarray(band if band.mode == mode else band.convert(mode))
+        if whole is None:
+            whole = np.empty((image.height, *values.shape[1:]), values.dtype)
+        whole[top:end] = values
+    assert whole is not None  # a picture has a row
+    return whole

@@ -19,18 +19,24 @@ from rasterio.io import DatasetReader
 from rasterio.windows import Window as RasterWindow
 
 from smalldet.imagery.pixels import Mask, Raw, Window
+from smalldet.imagery.tiff_blocks import TiffBlocks
 
 # GDAL would keep decoded blocks in a twentieth of the machine's memory. This holds the rows of
 # 640 px tiles of a striped RGB scene 250,000 px wide.
 BLOCK_CACHE_BYTES = 512 << 20
 
-_filtering = threading.Lock()
+# A larger window of a sparse file is looked at in parts, of so many pixels a side in the result.
+SPARSE_PX, SPARSE_CELLS = 1 << 26, 16
+PARTS, ENDS = slice(None, -1), slice(1, None)
+
+filtering = threading.Lock()
+"""Filters of warnings belong to the process: who changes them holds this."""
 
 
 @contextmanager
 def ignoring(category: type[Warning]) -> Generator[None]:
     """Without one kind of warning. Filters belong to the process, so threads take turns."""
-    with _filtering, warnings.catch_warnings():
+    with filtering, warnings.catch_warnings():
         warnings.simplefilter("ignore", category)
         yield
 
@@ -86,10 +92,18 @@ class RasterPixels:
         path: what `dataset` was opened from.
         dataset: the first handle; it belongs to the pool from now on.
         max_handles: reads that may run at once.
+        blocks: which of its blocks hold pixels, where some do not.
     """
 
-    def __init__(self, path: str, dataset: DatasetReader, max_handles: int = 16) -> None:
+    def __init__(
+        self,
+        path: str,
+        dataset: DatasetReader,
+        max_handles: int = 16,
+        blocks: TiffBlocks | None = None,
+    ) -> None:
         self._path = path
+        self._blocks = blocks
         self._free = [dataset]
         striped = all(columns >= dataset.width for _, columns in dataset.block_shapes)
         self._slots = threading.Semaphore(1 if striped else max_handles)
@@ -131,12 +145,64 @@ class RasterPixels:
                 if self._closed:
                     self.close()
 
+    def has_data(self, windows: NDArray[np.int64]) -> NDArray[np.bool_]:
+        if self._blocks is None:
+            return np.ones(len(windows), dtype=np.bool_)
+        return self._blocks.any_in(windows)
+
     def read(
         self,
         bands: Sequence[int],
         window: Window,
         shape: tuple[int, int] | None = None,
         smooth: bool = False,
+    ) -> tuple[Raw, Mask | None]:
+        x1, y1, x2, y2 = window
+        width, height = x2 - x1, y2 - y1
+        if self._blocks is None or shape is None or width * height <= SPARSE_PX:
+            return self._read(bands, window, shape, smooth)
+        if shape[0] > height or shape[1] > width:
+            return self._read(bands, window, shape, smooth)
+        return self._read_sparse(bands, window, shape, smooth)
+
+    def _read_sparse(
+        self, bands: Sequence[int], window: Window, shape: tuple[int, int], smooth: bool
+    ) -> tuple[Raw, Mask | None]:
+        """As `_read` of a large window scaled down, without a visit to parts that hold nothing."""
+        x1, y1, x2, y2 = window
+        rows, columns = (
+            np.unique(np.linspace(0, n, -(-n // SPARSE_CELLS) + 1, dtype=np.int64)) for n in shape
+        )
+        top = y1 + rows * (y2 - y1) // shape[0]
+        left = x1 + columns * (x2 - x1) // shape[1]
+        corners = [np.stack(np.meshgrid(left[k], top[k]), axis=-1) for k in (PARTS, ENDS)]
+        parts = np.concatenate(corners, axis=-1)
+        filled = self.has_data(parts.reshape(-1, 4)).reshape(parts.shape[:2])
+        values: Raw | None = None
+        mask = np.ones(shape, dtype=np.bool_)
+        for row, column in (*np.argwhere(~filled)[:1], *np.argwhere(filled)):
+            px1, py1, px2, py2 = parts[row, column].tolist()
+            empty = not filled[row, column]
+            part = (px1, py1, px1 + 1, py1 + 1) if empty else (px1, py1, px2, py2)
+            to = (slice(rows[row], rows[row + 1]), slice(columns[column], columns[column + 1]))
+            size = (int(rows[row + 1] - rows[row]), int(columns[column + 1] - columns[column]))
+            found, known = self._read(bands, part, (1, 1) if empty else size, smooth)
+            if values is None:
+                values = np.zeros((len(found), *shape), dtype=found.dtype)
+            if empty:  # the first one stands for all
+                values[:], to = found, (slice(None), slice(None))
+            else:
+                values[:, *to] = found
+            mask[to] = True if known is None else known
+        assert values is not None  # there is at least one part
+        return values, None if mask.all() else mask
+
+    def _read(
+        self,
+        bands: Sequence[int],
+        window: Window,
+        shape: tuple[int, int] | None,
+        smooth: bool,
     ) -> tuple[Raw, Mask | None]:
         x1, y1, x2, y2 = window
         part = RasterWindow(x1, y1, x2 - x1, y2 - y1)  # pyright: ignore[reportCallIssue]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 from affine import Affine
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from PIL import Image
 from rasterio.crs import CRS
 
@@ -91,18 +91,33 @@ class Scene:
     def read_data(
         self, window: Window, shape: tuple[int, int] | None = None
     ) -> NDArray[np.uint8] | None:
-        """As `read`, but None where no pixel of the window holds data."""
+        """As `read`, but None where no pixel of the window holds data.
+
+        Those that a sparse TIFF does not store are no data, whatever value stands for them.
+        """
         self._check(window)
+        if not self.has_data([window])[0]:
+            return None
         values, mask = self._pixels.read(self.bands, window, shape, smooth=True)
         return None if mask is not None and not mask.any() else self._finished(values, mask)
 
     def valid(self, window: Window) -> bool:
         """False where no pixel of the window holds data."""
         self._check(window)
+        if not self.has_data([window])[0]:
+            return False
         if self._pixels.all_valid:
             return True
         mask = self._pixels.read(self.bands, window)[1]
         return mask is None or bool(mask.any())
+
+    def has_data(self, windows: ArrayLike) -> NDArray[np.bool_]:
+        """For windows (T, 4) xyxy in the scene: False where the file stores nothing of them.
+
+        A sparse TIFF tells it by its index of blocks, without a look at pixels, for millions of
+        windows at once. True says nothing: what is stored may be without data too.
+        """
+        return self._pixels.has_data(np.asarray(windows, dtype=np.int64).reshape(-1, 4))
 
     def read_overview(self, max_side_px: int) -> tuple[NDArray[np.uint8], float]:
         """The whole scene (num_bands, h, w) scaled down to `max_side_px` on its longer side.
