@@ -101,15 +101,17 @@ class Origins:
         files: the files.
         file_rows: (N,) int64, places in `files`.
         line_numbers: (N,) int64, from 1.
+        unit: what is numbered.
     """
 
     files: Sequence[Path]
     file_rows: NDArray[np.int64]
     line_numbers: NDArray[np.int64]
+    unit: str = "line"
 
     def where(self, row: int) -> str:
         """File and line of an object, for messages."""
-        return f"{self.files[self.file_rows[row]]}: line {self.line_numbers[row]}"
+        return f"{self.files[self.file_rows[row]]}: {self.unit} {self.line_numbers[row]}"
 
 
 def origins_of(files: Sequence[Path], batches: Sequence[TextLines]) -> Origins:

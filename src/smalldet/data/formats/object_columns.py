@@ -77,7 +77,7 @@ def records_of(
     _report(np.flatnonzero(~keep), where)
     rows = np.flatnonzero(keep)
     rows = rows[np.argsort(columns.pictures[rows], kind="stable")]
-    parts: dict[str, NDArray[Any]] = {
+    parts: dict[str, Any] = {
         "boxes": boxes[rows],
         "labels": columns.labels[rows],
         "ignore": columns.ignore[rows],
@@ -124,6 +124,9 @@ def _refuse(columns: ObjectColumns, where: Callable[[int], str]) -> None:
             f"{where(int(far.argmax()))}: its numbers lie on no picture; pixels are below "
             f"{MAX_PX:.0f}"
         )
+    if columns.rboxes is not None and (columns.rboxes[:, 2:4] < 0).any():
+        row = int((columns.rboxes[:, 2:4] < 0).any(axis=1).argmax())
+        raise ValueError(f"{where(row)}: has a side below 0: {columns.rboxes[row, 2:4].tolist()}")
     inverted = (boxes[:, 2:] < boxes[:, :2]).any(axis=1)
     if inverted.any():
         row = int(inverted.argmax())

@@ -1,8 +1,10 @@
 """Lines of YOLO label files: boxes, oriented boxes and outlines.
 
-Layouts: https://docs.ultralytics.com/datasets/detect/, .../datasets/obb/, .../datasets/segment/. A line
-is the class's number from 0, then parts of the picture's width and height: cx cy w h (5 words), four
-corners (9 words), or an outline of at least 3 points (7 words or more, an odd number).
+A line is the class's number from 0, then parts of the picture's width and height: cx cy w h (5
+words), four corners (9 words), or an outline of at least 3 points (7 words or more, an odd number).
+
+Layouts: https://docs.ultralytics.com/datasets/detect/, https://docs.ultralytics.com/datasets/obb/,
+https://docs.ultralytics.com/datasets/segment/.
 """
 
 from __future__ import annotations

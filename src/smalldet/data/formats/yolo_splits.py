@@ -1,7 +1,7 @@
 """What an Ultralytics data.yaml names: its classes, the pictures of a split, and their labels.
 
-Layout: https://docs.ultralytics.com/datasets/detect/. Roboflow's export writes `../train/images` for
-a folder beside the file.
+Layout: https://docs.ultralytics.com/datasets/detect/. Roboflow's export writes `../train/images`
+for a folder beside the file.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """YOLO data sets by their data.yaml, as Ultralytics trains on them and Roboflow exports them.
 
-The file names folders or lists of pictures for each split, and the classes. Every picture of a split
-is read, with a label file or without: those without have no objects.
+The file names folders or lists of pictures for each split, and the classes. Every picture of a
+split is read, with a label file or without: those without have no objects.
 
-Layouts: https://docs.ultralytics.com/datasets/detect/, https://docs.ultralytics.com/datasets/obb/ and
+Layouts: https://docs.ultralytics.com/datasets/detect/, https://docs.ultralytics.com/datasets/obb/,
 https://docs.ultralytics.com/datasets/segment/.
 """
 
@@ -104,8 +104,7 @@ def _records(
         )
     num_without = len(pictures) - len(rows)
     if num_without:
-        logger.info("%s: %d of %d pictures have no label file and no objects", file, num_without,
-                    len(pictures))  # fmt: skip
+        logger.info("%s: %d of %d pictures have no label file", file, num_without, len(pictures))
     sizes = picture_sizes(pictures)
     columns, origins = objects_of(
         [labels[row] for row in rows.tolist()],
