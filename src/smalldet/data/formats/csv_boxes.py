@@ -31,12 +31,14 @@ class BoxFields:
         label: the class.
         numbers: {name: place} of further columns of numbers.
         width: fields of every row.
+        picture_number: a number of the picture, or nothing.
     """
 
     picture: int
     corners: tuple[int, int, int, int]
     label: int
     width: int
+    picture_number: int | None = None
     numbers: Mapping[str, int] = field(default_factory=dict[str, int])
 
 
@@ -52,6 +54,7 @@ class BoxTable:
         labels: (N,) int64, places in `class_names`.
         numbers: {name: (N,) float64} of further columns.
         origins: where each object stands.
+        picture_numbers: (P,) float64, NaN where the table has none, or None without that column.
     """
 
     pictures: Sequence[str]
@@ -61,6 +64,7 @@ class BoxTable:
     labels: NDArray[np.int64]
     numbers: Mapping[str, NDArray[np.float64]]
     origins: Origins
+    picture_numbers: NDArray[np.float64] | None = None
 
 
 def csv_rows(path: Path, skip: int = 0) -> Generator[tuple[list[list[str]], list[int]]]:
@@ -117,6 +121,7 @@ def read_boxes(path: Path, fields: BoxFields, layout: str, skip: int = 0) -> Box
     pictures: dict[str, int] = {}
     names: dict[str, int] = {}
     parts: list[tuple[NDArray[Any], ...]] = []
+    known: list[tuple[NDArray[Any], ...]] = []
     for rows, lines in csv_rows(path, skip):
         if not rows:
             continue
@@ -128,6 +133,8 @@ def read_boxes(path: Path, fields: BoxFields, layout: str, skip: int = 0) -> Box
         if "" in columns[fields.picture]:
             raise ValueError(f"{where(columns[fields.picture].index(''))}, without a picture")
         codes = codes_of(columns[fields.picture], pictures)
+        if fields.picture_number is not None:
+            known.append((codes, _optional(columns[fields.picture_number], where), np.array(lines)))
         kept = _with_objects(columns, fields, where)
         values: list[NDArray[np.float64]] = []
         for place in (*fields.corners, *fields.numbers.values()):
@@ -160,6 +167,7 @@ def read_boxes(path: Path, fields: BoxFields, layout: str, skip: int = 0) -> Box
         labels=labels,
         numbers={name: values_of_all[:, 4 + n] for n, name in enumerate(fields.numbers)},
         origins=Origins([path], np.zeros(len(labels), dtype=np.int64), lines_of_all),
+        picture_numbers=_one_each(known, len(pictures), path) if known else None,
     )
 
 
@@ -184,6 +192,33 @@ def _with_objects(
     if len(partly):
         raise ValueError(f"{where(int(partly[0]))}, with some fields empty; fill all or none")
     return np.flatnonzero(counts == 0).tolist()
+
+
+def _optional(column: Sequence[str], where: Callable[[int], str]) -> NDArray[np.float64]:
+    """Numbers, NaN where a field is empty."""
+    values = floats_of([text or "nan" for text in column])
+    wrong = [row for row in np.flatnonzero(~np.isfinite(values)).tolist() if column[row]]
+    if wrong:
+        raise ValueError(f"{where(wrong[0])}, and {column[wrong[0]][:SHOWN]!r} is no number")
+    return values
+
+
+def _one_each(
+    known: list[tuple[NDArray[Any], ...]], num_pictures: int, path: Path
+) -> NDArray[np.float64]:
+    """(P,) the number that the rows of each picture agree on."""
+    codes, values, lines = (np.concatenate(column) for column in zip(*known, strict=True))
+    said = np.isfinite(values)
+    numbers = np.full(num_pictures, np.nan)
+    numbers[codes[said]] = values[said]
+    differ = said & (values != numbers[codes])
+    if differ.any():
+        row = int(differ.argmax())
+        raise ValueError(
+            f"{path}: line {lines[row]} says {values[row]:g} of its picture, another line "
+            f"{numbers[codes[row]]:g}"
+        )
+    return numbers
 
 
 def _taken(column: Sequence[str], rows: list[int]) -> list[str]:

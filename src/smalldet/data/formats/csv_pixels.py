@@ -1,16 +1,17 @@
 """CSV with a header and boxes in pixels: image_path,xmin,ymin,xmax,ymax,label.
 
 The columns may stand in any order and go by other usual names, as in the tables that DeepForest
-(https://deepforest.readthedocs.io/) and TensorFlow's tutorials (filename, class) write. A row with a
-picture's name alone is a picture without objects. Further columns that are read where they stand,
-and written where the index has them: ignore, difficult (0 or 1), gsd_m, and rbox_cx, rbox_cy, rbox_w,
-rbox_h, rbox_angle (pixels, and radians clockwise on the screen).
+(https://deepforest.readthedocs.io/) and TensorFlow's tutorials (filename, class) write. A row with
+a picture's name alone is a picture without objects.
+
+Further columns are read where they stand, and written where the index has them: ignore, difficult
+(0 or 1), gsd_m (of the picture, metres a pixel), and rbox_cx, rbox_cy, rbox_w, rbox_h, rbox_angle
+(pixels, and radians clockwise on the screen).
 """
 
 from __future__ import annotations
 
 import csv
-import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -47,7 +48,8 @@ NAMES = {
 }
 RBOX = ("rbox_cx", "rbox_cy", "rbox_w", "rbox_h", "rbox_angle")
 FLAGS = ("ignore", "difficult")
-EXTRA = (*FLAGS, "gsd_m", *RBOX)
+EXTRA = (*FLAGS, *RBOX)
+GSD = "gsd_m"
 
 
 def recognises(path: Path) -> bool:
@@ -67,7 +69,8 @@ def read(
 
     Args:
         path: the file.
-        images_dir: where the pictures' names start; by default the file's folder, or `images` in it.
+        images_dir: where the pictures' names start; by default the file's folder, or `images` in
+            it.
         class_names: all classes, in order; by default the lines of `classes.txt` beside the file,
             else those that occur, by the alphabet.
 
@@ -123,6 +126,7 @@ def _fields(path: Path) -> BoxFields:
         corners=(places["xmin"], places["ymin"], places["xmax"], places["ymax"]),
         label=places["label"],
         width=len(header),
+        picture_number=titles.index(GSD) if GSD in titles else None,
         numbers={name: titles.index(name) for name in EXTRA if name in titles},
     )
 
@@ -139,13 +143,9 @@ def _flags(table: BoxTable, name: str) -> NDArray[np.bool_]:
 
 
 def _gsd_m(table: BoxTable) -> list[float | None] | None:
-    values = table.numbers.get("gsd_m")
-    if values is None:
+    if table.picture_numbers is None:
         return None
-    known: list[float | None] = [None] * len(table.pictures)
-    for row, picture in enumerate(table.picture_rows.tolist()):
-        known[picture] = float(values[row]) if values[row] > 0 else None
-    return known
+    return [value if value > 0 else None for value in table.picture_numbers.tolist()]
 
 
 def write(index: Index, out_dir: str | Path, *, split: str = "train") -> list[Path]:
@@ -176,7 +176,7 @@ def write(index: Index, out_dir: str | Path, *, split: str = "train") -> list[Pa
 def _extra_columns(index: Index) -> list[str]:
     extra = [name for name in FLAGS if any(getattr(r, name).any() for r in index.records)]
     if any(record.gsd_m is not None for record in index.records):
-        extra.append("gsd_m")
+        extra.append(GSD)
     if any(record.rboxes is not None for record in index.records):
         extra += RBOX
     return extra
@@ -186,18 +186,21 @@ def _rows(
     record: ImageRecord, names: Sequence[str], extra: list[str], folder: Path
 ) -> list[list[str]]:
     name = named_from(record.path, folder)
+    gsd = "" if record.gsd_m is None else repr(float(record.gsd_m))
     num = len(record.boxes)
     if not num:
-        return [[name, *[""] * (5 + len(extra))]]
-    columns = [[name] * num, *zip(*whole_or_shortest(record.boxes), strict=True)]
+        return [[name, *[""] * 5, *(gsd if title == GSD else "" for title in extra)]]
+    columns: list[Sequence[str]] = [
+        [name] * num,
+        *zip(*whole_or_shortest(record.boxes), strict=True),
+    ]
     columns.append([names[label] for label in record.labels.tolist()])
     for title in extra:
         if title in FLAGS:
             flags = getattr(record, title)
             columns.append(["1" if flag else "0" for flag in flags.tolist()])
-        elif title == "gsd_m":
-            known = record.gsd_m is not None and math.isfinite(record.gsd_m)
-            columns.append([repr(float(record.gsd_m)) if known and record.gsd_m else "0"] * num)
+        elif title == GSD:
+            columns.append([gsd] * num)
     if RBOX[0] in extra:
         columns += zip(*whole_or_shortest(_rboxes(record)), strict=True)
     return [list(row) for row in zip(*columns, strict=True)]

@@ -1,7 +1,7 @@
 """CSV of keras-retinanet: path,x1,y1,x2,y2,class without a header, and a file of classes.
 
-Corners are whole pixels. A row of a path and five empty fields is a picture without objects. The file
-of classes has rows of name,number from 0.
+Corners are whole pixels. A row of a path and five empty fields is a picture without objects. The
+file of classes has rows of name,number from 0.
 
 Layout: https://github.com/fizyr/keras-retinanet#csv-datasets.
 """
@@ -41,7 +41,7 @@ FIELDS = BoxFields(picture=0, corners=(1, 2, 3, 4), label=5, width=6)
 
 
 def recognises(path: Path) -> bool:
-    """Whether this is a CSV file whose first row is a path, four numbers or nothing, and a class."""
+    """Whether this is a CSV file whose first row is path, four numbers, class, or a path alone."""
     if path.suffix.lower() != ".csv" or not is_file(path):
         return False
     rows = looks_like(first_text(path))

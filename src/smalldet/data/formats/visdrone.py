@@ -1,8 +1,8 @@
 """VisDrone-DET text: one file for each picture, one box on each line.
 
 A line is left,top,width,height,score,category,truncation,occlusion, with a comma at the end in some
-files. Category 0 is a region to ignore, 1 to 10 are the classes, 11 is any other object; a score of 0
-leaves an object out of the evaluation.
+files. Category 0 is a region to ignore, 1 to 10 are the classes, 11 is any other object; a score of
+0 leaves an object out of the evaluation.
 
 Layout: https://github.com/VisDrone/VisDrone2018-DET-toolkit.
 """
