@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from smalldet.data.formats.collector import collector_paused
 from smalldet.data.formats.lines import SHOWN, Origins, codes_of, floats_of
 from smalldet.data.formats.picture_files import is_file, refuse_missing
 from smalldet.data.formats.text_files import utf8_text
@@ -79,7 +80,8 @@ def csv_rows(path: Path, skip: int = 0) -> Generator[tuple[list[list[str]], list
             pass
         while batch := [(row, reader.line_num) for row in islice(reader, BATCH_ROWS)]:
             kept = [(row, line) for row, line in batch if row]
-            yield [row for row, _ in kept], [line for _, line in kept]
+            if kept:
+                yield [row for row, _ in kept], [line for _, line in kept]
     except csv.Error as error:
         raise ValueError(f"{path}: line {reader.line_num} is no CSV: {error}") from None
 
@@ -91,7 +93,7 @@ def csv_header(path: Path) -> list[str]:
         FileNotFoundError, ValueError: see `csv_rows`.
     """
     for rows, _ in csv_rows(path):
-        return [name.strip() for name in rows[0]] if rows else []
+        return [name.strip() for name in rows[0]]
     return []
 
 
@@ -122,53 +124,54 @@ def read_boxes(path: Path, fields: BoxFields, layout: str, skip: int = 0) -> Box
     names: dict[str, int] = {}
     parts: list[tuple[NDArray[Any], ...]] = []
     known: list[tuple[NDArray[Any], ...]] = []
-    for rows, lines in csv_rows(path, skip):
-        if not rows:
-            continue
-        where = _where(path, rows, lines)
-        wrong = next((n for n, row in enumerate(rows) if len(row) != fields.width), None)
-        if wrong is not None:
-            raise ValueError(f"{where(wrong)}, {len(rows[wrong])} fields, not {layout}")
-        columns = list(zip(*rows, strict=True))
-        if "" in columns[fields.picture]:
-            raise ValueError(f"{where(columns[fields.picture].index(''))}, without a picture")
-        codes = codes_of(columns[fields.picture], pictures)
-        if fields.picture_number is not None:
-            known.append((codes, _optional(columns[fields.picture_number], where), np.array(lines)))
-        kept = _with_objects(columns, fields, where)
-        values: list[NDArray[np.float64]] = []
-        for place in (*fields.corners, *fields.numbers.values()):
-            column = floats_of(columns[place] if kept is None else _taken(columns[place], kept))
-            wrong_rows = np.flatnonzero(~np.isfinite(column))
-            if len(wrong_rows):
-                first = int(wrong_rows[0])
-                raise ValueError(f"{where(first if kept is None else kept[first])}, not {layout}")
-            values.append(column)
-        words = columns[fields.label] if kept is None else _taken(columns[fields.label], kept)
-        numbers = np.array(lines, dtype=np.int64)
-        parts.append(
-            (
-                codes if kept is None else codes[kept],
-                np.column_stack(values),
-                codes_of(words, names),
-                numbers if kept is None else numbers[kept],
-            )
-        )
+    with collector_paused():
+        for rows, lines in csv_rows(path, skip):
+            where = _where(path, rows, lines)
+            columns = _columns(rows, fields, layout, where)
+            codes = codes_of(columns[fields.picture], pictures)
+            numbers = np.array(lines, dtype=np.int64)
+            if fields.picture_number is not None:
+                known.append((codes, _optional(columns[fields.picture_number], where), numbers))
+            rows_kept = _with_objects(columns, fields, where)
+            if len(rows_kept) < len(rows):
+                columns = [[column[row] for row in rows_kept] for column in columns]
+                codes, numbers = codes[rows_kept], numbers[rows_kept]
+            values = _numbers(columns, fields)
+            wrong = ~np.isfinite(values).all(axis=1)
+            if wrong.any():
+                raise ValueError(f"{where(rows_kept[int(wrong.argmax())])}, not {layout}")
+            parts.append((codes, values, codes_of(columns[fields.label], names), numbers))
     if not parts:
         raise ValueError(f"{path}: has no rows of {layout}")
-    picture_rows, values_of_all, labels, lines_of_all = (
-        np.concatenate(column) for column in zip(*parts, strict=True)
-    )
+    picture_rows, values, labels, numbers = (np.concatenate(p) for p in zip(*parts, strict=True))
     return BoxTable(
         pictures=list(pictures),
         class_names=list(names),
         picture_rows=picture_rows,
-        corners=values_of_all[:, :4],
+        corners=values[:, :4],
         labels=labels,
-        numbers={name: values_of_all[:, 4 + n] for n, name in enumerate(fields.numbers)},
-        origins=Origins([path], np.zeros(len(labels), dtype=np.int64), lines_of_all),
+        numbers={name: values[:, 4 + n] for n, name in enumerate(fields.numbers)},
+        origins=Origins([path], np.zeros(len(labels), dtype=np.int64), numbers),
         picture_numbers=_one_each(known, len(pictures), path) if known else None,
     )
+
+
+def _columns(
+    rows: list[list[str]], fields: BoxFields, layout: str, where: Callable[[int], str]
+) -> Sequence[Sequence[str]]:
+    if set(map(len, rows)) != {fields.width}:
+        wrong = next(row for row, one in enumerate(rows) if len(one) != fields.width)
+        raise ValueError(f"{where(wrong)}, {len(rows[wrong])} fields, not {layout}")
+    columns = list(zip(*rows, strict=True))
+    if "" in columns[fields.picture]:
+        raise ValueError(f"{where(columns[fields.picture].index(''))}, without a picture")
+    return columns
+
+
+def _numbers(columns: Sequence[Sequence[str]], fields: BoxFields) -> NDArray[np.float64]:
+    """(N, 4 + further) numbers, NaN where a field is none."""
+    places = (*fields.corners, *fields.numbers.values())
+    return np.column_stack([floats_of(columns[place]) for place in places])
 
 
 def _where(path: Path, rows: list[list[str]], lines: list[int]) -> Callable[[int], str]:
@@ -181,12 +184,12 @@ def _where(path: Path, rows: list[list[str]], lines: list[int]) -> Callable[[int
 
 
 def _with_objects(
-    columns: list[tuple[str, ...]], fields: BoxFields, where: Callable[[int], str]
-) -> list[int] | None:
-    """Rows that have an object; None if all have."""
+    columns: Sequence[Sequence[str]], fields: BoxFields, where: Callable[[int], str]
+) -> Sequence[int]:
+    """Rows that have an object."""
     needed = [columns[place] for place in (*fields.corners, fields.label)]
     if not any("" in column for column in needed):
-        return None
+        return range(len(columns[0]))
     counts = np.sum([np.array(column, dtype=np.object_) == "" for column in needed], axis=0)
     partly = np.flatnonzero((counts > 0) & (counts < len(needed)))
     if len(partly):
@@ -219,10 +222,6 @@ def _one_each(
             f"{numbers[codes[row]]:g}"
         )
     return numbers
-
-
-def _taken(column: Sequence[str], rows: list[int]) -> list[str]:
-    return [column[row] for row in rows]
 
 
 def labels_in(

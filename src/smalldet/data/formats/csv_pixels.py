@@ -194,7 +194,7 @@ def _rows(
         [name] * num,
         *zip(*whole_or_shortest(record.boxes), strict=True),
     ]
-    columns.append([names[label] for label in record.labels.tolist()])
+    columns.append([names[int(label)] for label in record.labels.tolist()])
     for title in extra:
         if title in FLAGS:
             flags = getattr(record, title)

@@ -3,8 +3,9 @@
 Both give centre, sides and an angle in radians, clockwise on the screen. roLabelImg's upright boxes
 (`bndbox`, corners counted from 0) may stand among its oriented ones.
 
-Layouts: https://github.com/cgvict/roLabelImg, and HRSC2016: Liu, Yuan, Weng, Yang, "A High Resolution
-Optical Satellite Image Dataset for Ship Recognition and Some New Baselines", ICPRAM 2017.
+Layouts: https://github.com/cgvict/roLabelImg, and HRSC2016: Liu, Yuan, Weng, Yang, "A High
+Resolution Optical Satellite Image Dataset for Ship Recognition and Some New Baselines", ICPRAM
+2017.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from xml.etree.ElementTree import Element
 import numpy as np
 import torch
 
+from smalldet.data.formats.collector import collector_paused
 from smalldet.data.formats.lines import floats_of
 from smalldet.data.formats.object_columns import ObjectColumns, records_of
 from smalldet.data.formats.picture_files import picture_sizes
@@ -81,13 +83,14 @@ def read(
     xml = xml_set(Path(path), images_dir, split, ("AllImages", "JPEGImages", "images"))
     objects = XmlObjects()
     gsd_m: list[float | None] = [None] * len(xml.pictures)
-    for row, file in xml.labelled:
-        root = read_xml(file, (ROLABELIMG, HRSC))
-        if root.tag == HRSC:
-            gsd_m[row] = _resolution(root)
-            _add_hrsc(objects, root, file, row, by_class_id)
-        else:
-            _add_rolabelimg(objects, root, file, row)
+    with collector_paused():
+        for row, file in xml.labelled:
+            root = read_xml(file, (ROLABELIMG, HRSC))
+            if root.tag == HRSC:
+                gsd_m[row] = _resolution(root)
+                _add_hrsc(objects, root, file, row, by_class_id)
+            else:
+                _add_rolabelimg(objects, root, file, row)
     names, labels = labels_of(objects, class_names)
     rboxes = objects.numbers(len(ROBNDBOX), LAYOUT)
     turned = np.abs(rboxes[:, 4]) > 2 * math.pi + 1e-3

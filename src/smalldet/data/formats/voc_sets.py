@@ -16,6 +16,7 @@ from typing import Literal
 
 import numpy as np
 
+from smalldet.data.formats.collector import collector_paused
 from smalldet.data.formats.object_columns import ObjectColumns, records_of
 from smalldet.data.formats.picture_files import picture_sizes
 from smalldet.data.formats.text_files import first_text
@@ -81,9 +82,10 @@ def read(
     objects = XmlObjects()
     sizes = picture_sizes(voc.pictures)
     others: list[Path] = []
-    for row, file in voc.labelled:
-        if not _read_file(objects, file, row, sizes[row].tolist()):
-            others.append(file)
+    with collector_paused():
+        for row, file in voc.labelled:
+            if not _read_file(objects, file, row, sizes[row].tolist()):
+                others.append(file)
     if others:
         logger.warning(
             "%d files say another size than their pictures have: %s",
@@ -92,13 +94,6 @@ def read(
         )
     names, labels = labels_of(objects, class_names)
     boxes = objects.numbers(4, f"a bndbox of {', '.join(CORNERS)}")
-    inverted = (boxes[:, 2:] < boxes[:, :2]).any(axis=1)
-    if inverted.any():
-        row = int(inverted.argmax())
-        raise ValueError(
-            f"{objects.where(row)} has a bndbox from {boxes[row, :2].tolist()} to "
-            f"{boxes[row, 2:].tolist()}; its corners must be in order"
-        )
     # Pixels first..last, both included, end where the last one does.
     boxes[:, :2] -= first_pixel
     ignore = np.array(objects.ignore, dtype=np.bool_)

@@ -22,7 +22,8 @@ class XmlObjects:
         texts: numbers of its place, as text, all objects' one after another.
         difficult: of each.
         ignore: of each.
-        places: file of each, and its number there.
+        files: file of each.
+        in_file: its number there, from 1.
     """
 
     pictures: list[int] = field(default_factory=list[int])
@@ -30,7 +31,8 @@ class XmlObjects:
     texts: list[str] = field(default_factory=list[str])
     difficult: list[bool] = field(default_factory=list[bool])
     ignore: list[bool] = field(default_factory=list[bool])
-    places: list[tuple[Path, int]] = field(default_factory=list[tuple[Path, int]])
+    files: list[Path] = field(default_factory=list[Path])
+    in_file: list[int] = field(default_factory=list[int])
 
     def add(
         self,
@@ -59,12 +61,12 @@ class XmlObjects:
         self.texts += numbers
         self.difficult.append(flags[0])
         self.ignore.append(flags[1])
-        self.places.append((file, number))
+        self.files.append(file)
+        self.in_file.append(number)
 
     def where(self, row: int) -> str:
         """File and number of an object, for messages."""
-        file, number = self.places[row]
-        return f"{file}: object {number}"
+        return f"{self.files[row]}: object {self.in_file[row]}"
 
     def numbers(self, width: int, layout: str) -> NDArray[np.float64]:
         """(N, width) finite numbers of the objects' places.

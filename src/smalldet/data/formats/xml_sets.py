@@ -97,7 +97,9 @@ def _listed(root: Path, split: str) -> list[str]:
     if file is None:
         there = [one.stem for name in LIST_FOLDERS for one in sorted((root / name).glob("*.txt"))]
         found = (
-            f"it has {', '.join(there[:12])}" if there else "it has no lists; read it as a whole"
+            f"it has {', '.join(there[:12])}"
+            if there
+            else "it has no lists: read all by split=None"
         )
         raise FileNotFoundError(f"{root}: has no {LIST_FOLDERS[0]}/{split}.txt; {found}")
     stems: dict[str, None] = {}
