@@ -50,6 +50,8 @@ def read_xml(path: Path, roots: tuple[str, ...]) -> Element:
             for element in level:
                 element.tag = element.tag.rpartition("}")[2]
         level = [child for element in level for child in element]
+        if not level:
+            break
     if level:
         raise ValueError(f"{path}: is nested deeper than {MAX_DEPTH} levels")
     if root.tag not in roots:
