@@ -95,16 +95,16 @@ def test_files_that_cannot_be_read_are_named(tmp_path: Path):
         list(read_lines([tmp_path / "large.txt"]))
 
 
-@pytest.mark.parametrize("word", ["nan", "inf", "1e999", "1_0", "٣", "0x10", "1,0", "--1", "\0"])
+@pytest.mark.parametrize("word", ["nan", "inf", "1e999", "1e31", "1_0", "٣", "0x10", "1,0", "--1", "\0"])
 def test_what_only_python_takes_for_a_number_is_none(tmp_path: Path, word: str):
-    assert np.isnan(floats_of([word])[0]) or np.isinf(floats_of([word])[0])
+    assert np.isnan(floats_of([word])[0])
     files = saved(tmp_path, [b"1 2\n", f"3 4\n\n5 {word}\n".encode()])
     (batch,) = read_lines(files)
     with pytest.raises(ValueError, match=r"1\.txt: line 3 is '5 .*', not two numbers"):
         batch.numbers(range(2), None, "two numbers")
 
 
-@given(st.lists(st.floats(allow_nan=False, allow_infinity=False)))
+@given(st.lists(st.floats(-1e30, 1e30)))
 def test_numbers_are_those_of_float(values):
     assert floats_of([repr(value) for value in values]).tolist() == values
     assert floats_of([repr(value).encode() for value in values]).tolist() == values

@@ -59,7 +59,7 @@ def test_score_nought_is_ignored_in_its_own_class(tmp_path: Path):
         ("1,2,3,4,1,1.5,0,0", "has category 1.5"),
         ("1,2,3,4,0.7,4,0,0", "has score 0.7; labels have 0 or 1"),
         ("1,2,-3,4,1,4,0,0", "right of and below"),
-        ("1e300,2,3,4,1,4,0,0", "lie on no picture"),
+        ("1e30,2,3,4,1,4,0,0", "lie on no picture"),
     ],
 )
 def test_a_wrong_line_is_named(tmp_path: Path, line: str, said: str):

@@ -19,6 +19,7 @@ from smalldet.data.formats.text_files import utf8_bytes
 BATCH_BYTES = 8 << 20
 MAX_FILE_BYTES = 64 << 20
 """A million lines of a picture; more is no file of labels."""
+MAX_NUMBER = 1e30
 SHOWN = 100
 LINE_FEED = 10
 EMPTY_FIELD = re.compile(rb"(?:^|,)[ \t]*,", re.MULTILINE)
@@ -186,8 +187,16 @@ def _parted(files: Sequence[Path], texts: list[bytes], start: int, commas: bool)
 def floats_of(words: Sequence[bytes] | Sequence[str]) -> NDArray[np.float64]:
     """(N,) float64 of N words; NaN where a word is no number.
 
-    Python's own 1_000 and digits of other scripts are no numbers here.
+    Python's own 1_000, digits of other scripts, and numbers past MAX_NUMBER, with which sums would
+    overflow, are no numbers here.
     """
+    values = _values_of(words)
+    with np.errstate(invalid="ignore"):
+        values[np.abs(values) > MAX_NUMBER] = np.nan
+    return values
+
+
+def _values_of(words: Sequence[bytes] | Sequence[str]) -> NDArray[np.float64]:
     if words and isinstance(words[0], bytes):
         odd = b"_" in b"".join(words)  # type: ignore[arg-type]
     else:
