@@ -17,6 +17,7 @@ from smalldet.data.formats import (
     csv_openimages,
     csv_pixels,
     csv_retinanet,
+    dota_text,
     rolabelimg,
     visdrone,
     voc_sets,
@@ -68,6 +69,11 @@ SETS = {
             "data.yaml": "train: images\nnames: [car]\n",
             "labels/a.txt": "0 0.2 0.2 0.4 0.2 0.4 0.6\n0 0.2 0.2 0.4 0.2 0.4 0.6 0.1 0.2\n",
         },
+    ),
+    "dota": (
+        dota_text,
+        "",
+        {"labelTxt/a.txt": "gsd:0.5\n1 2 9 2 9 8 1 8 car 0\n1 2 3 3 2 9 1 8 b\n"},
     ),
     "visdrone": (visdrone, "", {"annotations/a.txt": "1,2,3,4,1,4,0,0\n5,5,9,9,0,0,0,0,\n"}),
     "csv": (

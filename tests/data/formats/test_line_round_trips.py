@@ -13,7 +13,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from smalldet.data.formats import csv_pixels, csv_retinanet, visdrone, voc_sets, yolo_yaml
+from smalldet.data.formats import (
+    csv_pixels,
+    csv_retinanet,
+    dota_text,
+    visdrone,
+    voc_sets,
+    yolo_yaml,
+)
 from smalldet.data.index import ImageRecord, Index
 from smalldet.geometry.oriented import canonical, enclosing_boxes
 
@@ -25,6 +32,7 @@ WRITERS = {
     "csv": (csv_pixels, "train.csv"),
     "retinanet": (csv_retinanet, "train.csv"),
     "voc": (voc_sets, ""),
+    "dota": (dota_text, ""),
 }
 
 
@@ -167,7 +175,7 @@ def test_retinanet_rounds_to_pixels(drawn, pictures, tmp_path_factory):
         assert (other.boxes == other.boxes.round()).all()
 
 
-@pytest.mark.parametrize("name", ["yolo", "csv"])
+@pytest.mark.parametrize("name", ["yolo", "csv", "dota"])
 @given(drawn=st.lists(columns(oriented=True), min_size=4, max_size=4))
 @fresh
 def test_oriented_boxes_survive(name: str, drawn, pictures, tmp_path_factory):
@@ -180,6 +188,8 @@ def test_oriented_boxes_survive(name: str, drawn, pictures, tmp_path_factory):
         if not any(len(r.boxes) for r in read.records):
             continue  # no line says that they are oriented
         assert other.rboxes is not None
+        if name == "dota":
+            assert other.difficult.tolist() == (record.difficult | record.ignore).tolist()
         # a square has four angles, and a nearly square one two
         for mine, theirs in zip(record.rboxes[kept], other.rboxes, strict=True):
             np.testing.assert_allclose(theirs[:4], mine[:4], atol=1e-3)
@@ -197,7 +207,7 @@ def test_writing_twice_changes_nothing(name: str, pictures, tmp_path: Path):
     assert {path: path.read_bytes() for path in module.write(index, tmp_path)} == first
 
 
-@pytest.mark.parametrize("name", ["yolo", "visdrone", "voc"])
+@pytest.mark.parametrize("name", ["yolo", "visdrone", "voc", "dota"])
 def test_another_picture_under_a_name_is_no_match(name: str, pictures, tmp_path: Path):
     box = (np.array([[1, 2, 30, 40]], dtype=np.float32), [1], [False], [False], None)
     module: ModuleType = WRITERS[name][0]

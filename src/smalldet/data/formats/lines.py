@@ -62,6 +62,19 @@ class TextLines:
         """The lines' places alone, for keeping."""
         return replace(self, words=self.words[:0].copy())
 
+    def without_rows(self, rows: Sequence[int]) -> TextLines:
+        """All lines but these."""
+        if not len(rows):
+            return self
+        kept = np.delete(np.arange(len(self)), rows)
+        return replace(
+            self,
+            first=self.first[kept],
+            counts=self.counts[kept],
+            file_rows=self.file_rows[kept],
+            line_numbers=self.line_numbers[kept],
+        )
+
     def column(self, column: int, rows: NDArray[np.int64] | None = None) -> NDArray[np.object_]:
         """(R,) the word at `column` of the lines `rows`, which have as many; of all if None."""
         first = self.first if rows is None else self.first[rows]

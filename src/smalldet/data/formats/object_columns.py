@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from smalldet.data.formats import coco_masks
+from smalldet.data.formats.coco_oriented import rboxes_of_quads
 from smalldet.data.index import ImageRecord
 from smalldet.geometry.oriented import canonical
 
@@ -21,6 +22,7 @@ logger = logging.getLogger(__name__)
 MAX_PX = 1e7
 """No picture is so large; farther out, float32 would move corners."""
 MAX_SHOWN = 5
+QUADS_AT_ONCE = 100_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,8 +86,8 @@ def records_of(
         "difficult": columns.difficult[rows],
     }
     if columns.rboxes is not None:
-        rboxes = canonical(torch.from_numpy(columns.rboxes[rows]))
-        parts["rboxes"] = canonical(rboxes.float()).numpy()
+        # Rounded first, so that what is canonical in float32 already stays as it is.
+        parts["rboxes"] = canonical(torch.from_numpy(columns.rboxes[rows]).float()).numpy()
     if columns.outlines is not None:
         parts["masks"] = _masks(columns.outlines, rows, boxes)
     ends = np.cumsum(np.bincount(columns.pictures[rows], minlength=len(pictures))).tolist()
@@ -106,6 +108,13 @@ def records_of(
 def corners_of(xywh: NDArray[np.float64]) -> NDArray[np.float64]:
     """Left, top, width, height (N, 4) to xyxy."""
     return np.concatenate([xywh[:, :2], xywh[:, :2] + xywh[:, 2:]], axis=1)
+
+
+def rboxes_round(quads: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Corners (N, 8) to the smallest oriented boxes (N, 5) round them, in parts of bounded size."""
+    starts = range(0, len(quads), QUADS_AT_ONCE)
+    parts = [rboxes_of_quads(quads[start : start + QUADS_AT_ONCE]) for start in starts]
+    return np.concatenate([np.zeros((0, 5)), *parts]).astype(np.float64)
 
 
 def upright(boxes: NDArray[np.float64]) -> NDArray[np.float64]:

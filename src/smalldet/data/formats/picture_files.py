@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import struct
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,12 +44,25 @@ def pictures_in(folder: Path, deep: bool = False) -> list[Path]:
     """
     if not is_dir(folder):
         raise FileNotFoundError(f"{folder}: no such folder of pictures")
-    files = folder.rglob("*") if deep else folder.iterdir()
-    return sorted(
-        file
-        for file in files
-        if file.suffix.lower() in SUFFIXES and not file.name.startswith(".") and file.is_file()
-    )
+    if deep:
+        files = [file for file in folder.rglob("*") if _is_picture(file.name) and file.is_file()]
+        return sorted(files, key=str)
+    with os.scandir(folder) as entries:  # one call tells of each entry whether it is a file
+        names = [one.name for one in entries if _is_picture(one.name) and one.is_file()]
+    return [folder / name for name in sorted(names)]
+
+
+def _is_picture(name: str) -> bool:
+    return PurePath(name).suffix.lower() in SUFFIXES and not name.startswith(".")
+
+
+def text_files(folder: Path, suffix: str = ".txt") -> list[Path]:
+    """The files of a folder that end so, by name; `classes.txt` is none of them. May be none."""
+    if not is_dir(folder):
+        return []
+    with os.scandir(folder) as entries:
+        names = [one.name for one in entries if one.name.endswith(suffix)]
+    return [folder / name for name in sorted(names) if name != "classes.txt"]
 
 
 def pictures_by_stem(folder: Path) -> dict[str, Path]:
@@ -68,13 +82,16 @@ def pictures_by_stem(folder: Path) -> dict[str, Path]:
     return found
 
 
-def pictures_named(folder: Path, stems: Sequence[str], source: Path) -> list[Path]:
+def pictures_named(
+    folder: Path, stems: Sequence[str], source: Path, others: bool = False
+) -> list[Path]:
     """The picture of each name without ending.
 
     Args:
         folder: where they lie.
         stems: the names.
         source: the file or folder that names them, for the message.
+        others: after them, the pictures of the folder that have no such name.
 
     Raises:
         FileNotFoundError: some are not there; says how many and shows the first.
@@ -88,7 +105,11 @@ def pictures_named(folder: Path, stems: Sequence[str], source: Path) -> list[Pat
             f"{source}: {len(missing)} of {len(stems)} pictures are not in {folder} "
             f"(give images_dir if they are elsewhere): {shown}"
         )
-    return [there[stem] for stem in stems]
+    named = [there[stem] for stem in stems]
+    if others:
+        taken = set(stems)
+        named += [picture for stem, picture in there.items() if stem not in taken]
+    return named
 
 
 def refuse_missing(pictures: Sequence[Path], source: Path) -> None:

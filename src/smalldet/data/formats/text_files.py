@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from pathlib import Path
 
 BOM = b"\xef\xbb\xbf"
@@ -16,12 +17,12 @@ def file_bytes(path: Path, max_bytes: int) -> bytes:
         ValueError: it is a folder, larger than `max_bytes`, or the system does not let it be read.
     """
     try:
-        size = path.stat().st_size
-        if path.is_dir():
+        status = path.stat()
+        if stat.S_ISDIR(status.st_mode):
             raise ValueError(f"{path}: is a folder, not a file")
-        if size > max_bytes:
+        if status.st_size > max_bytes:
             raise ValueError(
-                f"{path}: has {size} bytes; files of its kind are read up to {max_bytes}"
+                f"{path}: has {status.st_size} bytes; files of its kind are read up to {max_bytes}"
             )
         return path.read_bytes()
     except FileNotFoundError as error:

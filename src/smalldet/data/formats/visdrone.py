@@ -24,8 +24,8 @@ from smalldet.data.formats.picture_files import (
     is_dir,
     is_file,
     picture_sizes,
-    pictures_in,
     pictures_named,
+    text_files,
 )
 from smalldet.data.formats.picture_links import link_pictures
 from smalldet.data.formats.text_files import first_text
@@ -94,10 +94,10 @@ def read(
     own = folder.parent / "classes.txt"
     if class_names is None:
         class_names = read_class_names(own) if is_file(own) else CLASSES
-    files = [file for file in sorted(folder.glob("*.txt")) if file.name != "classes.txt"]
+    files = text_files(folder)
     if not files:
         raise FileNotFoundError(f"{folder}: is no folder of .txt files of VisDrone")
-    pictures = pictures_named(images, [file.stem for file in files], folder)
+    pictures = pictures_named(images, [file.stem for file in files], folder, others=True)
     batches: list[TextLines] = []
     parts: list[NDArray[np.float64]] = []
     for batch in read_lines(files, commas=True):
@@ -109,8 +109,6 @@ def read(
     rows = np.concatenate([np.zeros((0, WORDS)), *parts])
     origins = origins_of(files, batches)
     _refuse(rows, len(class_names), origins.where)
-    taken = set(pictures)
-    pictures += [picture for picture in pictures_in(images) if picture not in taken]
     columns, sources = _columns(rows, origins.file_rows, len(class_names))
     records = records_of(
         columns, pictures, picture_sizes(pictures), lambda row: origins.where(int(sources[row]))

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from smalldet.data.formats.picture_files import is_dir, is_file, pictures_named
+from smalldet.data.formats.picture_files import is_dir, is_file, pictures_named, text_files
 from smalldet.data.formats.text_files import utf8_text
 
 logger = logging.getLogger(__name__)
@@ -67,7 +67,7 @@ def xml_set(
         annotations = inner[0] if inner else root
         if inner:
             split = None
-    files = {file.stem: file for file in sorted(annotations.glob("*.xml"))}
+    files = {file.stem: file for file in text_files(annotations, ".xml")}
     if not files:
         raise FileNotFoundError(f"{annotations}: is no folder of .xml files")
     stems = list(files) if split is None else _listed(root, split)

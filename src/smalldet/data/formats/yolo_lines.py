@@ -15,9 +15,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from smalldet.data.formats.coco_oriented import rboxes_of_quads
 from smalldet.data.formats.lines import Origins, TextLines, floats_of, origins_of, read_lines
-from smalldet.data.formats.object_columns import ObjectColumns, upright
+from smalldet.data.formats.object_columns import ObjectColumns, rboxes_round, upright
 
 BOX, QUAD, MIN_OUTLINE = 5, 9, 7
 LAYOUT = (
@@ -84,7 +83,7 @@ def objects_of(
     if oriented:
         rboxes = upright(corners)
         fours = np.flatnonzero(counts == QUAD)
-        rboxes[fours] = rboxes_of_quads(quad_parts[fours] * np.tile(scale[fours], 4))
+        rboxes[fours] = rboxes_round(quad_parts[fours] * np.tile(scale[fours], 4))
     outlines = None
     if with_masks and not oriented:
         longer = np.flatnonzero(counts > BOX).tolist()

@@ -21,7 +21,13 @@ from numpy.typing import NDArray
 
 from smalldet.atomic_write import atomic_write
 from smalldet.data.formats.object_columns import records_of
-from smalldet.data.formats.picture_files import is_dir, is_file, picture_sizes, pictures_in
+from smalldet.data.formats.picture_files import (
+    is_dir,
+    is_file,
+    picture_sizes,
+    pictures_in,
+    text_files,
+)
 from smalldet.data.formats.picture_links import link_pictures
 from smalldet.data.formats.text_files import first_text
 from smalldet.data.formats.yaml_files import read_yaml
@@ -95,7 +101,7 @@ def _records(
 ) -> tuple[ImageRecord, ...]:
     labels = [label_path(picture) for picture in pictures]
     folders = {label.parent for label in labels}
-    there = {one for folder in folders if is_dir(folder) for one in folder.glob("*.txt")}
+    there = {one for folder in folders for one in text_files(folder)}
     rows = np.array([row for row, label in enumerate(labels) if label in there], dtype=np.int64)
     if not len(rows):
         raise FileNotFoundError(
