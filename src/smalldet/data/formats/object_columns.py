@@ -37,6 +37,7 @@ class ObjectColumns:
         difficult: (N,) bool.
         rboxes: (N, 5) float64 oriented boxes, or None.
         outlines: {row: ring of 2 * K numbers in pixels}, or None where outlines are not read.
+        masks: (N, MASK_PX * MASK_PX / 8) uint8 in place of outlines, see `ImageRecord`, or None.
     """
 
     pictures: NDArray[np.int64]
@@ -46,6 +47,7 @@ class ObjectColumns:
     difficult: NDArray[np.bool_]
     rboxes: NDArray[np.float64] | None = None
     outlines: Mapping[int, NDArray[np.float64]] | None = None
+    masks: NDArray[np.uint8] | None = None
 
 
 def records_of(
@@ -90,6 +92,8 @@ def records_of(
         parts["rboxes"] = canonical(torch.from_numpy(columns.rboxes[rows]).float()).numpy()
     if columns.outlines is not None:
         parts["masks"] = _masks(columns.outlines, rows, boxes)
+    if columns.masks is not None:
+        parts["masks"] = columns.masks[rows]
     ends = np.cumsum(np.bincount(columns.pictures[rows], minlength=len(pictures))).tolist()
     starts = [0, *ends[:-1]]
     return tuple(
