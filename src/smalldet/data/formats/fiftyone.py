@@ -20,7 +20,6 @@ import numpy as np
 from smalldet.data.formats.collector import collector_paused
 from smalldet.data.formats.fiftyone_masks import mask_of
 from smalldet.data.formats.json_files import entry_of, list_in, load_object, shown, text_in
-from smalldet.data.formats.number_lists import is_number
 from smalldet.data.formats.picture_files import (
     is_dir,
     is_file,
@@ -262,6 +261,6 @@ def _flag(entry: dict[str, Any], key: str, where: str) -> bool:
         value = value.get("value")
     if value is None:
         return False
-    if value not in (0, 1) or not (isinstance(value, bool) or is_number(value)):
+    if value not in (0, 1):
         raise ValueError(f"{where} has {key} {shown(value)}, not true or false")
     return bool(value)

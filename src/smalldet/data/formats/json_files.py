@@ -123,7 +123,7 @@ def flag_in(entry: dict[str, Any], key: str, where: str) -> bool:
     value = entry.get(key)
     if value is None:
         return False
-    if value not in (0, 1) or not isinstance(value, int | float):
+    if value not in (0, 1):
         raise ValueError(f"{where} has {key} {shown(value)}, not true or false")
     return bool(value)
 

@@ -160,8 +160,10 @@ def index_of(
         with_masks: read outlines and bitmaps too.
 
     Raises:
-        ValueError: a number, a box or a class is wrong; names the object.
+        ValueError: a number, a box or a class is wrong, or a picture comes twice; names the object
+            or the picture.
     """
+    _refuse_twice(objects, pictures)
     names, labels = _labels(objects, class_names)
     boxes = _boxes(objects, points)
     rboxes = None
@@ -184,6 +186,18 @@ def index_of(
     )
     _report(objects)
     return Index(names, records_of(columns, pictures, sizes, objects.where))
+
+
+def _refuse_twice(objects: ShapeObjects, pictures: Sequence[Path]) -> None:
+    if len(set(pictures)) < len(pictures):
+        first: dict[Path, int] = {}
+        for row, picture in enumerate(pictures):
+            other = first.setdefault(picture, row)
+            if other != row:
+                raise ValueError(
+                    f"{objects.sources[row]}: labels {picture}, as does {objects.sources[other]}; "
+                    "remove one of them"
+                )
 
 
 def _labels(
@@ -220,7 +234,9 @@ def _masks(
     limits = np.tile(sizes, 2)[np.array(objects.pictures, dtype=np.int64)].reshape(-1, 4)
     clipped = np.clip(boxes, 0, limits).astype(np.float32)
     # What is farther away is refused with its name where records are made.
-    sound = (np.abs(boxes) <= MAX_PX).all(axis=1) & (clipped[:, 2:] > clipped[:, :2]).all(axis=1)
+    sound: NDArray[np.bool_] = (np.abs(boxes) <= MAX_PX).all(axis=1) & (
+        clipped[:, 2:] > clipped[:, :2]
+    ).all(axis=1)
     ends = np.cumsum(objects.counts) // 2
     rings = [row for row in objects.rings if sound[row]]
     entries: list[dict[str, Any]] = [
