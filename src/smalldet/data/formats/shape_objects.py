@@ -234,9 +234,8 @@ def _masks(
     limits = np.tile(sizes, 2)[np.array(objects.pictures, dtype=np.int64)].reshape(-1, 4)
     clipped = np.clip(boxes, 0, limits).astype(np.float32)
     # What is farther away is refused with its name where records are made.
-    sound: NDArray[np.bool_] = (np.abs(boxes) <= MAX_PX).all(axis=1) & (
-        clipped[:, 2:] > clipped[:, :2]
-    ).all(axis=1)
+    near = (np.abs(boxes) <= MAX_PX).all(axis=1)
+    sound = np.asarray(near & (clipped[:, 2:] > clipped[:, :2]).all(axis=1))
     ends = np.cumsum(objects.counts) // 2
     rings = [row for row in objects.rings if sound[row]]
     entries: list[dict[str, Any]] = [
