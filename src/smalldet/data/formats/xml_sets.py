@@ -1,0 +1,114 @@
+"""Which pictures and XML files make a set: a VOC devkit by its lists, or a folder of XML."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from smalldet.data.formats.picture_files import is_dir, is_file, pictures_named, text_files
+from smalldet.data.formats.text_files import utf8_text
+
+logger = logging.getLogger(__name__)
+
+LIST_LAYOUT = "the name of a picture without its ending on each line"
+LIST_FOLDERS = ("ImageSets/Main", "ImageSets")
+MAX_LIST_BYTES = 64 << 20
+FOLDERS_OF = {"val": ("val", "valid", "validation")}
+
+
+@dataclass(frozen=True)
+class XmlSet:
+    """Pictures of a split, and (place of the picture, XML file) of those that have one."""
+
+    pictures: list[Path]
+    labelled: list[tuple[int, Path]]
+
+
+def devkit_root(path: Path) -> Path:
+    """The folder that has `Annotations`: `path`, or the one VOC folder in it; else `path`.
+
+    Raises:
+        ValueError: there are several.
+    """
+    if is_dir(path / "Annotations") or not is_dir(path):
+        return path
+    inner = [one for pattern in ("VOC*", "VOCdevkit/VOC*") for one in sorted(path.glob(pattern))]
+    roots = [one for one in inner if is_dir(one / "Annotations")]
+    if len(roots) > 1:
+        raise ValueError(f"{path}: has {roots[0].name} and {roots[1].name}; name one of them")
+    return roots[0] if roots else path
+
+
+def xml_set(
+    path: Path,
+    images_dir: str | Path | None,
+    split: str | None,
+    usual_images: Sequence[str],
+) -> XmlSet:
+    """The pictures of a split and their XML files.
+
+    Args:
+        path: see `voc_sets.read`.
+        images_dir: the pictures' folder, if it is none of the usual.
+        split: a list, or a folder of XML in `path`; all XML if None.
+        usual_images: folders beside the annotations that may have the pictures.
+
+    Raises:
+        FileNotFoundError: a folder, list or picture does not exist, or no picture has XML.
+        ValueError: a list is wrong.
+    """
+    root = devkit_root(path)
+    annotations = root / "Annotations"
+    if not is_dir(annotations):
+        folders = FOLDERS_OF.get(split, (split,)) if split else ()
+        inner = [root / name for name in folders if is_dir(root / name)]
+        annotations = inner[0] if inner else root
+        if inner:
+            split = None
+    files = {file.stem: file for file in text_files(annotations, ".xml")}
+    if not files:
+        raise FileNotFoundError(f"{annotations}: is no folder of .xml files")
+    stems = list(files) if split is None else _listed(root, split)
+    pictures = pictures_named(_images(annotations, images_dir, usual_images), stems, annotations)
+    labelled = [(row, files[stem]) for row, stem in enumerate(stems) if stem in files]
+    if not labelled:
+        raise FileNotFoundError(
+            f"{annotations}: has no XML of the {len(stems)} pictures of {split}"
+        )
+    if len(labelled) < len(stems):
+        num = len(stems) - len(labelled)
+        logger.warning("%s: %d of %d pictures have no XML file", annotations, num, len(stems))
+    return XmlSet(pictures, labelled)
+
+
+def _images(annotations: Path, images_dir: str | Path | None, usual_images: Sequence[str]) -> Path:
+    if images_dir is not None:
+        return Path(images_dir)
+    beside = [annotations.parent / name for name in usual_images]
+    return next((folder for folder in beside if is_dir(folder)), annotations)
+
+
+def _listed(root: Path, split: str) -> list[str]:
+    file = next(
+        (one for name in LIST_FOLDERS if is_file(one := root / name / f"{split}.txt")), None
+    )
+    if file is None:
+        there = [one.stem for name in LIST_FOLDERS for one in sorted((root / name).glob("*.txt"))]
+        found = (
+            f"it has {', '.join(there[:12])}"
+            if there
+            else "it has no lists: read all by split=None"
+        )
+        raise FileNotFoundError(f"{root}: has no {LIST_FOLDERS[0]}/{split}.txt; {found}")
+    stems: dict[str, None] = {}
+    for number, line in enumerate(utf8_text(file, MAX_LIST_BYTES).split("\n"), start=1):
+        words = line.split()
+        if len(words) == 1:
+            stems[words[0]] = None
+        elif words:
+            raise ValueError(f"{file}: line {number} is {line[:100]!r}, not {LIST_LAYOUT}")
+    if not stems:
+        raise ValueError(f"{file}: lists no pictures")
+    return list(stems)
