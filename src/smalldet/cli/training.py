@@ -18,7 +18,8 @@ def train(
     recipe: Annotated[Path | None, Parameter(help="Recipe file (see configs/).")] = None,
     *overrides: Annotated[str, Parameter(help="section.key=value, e.g. training.epochs=30")],
     data: Annotated[
-        Path | None, Parameter(help="Folder with train.json, val.json and images/.")
+        Path | None,
+        Parameter(help="Labelled pictures: a folder or file in any known format, as data.yaml."),
     ] = None,
     out: Annotated[Path, Parameter(help="Run folder.")] = Path("runs/train"),
     resume: Annotated[bool, Parameter(help="Go on with a run that was stopped.")] = False,
@@ -39,14 +40,29 @@ def train(
         console.print(text, end="", markup=False, highlight=False, soft_wrap=True)
 
 
+def _is_data(path: Path) -> bool:
+    """Whether the first word names labelled pictures, such as a folder or a data.yaml."""
+    from smalldet.data.formats.read_labels import recognised_format
+
+    if path.is_dir():
+        return True
+    try:
+        recognised_format(path)
+    except (FileNotFoundError, ValueError):
+        return False
+    return True
+
+
 def _recipe(recipe: Path | None, overrides: tuple[str, ...], data: Path | None) -> TrainRecipe:
     from smalldet.training.recipe import read_recipe, recipe_for_folder
 
     if recipe is not None and data is not None and "=" in str(recipe):
         # with --data there is no recipe file, and the first override stands in its place
         overrides, recipe = (str(recipe), *overrides), None
+    if recipe is not None and data is None and _is_data(recipe):
+        recipe, data = None, recipe
     if (recipe is None) == (data is None):
-        raise ValueError("give either a recipe file or --data FOLDER")
+        raise ValueError("give either a recipe file or labelled pictures, not both")
     if recipe is not None:
         return read_recipe(recipe, overrides)
     assert data is not None

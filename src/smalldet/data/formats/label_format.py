@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from inspect import signature
 from pathlib import Path
+from typing import Any
 
 from smalldet.data.formats.label_source import LabelSource
 from smalldet.data.index import Index
@@ -37,3 +39,20 @@ class LabelFormat:
     read: Callable[[LabelSource, str | None, bool], Index]
     write: Callable[[Index, Path], object] | None = None
     splits: Callable[[Path], Mapping[str, Path]] = no_splits
+
+
+def label_format(name: str, looks_like: str, module: Any) -> LabelFormat:
+    """The row of a module with `recognises` and `read`, and `splits` where it has them.
+
+    `read` takes (path, images, class names), and of `split`, `with_masks` and `first_pixel` those
+    that it has by name.
+    """
+    accepted = signature(module.read).parameters
+
+    def read(source: LabelSource, split: str | None, with_masks: bool) -> Index:
+        said = {"split": split, "with_masks": with_masks, "first_pixel": source.first_pixel}
+        options = {key: it for key, it in said.items() if key in accepted and it is not None}
+        return module.read(source.annotations, source.images, source.class_names, **options)
+
+    splits = getattr(module, "splits", no_splits)
+    return LabelFormat(name, looks_like, module.recognises, read, splits=splits)

@@ -79,7 +79,8 @@ def read(
         named = [one for name in CLASSES_FILES if is_file(one := folder / name)]
         if not named:
             raise FileNotFoundError(
-                f"{folder}: the files number their classes; give their names, or a classes.txt there"
+                f"{folder}: the files number their classes; give their names, or a classes.txt "
+                "there"
             )
         class_names = read_class_names(named[0])
     pictures = pictures_named(Path(images_dir), [file.stem for file in files], folder, others=True)

@@ -54,6 +54,15 @@ def recognises(path: Path) -> bool:
     return _yaml_of(path) is not None
 
 
+def splits(path: Path) -> dict[str, Path]:
+    """{split: the yaml file} of the splits that it names."""
+    file = _yaml_of(path)
+    content = {} if file is None else read_yaml(file)
+    named = {split for split in SPLITS if content.get(split)}
+    named |= {"val"} if content.get("validation") else set()
+    return {} if file is None else {split: file for split in SPLITS if split in named}
+
+
 def read(
     path: str | Path,
     images_dir: str | Path | None = None,
