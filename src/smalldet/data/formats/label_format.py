@@ -11,6 +11,9 @@ from typing import Any
 from smalldet.data.formats.label_source import LabelSource
 from smalldet.data.index import Index
 
+OF_FORMATS = ("first_pixel", "class_field", "side_m", "area")
+"""Fields of a `LabelSource` that only some formats know."""
+
 
 def no_splits(path: Path) -> Mapping[str, Path]:
     """Of formats that keep training and validation in places of their own."""
@@ -44,13 +47,14 @@ class LabelFormat:
 def label_format(name: str, looks_like: str, module: Any) -> LabelFormat:
     """The row of a module with `recognises` and `read`, and `splits` where it has them.
 
-    `read` takes (path, images, class names), and of `split`, `with_masks` and `first_pixel` those
+    `read` takes (path, images, class names), and of `split`, `with_masks` and `OF_FORMATS` those
     that it has by name.
     """
     accepted = signature(module.read).parameters
 
     def read(source: LabelSource, split: str | None, with_masks: bool) -> Index:
-        said = {"split": split, "with_masks": with_masks, "first_pixel": source.first_pixel}
+        said = source.model_dump(include=set(OF_FORMATS))
+        said |= {"split": split, "with_masks": with_masks}
         options = {key: it for key, it in said.items() if key in accepted and it is not None}
         return module.read(source.annotations, source.images, source.class_names, **options)
 

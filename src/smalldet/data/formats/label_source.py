@@ -31,3 +31,13 @@ class LabelSource(Frozen):
     first_pixel: Literal[0, 1] = Field(
         default=1, description="how Pascal VOC's XML counts: corners from 0, or pixels from 1"
     )
+    class_field: str | None = Field(
+        default=None, description="of vector layers: the attribute that tells the class"
+    )
+    side_m: float | None = Field(
+        default=None, gt=0, description="of vector layers: side of the box round a point, metres"
+    )
+    area: Path | None = Field(
+        default=None,
+        description="of vector layers: polygons that were looked through; nothing is known outside",
+    )
