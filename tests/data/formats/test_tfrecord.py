@@ -330,7 +330,7 @@ def test_foreign_files_are_not_recognised(tmp_path: Path):
 
 
 def test_real_pictures_come_back(tmp_path: Path, shared_dir: Path):
-    index = coco.read(shared_dir / "hituav" / "val.json")
+    index = coco.read(shared_dir / "data" / "hituav" / "val.json")
     index = replace(index, records=index.records[:40])
     tfrecord.write(index, tmp_path, name="val", num_shards=3)
     again = tfrecord.read(tmp_path)

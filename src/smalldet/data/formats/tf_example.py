@@ -56,14 +56,22 @@ def parse_example(data: bytes) -> dict[str, Feature]:
         for inner, entry in _messages(message):
             if inner != 1:
                 continue
-            key, feature = "", Feature()
-            for part, value in _messages(entry):
-                if part == 1:
-                    key = str(value, "utf-8")
-                elif part == 2:
-                    _add_to(feature, value)
+            key, feature = _entry(entry)
             features[key] = feature
     return features
+
+
+def _entry(entry: memoryview) -> tuple[str, Feature]:
+    """A key and its feature; with anything else an entry is damaged, and no reader takes it."""
+    key, feature = "", Feature()
+    for number, wire, value in _fields(entry):
+        if number not in (1, 2) or isinstance(value, int):
+            raise ValueError(f"an entry of its map has a field {number} of wire type {wire}")
+        if number == 1:
+            key = str(value, "utf-8")
+        else:
+            _add_to(feature, value)
+    return key, feature
 
 
 def _add_to(feature: Feature, message: memoryview) -> None:

@@ -16,14 +16,14 @@ from numpy.typing import NDArray
 
 from smalldet.data.formats.label_map import LabelMap, read_label_map
 from smalldet.data.formats.object_columns import ObjectColumns, records_of
-from smalldet.data.formats.picture_files import is_dir
+from smalldet.data.formats.picture_files import is_dir, is_file
 from smalldet.data.formats.tfrecord_examples import Objects, objects_of
 from smalldet.data.formats.tfrecord_files import (
-    ASKED,
     RecordSet,
     is_record_file,
     record_set,
     records,
+    set_names,
 )
 from smalldet.data.formats.tfrecord_pictures import PictureFolder
 from smalldet.data.formats.tfrecord_writing import write
@@ -48,13 +48,11 @@ class _Found:
 def recognises(path: Path) -> bool:
     """Whether this is a file of records, a folder with some, or the shared name of parts."""
     try:
-        if not is_dir(path) and (path.is_file() or not ASKED.match(path.name)):
-            return is_record_file(path)
-        return bool(record_set(path).files)
-    except FileNotFoundError:
+        if is_dir(path):
+            return bool(set_names(path))
+        return is_record_file(path if is_file(path) else record_set(path).files[0])
+    except (OSError, ValueError):
         return False
-    except (OSError, ValueError):  # several sets, or parts of two numbers
-        return is_dir(path)
 
 
 def read(

@@ -131,7 +131,7 @@ def record_set(path: Path, split: str | None = None) -> RecordSet:
         ValueError: a folder has several sets; names them.
     """
     if is_dir(path):
-        sets = _sets(path)
+        sets = set_names(path)
         chosen = [one for one in sets if split is None or _has_word(one, split)]
         if len(chosen) != 1:
             names = ", ".join(sets[:MAX_SHOWN]) or "none"
@@ -155,7 +155,7 @@ def record_set(path: Path, split: str | None = None) -> RecordSet:
     return RecordSet(shard[1] if shard else path.name, path.parent, files)
 
 
-def _sets(folder: Path) -> list[str]:
+def set_names(folder: Path) -> list[str]:
     """Names of the sets of a folder: of files, and those that parts share."""
     names: dict[str, None] = {}
     for file in sorted(folder.iterdir()):
