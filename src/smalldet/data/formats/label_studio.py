@@ -116,7 +116,8 @@ def read(
     sizes = picture_sizes(pictures)
     _refuse_other_shapes(objects, drawn, sizes)
     points = objects.point_array()
-    rows = np.repeat(np.array(objects.pictures, dtype=np.int64), np.array(objects.counts) // 2)
+    counts = np.array(objects.counts, dtype=np.int64) // 2
+    rows = np.repeat(np.array(objects.pictures, dtype=np.int64), counts)
     points = points * (sizes[rows] / 100)
     _turn(objects, raw, points, sizes)
     return index_of(objects, points, pictures, sizes, class_names, with_masks=with_masks)

@@ -9,19 +9,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smalldet.data.formats.json_files import shown
+from smalldet.data.formats.lines import MAX_NUMBER
 
 
 def number_array(values: Sequence[Any], where: Callable[[int], str]) -> NDArray[np.float64]:
-    """(N,) float64 of N values that must be finite numbers.
+    """(N,) float64 of N values that must be finite numbers up to MAX_NUMBER.
 
-    True, "12" and null are none, whatever numpy makes of them.
+    True, "12" and null are none, whatever numpy makes of them; with larger numbers sums overflow.
 
     Args:
         values: N values.
         where: names the place of a value, for messages.
 
     Raises:
-        ValueError: a value is no finite number; names the first.
+        ValueError: a value is no finite number, or too large; names the first.
     """
     if set(map(type, values)) <= {int, float}:
         try:
@@ -29,17 +30,14 @@ def number_array(values: Sequence[Any], where: Callable[[int], str]) -> NDArray[
         except OverflowError:  # a whole number past the largest float
             pass
         else:
-            if np.isfinite(array).all():
+            if (np.abs(array) <= MAX_NUMBER).all():
                 return array
     row = next(row for row, value in enumerate(values) if not is_number(value))
-    raise ValueError(f"{where(row)} has {shown(values[row])}, which is no finite number")
+    raise ValueError(
+        f"{where(row)} has {shown(values[row])}, which is no finite number up to {MAX_NUMBER:g}"
+    )
 
 
 def is_number(value: Any) -> bool:
-    """Whether a value is a number that a float can hold."""
-    if type(value) not in (int, float):
-        return False
-    try:
-        return bool(np.isfinite(float(value)))
-    except OverflowError:
-        return False
+    """Whether a value is a finite number up to MAX_NUMBER."""
+    return type(value) in (int, float) and -MAX_NUMBER <= value <= MAX_NUMBER
