@@ -130,7 +130,7 @@ def test_pictures_are_found(tmp_path: Path, place: str):
         ({"data": {"text": 5}, "annotations": []}, r"task 2: its data has no 'image'"),
         ({"data": {"image": "a.png"}}, r"task 2 has no 'annotations'"),
         (task(5), r"task 2: object 1 is 5"),
-        (task(result({**BOX, "x": None})), r"task 2: object 1 .* has None"),
+        (task(result({**BOX, "x": None})), r"task 2: object 1 has None"),
         (task(result({**BOX, "width": -1})), r"object 1 has the sides -1 and 50"),
         (task(result({**BOX, "rectanglelabels": ["a", "b"]})), r"object 1 needs one class"),
         (task(result(BOX, image_rotation=90)), r"object 1 was drawn on a turned picture"),

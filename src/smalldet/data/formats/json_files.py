@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 import reprlib
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -28,10 +29,15 @@ class _WrongContentError(Exception):
     """What a hook of the parser found; it is told with the file's name."""
 
 
-def load_json(path: Path, max_bytes: int = MAX_BYTES) -> Any:
+def load_json(path: Path, max_bytes: int = MAX_BYTES, *, keys: frozenset[str] | None = None) -> Any:
     """What a JSON file holds.
 
     Numbers too large for a float are infinite here: who takes numbers out must look.
+
+    Args:
+        path: the file.
+        max_bytes: the most that it may have.
+        keys: keep these keys of all objects alone, and no memory for the others; all if None.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -41,7 +47,8 @@ def load_json(path: Path, max_bytes: int = MAX_BYTES) -> Any:
     text = _text(path, file_bytes(path, max_bytes))
     try:
         with collector_paused():
-            return json.loads(text, object_pairs_hook=_object, parse_constant=_constant)
+            hook = _object if keys is None else partial(_part, keys)
+            return json.loads(text, object_pairs_hook=hook, parse_constant=_constant)
     except json.JSONDecodeError as error:
         cut = "; the file seems cut short" if error.pos >= len(text.rstrip()) - 1 else ""
         raise ValueError(f"{path}: is not JSON: {error}{cut}") from None
@@ -53,9 +60,11 @@ def load_json(path: Path, max_bytes: int = MAX_BYTES) -> Any:
         raise ValueError(f"{path}: has a whole number of thousands of digits") from None
 
 
-def load_object(path: Path, max_bytes: int = MAX_BYTES) -> dict[str, Any]:
+def load_object(
+    path: Path, max_bytes: int = MAX_BYTES, *, keys: frozenset[str] | None = None
+) -> dict[str, Any]:
     """The object that a JSON file holds; as `load_json`, and a ValueError if it is none."""
-    return entry_of(load_json(path, max_bytes), f"{path}: the file")
+    return entry_of(load_json(path, max_bytes, keys=keys), f"{path}: the file")
 
 
 def _text(path: Path, raw: bytes) -> str:
@@ -81,6 +90,11 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         twice = next(key for key in keys if keys.count(key) > 1)
         raise _WrongContentError(f"key {shown(twice)} is given twice in {shown(entry)}")
     return entry
+
+
+def _part(keys: frozenset[str], pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    entry = _object(pairs)
+    return {key: value for key, value in entry.items() if key in keys}
 
 
 def _constant(name: str) -> NoReturn:

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from smalldet.data.formats.collector import collector_paused
 from smalldet.data.formats.json_files import entry_of, list_in, load_json, shown, text_in
 from smalldet.data.formats.label_studio_files import task_picture
-from smalldet.data.formats.number_lists import number_array
+from smalldet.data.formats.number_lists import numbers_in
 from smalldet.data.formats.picture_files import is_file, picture_sizes, refuse_missing
 from smalldet.data.formats.shape_objects import ShapeObjects, ellipse, flattened, index_of
 from smalldet.data.formats.text_files import first_text
@@ -162,7 +162,9 @@ def _add_results(
         where = f"{objects.sources[-1]}: object {number}"
         entry = entry_of(result, where)
         # JSON-MIN has the values in the result itself.
-        value = entry_of(entry.get("value", entry), f"{where}: its value")
+        value: Any = entry.get("value", entry)
+        if not isinstance(value, dict):
+            raise ValueError(f"{where}: its value is {shown(value)}, not an object")
         kind = next((key for key in SHAPES if key in value), None)
         if kind is None or ("x" not in value and "points" not in value):
             said = next((key for key in NO_AREA if key in value), str(entry.get("type"))[:40])
@@ -195,9 +197,7 @@ def _add_shape(
         return
     keys = ELLIPSE if "radiusX" in value else RECTANGLE
     # Looked at here, as some of them are reckoned with.
-    x, y, w, h, _ = numbers = number_array(
-        [*(value.get(key) for key in keys), rotation], lambda place: f"{where} ({', '.join(keys)})"
-    ).tolist()
+    x, y, w, h, _ = numbers = numbers_in([*map(value.get, keys), rotation], where)
     if w < 0 or h < 0:
         raise ValueError(f"{where} has the sides {w:g} and {h:g}")
     corners = [x, y, x + w, y + h] if keys == RECTANGLE else [x - w, y - h, x + w, y + h]
@@ -216,7 +216,7 @@ def _refuse_other_shapes(
     for source, size, (width, height) in zip(objects.sources, drawn, sizes.tolist(), strict=True):
         if size is None or size == (width, height):
             continue
-        w, h = number_array(size, lambda place, source=source: f"{source}: original size").tolist()
+        w, h = numbers_in(size, f"{source}: original size")
         if w <= 0 or h <= 0 or abs(width * h / w - height) > 1 + height / min(w, h):
             raise ValueError(
                 f"{source}: its picture is {width}x{height}; the labels were drawn on {w:g}x{h:g} "

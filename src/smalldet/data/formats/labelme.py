@@ -20,7 +20,7 @@ from typing import Any
 from smalldet.data.formats.bitmap_masks import bitmap_of, png_mask
 from smalldet.data.formats.collector import collector_paused
 from smalldet.data.formats.json_files import flag_in, list_in, load_object, text_in
-from smalldet.data.formats.number_lists import number_array
+from smalldet.data.formats.number_lists import number_array, numbers_in
 from smalldet.data.formats.object_columns import rboxes_round
 from smalldet.data.formats.picture_files import (
     is_dir,
@@ -157,7 +157,7 @@ def _flags(shape: dict[str, Any], where: str) -> dict[str, bool]:
 
 def _circle(flat: list[Any], where: str) -> list[float]:
     """The middle and a point on the line."""
-    cx, cy, x, y = number_array(flat, lambda place: where).tolist()
+    cx, cy, x, y = numbers_in(flat, where)
     radius = math.hypot(x - cx, y - cy)
     return ellipse(cx, cy, radius, radius)
 
@@ -166,7 +166,7 @@ def _add_mask(
     objects: ShapeObjects, row: int, shape: dict[str, Any], with_masks: bool, where: str
 ) -> None:
     """The points are the first and the last pixel, both included; the mask lies between them."""
-    x1, y1, x2, y2 = number_array(objects.points[-4:], lambda place: where).tolist()
+    x1, y1, x2, y2 = numbers_in(objects.points[-4:], where)
     if x2 < x1 or y2 < y1:
         raise ValueError(f"{where}: its mask ends at {x2, y2}, before it begins at {x1, y1}")
     objects.points[-2:] = [x2 + 1, y2 + 1]

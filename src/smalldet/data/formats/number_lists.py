@@ -38,6 +38,18 @@ def number_array(values: Sequence[Any], where: Callable[[int], str]) -> NDArray[
     )
 
 
+def numbers_in(values: Sequence[Any], where: str) -> list[float]:
+    """A few values that must be finite numbers; as `number_array`, without numpy's cost of a call.
+
+    Raises:
+        ValueError: a value is no finite number, or too large; begins with `where`.
+    """
+    for value in values:
+        if not is_number(value):
+            return number_array(values, lambda place: where).tolist()  # raises
+    return list(map(float, values))
+
+
 def is_number(value: Any) -> bool:
     """Whether a value is a finite number up to MAX_NUMBER."""
     return type(value) in (int, float) and -MAX_NUMBER <= value <= MAX_NUMBER

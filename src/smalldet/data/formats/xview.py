@@ -38,6 +38,7 @@ logger = logging.getLogger(__name__)
 
 LOOKED_AT = 64 << 10
 GSD_M = 0.3
+KEYS = frozenset(["features", "properties", "image_id", "bounds_imcoords", "type_id"])
 MAX_CLASS_BYTES = 1 << 20
 CLASS_LINE = re.compile(r"(\d{1,6})\s*:\s*(\S.*)")
 
@@ -128,7 +129,7 @@ class _Columns:
 
 def _columns(path: Path) -> _Columns:
     columns = _Columns()
-    content = load_object(path)
+    content = load_object(path, keys=KEYS)
     for number, feature in enumerate(list_in(content, "features", f"{path}: the file"), start=1):
         properties: Any = feature.get("properties") if isinstance(feature, dict) else None
         if not isinstance(properties, dict):
