@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from smalldet.data.formats import coco
+from smalldet.data.formats import coco, coco_checks
 from smalldet.data.index import ImageRecord, Index
 
 
@@ -74,7 +74,7 @@ def changed(section: str, row: int, **keys) -> dict:
         (changed("annotations", 2, category_id=1), r"annotation 3: category_id 1 is no category"),
         (changed("annotations", 1, bbox=[1, 2, 3]), r"annotation 2: bbox .* not 4 finite"),
         (changed("annotations", 1, bbox=[1, 2, "x", 4]), r"annotation 2: bbox .* not 4 finite"),
-        (changed("annotations", 1, bbox=[1, math.nan, 3, 4]), r"annotation 2: bbox .* not 4 fin"),
+        (changed("annotations", 1, bbox=[1, math.nan, 3, 4]), r"has NaN.*; line 1: .*\"id\": 2"),
         (changed("annotations", 1, bbox=[1, 2, -3, 4]), r"annotation 2: bbox .* width -3 and"),
         (changed("annotations", 1, bbox=[1, 2, 3, 0]), r"annotation 2: bbox .* height 0"),
         (changed("annotations", 1, bbox=[200, 2, 3, 4]), r"annotation 2: .* outside image 7"),
@@ -175,3 +175,69 @@ def test_a_large_file_is_read_fast(tmp_path: Path):
     start = time.perf_counter()
     assert coco.read(tmp_path / "big.json").counts() == {"a": num_images * each}
     assert time.perf_counter() - start < 8
+
+
+@pytest.mark.parametrize(
+    ("wrong", "named"),
+    [
+        (changed("annotations", 1, bbox=[1, 2, 3, 1e9]), r"annotation 2: bbox .* than any pic"),
+        (changed("annotations", 1, bbox=[-1e308, 2, 1.5e308, 4]), r"annotation 2: bbox"),
+        (changed("annotations", 1, bbox=[1, 2, 3, 10**400]), r"annotation 2: bbox .* not 4 finite"),
+        (changed("annotations", 1, bbox=[1, 2, 3, True]), r"annotation 2: bbox .* not 4 finite"),
+        (changed("annotations", 1, rbbox=[1, 2, 1e308, 4, 0]), r"annotation 2: rbbox"),
+        (changed("annotations", 1, category_id={}), r"annotation 2: category_id \{\}"),
+        (
+            changed("annotations", 1, segmentation={"size": [10**6, 10**6], "counts": [10**12]}),
+            r"annotation 2: segmentation has size \[1000000, 1000000\]",
+        ),
+        (changed("images", 1, width=10**400), r"image 9: size 1.*larger than any picture"),
+        (changed("images", 1, width=True), r"image 9: width is True, not of type int"),
+        (changed("images", 1, not_exhaustive_category_ids=5), r"image 9: not_exhaustive"),
+        (changed("images", 1, not_exhaustive_category_ids=[[]]), r"image 9: not_exhaustive"),
+        ("[" * 100_000, r"nested too deep"),
+        ('{"images": [], "images": []}', r"key 'images' is given twice"),
+    ],
+)
+def test_hostile_entries_are_named(tmp_path: Path, wrong: object, named: str):
+    with pytest.raises(ValueError, match=named) as caught:
+        coco.read(saved(tmp_path, wrong), with_masks=True)
+    assert "labels.json" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "ring", [[1, 1, 5, 5, 9, 9, 3, 3], [1, 1, 1e29, 1, 1e29, 5, 1, 5], [1, 1, 1, 1, 1, 1, 1, 1]]
+)
+def test_corners_without_an_oriented_box_are_named(tmp_path: Path, ring: list[float]):
+    wrong = content()
+    for entry in wrong["annotations"]:
+        entry["segmentation"] = [[10, 10, 20, 10, 20, 20, 10, 20]]
+    wrong["annotations"][2]["segmentation"] = [ring]
+    with pytest.raises(ValueError, match=r"labels\.json: annotation 3: its corners"):
+        coco.read(saved(tmp_path, wrong))
+
+
+def test_columns_find_what_entries_find(tmp_path: Path):
+    """What is looked at in columns alone is sound to the check of each entry."""
+    rng = np.random.default_rng(0)
+    values = [None, True, "x", [], 0, -1, 1e39, 10**400, 7, 9, 30, 11, 50.5, [1, 2, 3, 4]]
+    sizes = {7: (100, 80), 9: (50, 50)}
+    num_wrong = 0
+    for _ in range(3000):
+        wrong = content()["annotations"]
+        for _ in range(rng.integers(1, 3)):
+            entry = wrong[rng.integers(3)]
+            key = rng.choice(["id", "image_id", "category_id", "bbox", "number", "rbbox"])
+            value = values[rng.integers(len(values))]
+            if key == "number" and isinstance(entry.get("bbox"), list) and entry["bbox"]:
+                entry["bbox"][rng.integers(len(entry["bbox"]))] = value
+            else:
+                entry[key] = value
+        one_by_one = [
+            place
+            for place, entry in enumerate(wrong)
+            if coco_checks._annotation_fault(entry, sizes, {30, 11})
+        ]
+        doubtful = set(coco_checks._doubtful(wrong, sizes, {30, 11}))
+        assert doubtful.issuperset(one_by_one)
+        num_wrong += bool(one_by_one)
+    assert 300 < num_wrong < 2900

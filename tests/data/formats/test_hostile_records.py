@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from smalldet.data.formats import cvat, fiftyone, label_studio, labelme, tfrecord, xview
+from smalldet.data.formats import coco, cvat, fiftyone, label_studio, labelme, tfrecord, xview
 from smalldet.data.formats.tf_example import example_bytes
 from smalldet.data.formats.tfrecord_files import frame, masked_crc32c
 
@@ -60,6 +60,21 @@ CVAT = """<?xml version="1.0" encoding="utf-8"?><annotations><version>1.1</versi
 xbr="30" ybr="40" rotation="5"><attribute name="difficult">true</attribute></box>
 <polygon label="car" points="1,2;3,4;5,1"/><ellipse label="car" cx="20" cy="20" rx="3" ry="4"/>
 <mask label="car" rle="3,3" left="1" top="2" width="2" height="3"/></image></annotations>"""
+COCO = {
+    "images": [
+        {"id": 1, "file_name": "a.png", "width": 60, "height": 50, "gsd_m": 0.5,
+         "not_exhaustive_category_ids": [2]},
+    ],
+    "categories": [{"id": 1, "name": "car"}, {"id": 2, "name": "ship"}],
+    "annotations": [
+        {"id": 1, "image_id": 1, "category_id": 1, "bbox": [1, 2, 9, 8], "rbbox": [5, 5, 4, 2, 1]},
+        {"id": 2, "image_id": 1, "category_id": 2, "bbox": [1.5, 2, 9, 8], "iscrowd": 1,
+         "segmentation": {"size": [50, 60], "counts": [1000, 1000, 1000]}},
+        {"id": 3, "image_id": 1, "category_id": 2, "bbox": [1, 2, 9, 8], "difficult": 1,
+         "segmentation": [[1, 2, 9, 2, 9, 9, 1, 9]]},
+    ],
+}  # fmt: skip
+QUADS = {**COCO, "annotations": COCO["annotations"][2:]}
 # module: (source, files that are mutated, arguments)
 SETS: dict[str, tuple[Any, str, dict[str, Any], dict[str, Any]]] = {
     "labelme": (
@@ -93,6 +108,8 @@ SETS: dict[str, tuple[Any, str, dict[str, Any], dict[str, Any]]] = {
     "xview": (xview, "x.geojson", {
         "x.geojson": {"type": "FeatureCollection", "features": [{"properties": XVIEW}] * 3}
     }, {}),
+    "coco": (coco, "c.json", {"c.json": COCO}, {"masks": True}),
+    "coco_quads": (coco, "c.json", {"c.json": QUADS}, {"masks": False}),
     "cvat": (cvat, "annotations.xml", {"annotations.xml": CVAT}, {"masks": True}),
 }  # fmt: skip
 

@@ -24,8 +24,11 @@ from smalldet.data.formats.coco_checks import (
     image_problems,
 )
 from smalldet.data.formats.coco_oriented import oriented_boxes
+from smalldet.data.formats.collector import collector_paused
+from smalldet.data.formats.json_files import load_json
 from smalldet.data.formats.label_format import LabelFormat
 from smalldet.data.formats.label_source import LabelSource
+from smalldet.data.formats.picture_files import refuse_missing
 from smalldet.data.index import ImageRecord, Index
 
 logger = logging.getLogger(__name__)
@@ -65,7 +68,11 @@ def read(
         FileNotFoundError: the json or pictures do not exist; names the first of them.
         ValueError: not JSON, or entries are wrong; names the first of them and what is wrong.
     """
-    json_path = Path(json_path)
+    with collector_paused():
+        return _read(Path(json_path), images_dir, with_masks)
+
+
+def _read(json_path: Path, images_dir: str | Path | None, with_masks: bool) -> Index:
     images, annotations, categories = _sections(json_path)
     _refuse(json_path, category_problems(categories))
     label_of = {entry["id"]: label for label, entry in enumerate(categories)}
@@ -75,14 +82,17 @@ def read(
     _refuse(json_path, annotation_problems(annotations, sizes, set(label_of)))
     folder = default_images_dir(json_path) if images_dir is None else Path(images_dir)
     paths = [folder / entry["file_name"] for entry in images]
-    _refuse_missing(json_path, paths)
+    refuse_missing(paths, json_path)
 
     rows = np.array([row_of[entry["image_id"]] for entry in annotations], dtype=np.int64)
     order = np.argsort(rows, kind="stable")
     ends = np.cumsum(np.bincount(rows, minlength=len(images)))[:-1]
-    columns = _columns(annotations, images, rows, label_of)
-    if with_masks:
-        columns["masks"] = coco_masks.grids(annotations, columns["boxes"])
+    try:
+        columns = _columns(annotations, images, rows, label_of)
+        if with_masks:
+            columns["masks"] = coco_masks.grids(annotations, columns["boxes"])
+    except ValueError as error:  # of outlines and corners, which name their annotation
+        raise ValueError(f"{json_path}: {error}") from None
     grouped = {name: np.split(column[order], ends) for name, column in columns.items()}
     logger.info("%s: %d pictures, %d annotations", json_path, len(images), len(annotations))
     return Index(
@@ -194,14 +204,7 @@ def _flags(annotations: list[Entry], key: str) -> NDArray[np.bool_]:
 
 
 def _sections(json_path: Path) -> tuple[list[Entry], list[Entry], list[Entry]]:
-    try:
-        text = json_path.read_text(encoding="utf-8")
-        content = json.loads(text)
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{json_path}: is not a text file: {error}") from error
-    except json.JSONDecodeError as error:
-        cut = "; the file seems cut short" if error.pos >= len(error.doc.rstrip()) - 1 else ""
-        raise ValueError(f"{json_path}: is not JSON: {error}{cut}") from error
+    content = load_json(json_path)
     if not isinstance(content, dict):
         raise ValueError(f"{json_path}: must hold an object with images, annotations, categories")
     sections: list[list[Entry]] = []
@@ -220,19 +223,6 @@ def _refuse(json_path: Path, problems: Iterable[str]) -> None:
         more = len(faults) - MAX_PROBLEMS_SHOWN
         lines = faults[:MAX_PROBLEMS_SHOWN] + ([f"and {more} more"] if more > 0 else [])
         raise ValueError(f"{json_path}: {len(faults)} wrong entries:\n  " + "\n  ".join(lines))
-
-
-def _refuse_missing(json_path: Path, paths: list[Path]) -> None:
-    # A folder is listed once: asking for each of 100,000 files is slow on a network disk.
-    folders = {path.parent for path in paths}
-    there = {file for folder in folders if folder.is_dir() for file in folder.iterdir()}
-    missing = [str(path) for path in paths if path not in there and not path.is_file()]
-    if missing:
-        shown = "\n  ".join(missing[:5])
-        raise FileNotFoundError(
-            f"{json_path}: {len(missing)} of {len(paths)} pictures do not exist "
-            f"(give images_dir if they are elsewhere):\n  {shown}"
-        )
 
 
 def _read_source(source: LabelSource, split: str | None, with_masks: bool) -> Index:

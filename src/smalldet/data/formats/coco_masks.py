@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
+from smalldet.data.formats.coco_checks import MAX_PX
 from smalldet.data.index import MASK_PX
 
 FINER = 2  # polygons are drawn on a grid so much finer, and a cell counts from half on
@@ -35,7 +36,7 @@ def grids(annotations: Sequence[dict[str, Any]], boxes: NDArray[np.float32]) -> 
             continue
         try:
             grid = _of_runs(shape, box) if isinstance(shape, dict) else _of_polygons(shape, box)
-        except (KeyError, TypeError, ValueError, IndexError) as error:
+        except (KeyError, TypeError, ValueError, IndexError, OverflowError) as error:
             raise ValueError(
                 f"annotation {entry.get('id')}: its segmentation is neither polygons nor a "
                 f"run-length code: {error}"
@@ -53,6 +54,8 @@ def _of_polygons(polygons: Sequence[Sequence[float]], box: Sequence[float]) -> N
         points = np.asarray(polygon, dtype=np.float64).reshape(-1, 2)
         if len(points) < 3:
             raise ValueError(f"a polygon of {len(points)} points")
+        if not (np.abs(points) <= MAX_PX).all():
+            raise ValueError("a polygon that lies on no picture")
         # Pillow counts from the middles of pixels
         cells = (points - (x1, y1)) / (x2 - x1, y2 - y1) * side - 0.5
         draw.polygon(cells.ravel().tolist(), fill=1)

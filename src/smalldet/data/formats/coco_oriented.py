@@ -7,14 +7,14 @@ Among polygons of other numbers of points, four are an outline like any other an
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from smalldet.data.formats.coco_checks import Entry
+from smalldet.data.formats.coco_checks import MAX_PX, Entry
+from smalldet.data.formats.number_lists import is_number
 from smalldet.geometry.oriented import canonical, quads_to_rboxes
 
 
@@ -28,6 +28,10 @@ def oriented_boxes(
     Args:
         annotations: N checked annotations.
         boxes: (N, 4) xyxy pixels.
+
+    Raises:
+        ValueError: four corners have no area, or lie farther away than any picture is large; names
+            the annotation.
     """
     if any("rbbox" in a for a in annotations):
         sides = boxes[:, 2:] - boxes[:, :2]
@@ -40,8 +44,16 @@ def oriented_boxes(
         return None
     upright = boxes[:, [0, 1, 2, 1, 2, 3, 0, 3]]
     pairs = zip(annotations, upright.tolist(), strict=True)
-    corners = [_four_corners(annotation) or box for annotation, box in pairs]
-    return rboxes_of_quads(np.array(corners))
+    corners = np.array([_four_corners(annotation) or box for annotation, box in pairs])
+    rboxes = rboxes_of_quads(corners)
+    wrong = ~((np.abs(corners) <= MAX_PX).all(axis=1) & (rboxes[:, 2:4] > 0).all(axis=1))
+    if wrong.any():
+        row = int(wrong.argmax())
+        raise ValueError(
+            f"annotation {annotations[row].get('id')}: its corners {corners[row].tolist()} span no "
+            "oriented box of a picture"
+        )
+    return rboxes
 
 
 def rboxes_of_quads(corners: NDArray[np.float64]) -> NDArray[np.float32]:
@@ -54,6 +66,6 @@ def _four_corners(annotation: Entry) -> list[float] | None:
     rings: Any = annotation.get("segmentation")
     if isinstance(rings, list) and len(rings) == 1 and isinstance(rings[0], list):
         ring = rings[0]
-        if len(ring) == 8 and all(isinstance(v, int | float) and math.isfinite(v) for v in ring):
+        if len(ring) == 8 and all(map(is_number, ring)):
             return ring
     return None

@@ -17,6 +17,7 @@ from smalldet.data.formats.collector import collector_paused
 from smalldet.data.formats.text_files import BOM, UTF16, file_bytes
 
 MAX_BYTES = 2 << 30
+CONSTANT = "has "
 # Half of a pair of UTF-16, escaped; only what has one is looked at closely.
 HALF = re.compile(r"\\u[dD][89a-fA-F]")
 LONE_HALF = re.compile(
@@ -55,7 +56,7 @@ def load_json(path: Path, max_bytes: int = MAX_BYTES, *, keys: frozenset[str] | 
     except RecursionError:
         raise ValueError(f"{path}: its objects and lists are nested too deep") from None
     except _WrongContentError as refused:
-        raise ValueError(f"{path}: {refused}") from None
+        raise ValueError(f"{path}: {refused}{_place_of_constant(text, str(refused))}") from None
     except ValueError:  # Python's own limit of digits
         raise ValueError(f"{path}: has a whole number of thousands of digits") from None
 
@@ -98,7 +99,18 @@ def _part(keys: frozenset[str], pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _constant(name: str) -> NoReturn:
-    raise _WrongContentError(f"has {name}, which is no number of JSON")
+    raise _WrongContentError(f"{CONSTANT}{name}, which is no number of JSON")
+
+
+def _place_of_constant(text: str, message: str) -> str:
+    """Where a NaN or Infinity stands, as far as that can be told without parsing anew."""
+    if not message.startswith(CONSTANT):
+        return ""
+    match = re.search(rf"[:\[,]\s*{message[len(CONSTANT) :].split(',')[0]}\b", text)
+    if match is None:
+        return ""
+    number = text.count("\n", 0, match.end()) + 1
+    return f"; line {number}: ...{text[max(0, match.start() - 60) : match.end()]!r}"
 
 
 def shown(value: Any) -> str:
