@@ -15,6 +15,7 @@ from PIL import Image
 import smalldet
 from smalldet.cli import app, main
 from smalldet.cli.parameters import parameter_name
+from smalldet.cli.training import _recipe as chosen_recipe
 from smalldet.config.load import load_yaml
 from smalldet.inference.options import PredictOptions, TilingOptions
 from smalldet.models import load_model
@@ -117,6 +118,20 @@ def test_a_wrong_option_is_named_as_it_was_typed(
         main(["predict", "a.png", "--out", "x.json", *words])
     assert stop.value.code == 1
     assert f"error: {message}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["recipe.json", "recipe.yaml"])
+def test_a_recipe_in_json_is_a_recipe_and_not_labels(
+    draw_set: Callable[..., Path], tmp_path: Path, name: str
+) -> None:
+    """JSON is YAML, and COCO json is JSON: the first word may be either."""
+    labels = draw_set("set")
+    path = tmp_path / name
+    path.write_text(json.dumps({"data": {"train": [{"annotations": str(labels)}]}}))
+    for first, epochs in ((path, 7), (labels, 8)):
+        chosen = chosen_recipe(first, (f"training.epochs={epochs}",), None)
+        assert chosen.data.train[0].annotations == labels
+        assert chosen.training.epochs == epochs
 
 
 def test_every_option_is_a_flag() -> None:

@@ -60,7 +60,8 @@ def main(
             raise SystemExit(f"{name}: is no Speck")
         mapping = mappings.get(set_name, {})
         for vote_iou in (None, *votes):
-            detector.vote_iou = vote_iou
+            chosen = detector.suppression.model_copy(update={"vote_iou": vote_iou})
+            detector.suppression = chosen
             began = time.perf_counter()
             model = TorchTileModel(detector)
             metrics = evaluate(model, truth, EvaluateOptions(map=mapping)).metrics

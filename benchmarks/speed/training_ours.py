@@ -115,9 +115,9 @@ def step_speed(training: Run, batches: Iterator[Batch], clock: Stopwatch) -> flo
 def step_parts(training: Run, batches: list[Batch], clock: Stopwatch) -> dict[str, float]:
     """Shares of a step's time."""
     detector: Any = training.detector
-    clock.time(detector, "raw", "forward")
+    clock.time(detector, "network", "forward")
     clock.time(detector, "assigner", "assigner")
-    clock.time(detector, "loss", "losses")
+    clock.time(detector, "losses", "losses")
     clock.time(training.accelerator, "backward", "backward")
     clock.time(nn.utils, "clip_grad_norm_", "clipping")
     clock.time(training.optimiser, "step", "optimiser")

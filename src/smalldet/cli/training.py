@@ -13,6 +13,8 @@ from smalldet.cli.printing import console, is_main_process, progress_bar
 if TYPE_CHECKING:
     from smalldet.training.recipe import TrainRecipe
 
+MAX_RECIPE_BYTES = 100_000  # labels in JSON are mostly larger, and slow to read as YAML
+
 
 def train(
     recipe: Annotated[Path | None, Parameter(help="Recipe file (see configs/).")] = None,
@@ -46,11 +48,25 @@ def _is_data(path: Path) -> bool:
 
     if path.is_dir():
         return True
+    if _is_recipe(path):
+        return False
     try:
         recognised_format(path)
     except (FileNotFoundError, ValueError):
         return False
     return True
+
+
+def _is_recipe(path: Path) -> bool:
+    """Whether a file has a recipe's `data`; one that is JSON would pass for labels too."""
+    from smalldet.config.load import load_yaml
+
+    if not path.is_file() or path.stat().st_size > MAX_RECIPE_BYTES:
+        return False
+    try:
+        return isinstance(load_yaml(path).get("data"), dict)
+    except ValueError:
+        return False
 
 
 def _recipe(recipe: Path | None, overrides: tuple[str, ...], data: Path | None) -> TrainRecipe:
