@@ -12,10 +12,11 @@ from smalldet.config.load import dump
 from smalldet.data.index import Index
 from smalldet.detections import Detections
 from smalldet.evaluation.classes import ClassMatch, match_classes
+from smalldet.evaluation.comparison import compare
 from smalldet.evaluation.options import EvaluateOptions
 from smalldet.evaluation.report import Report
 from smalldet.evaluation.rows import detection_rows
-from smalldet.evaluation.scoring import matches_at, score
+from smalldet.evaluation.scoring import report_of
 from smalldet.evaluation.worst import draw_worst
 from smalldet.inference.options import PredictOptions, TilingOptions
 from smalldet.inference.predictor import Predictor
@@ -58,7 +59,7 @@ def evaluate(
         detections.append(predictor.predict(record.path).to("cpu"))
         if on_progress is not None:
             on_progress(len(detections), len(truth))
-    report = score(
+    comparison = compare(
         truth,
         detections,
         conf=conf,
@@ -66,15 +67,14 @@ def evaluate(
         mapping=options.map,
         sizes=options.sizes,
     )
+    report = report_of(comparison, detections)
     if out is not None:
         folder = Path(out)
         folder.mkdir(parents=True, exist_ok=True)
         report.write(folder / "metrics.json")
         (folder / "options.yaml").write_text(dump(options), encoding="utf-8")
         write_coco_results(folder / "detections.json", classes, detections)
-        most, mapping = options.max_detections, options.map
-        matches = matches_at(truth, detections, conf, max_detections=most, mapping=mapping)
-        draw_worst(*matches, folder)
+        draw_worst(comparison.index, comparison.at_conf, folder)
     return report
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from smalldet.data.index import Index
 from smalldet.detections import Detections
-from smalldet.evaluation.comparison import compare
+from smalldet.evaluation.comparison import Comparison, compare
 from smalldet.evaluation.matching import Matches
 from smalldet.evaluation.metrics import measure_all, measure_class
 from smalldet.evaluation.report import Report
@@ -54,7 +54,17 @@ def score(
         mapping=mapping,
         sizes=sizes,
     )
-    index, objects = comparison.index, comparison.objects
+    return report_of(comparison, detections)
+
+
+def report_of(comparison: Comparison, detections: Sequence[Detections]) -> Report:
+    """Every metric of a comparison, over all classes and by class.
+
+    Args:
+        comparison: what `score` measures.
+        detections: that it was made of, with the classes that the data does not label.
+    """
+    index, objects, sizes = comparison.index, comparison.objects, comparison.sizes
     return Report(
         metrics=measure_all(comparison),
         counts=counts_by_size(objects.areas[~objects.ignore], sizes),
@@ -68,9 +78,9 @@ def score(
             for k, name in enumerate(index.class_names)
         },
         left_out=comparison.left_out,
-        unjudged=_unjudged(index, detections, comparison.left_out["model"], conf),
-        conf=conf,
-        max_detections=max_detections,
+        unjudged=_unjudged(index, detections, comparison.left_out["model"], comparison.conf),
+        conf=comparison.conf,
+        max_detections=comparison.max_detections,
         num_pictures=len(index),
         megapixels=float(comparison.megapixels.sum()),
         sizes=sizes,

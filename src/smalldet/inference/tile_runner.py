@@ -21,8 +21,7 @@ from smalldet.imagery import Scene
 from smalldet.inference.read_tiles import batches_ahead
 from smalldet.inference.tiling import Tile, Tiling
 from smalldet.tile_models import TileModel
-
-MAX_DETECTIONS_PER_TILE = 3000
+from smalldet.tile_models.protocol import MAX_DETECTIONS_PER_TILE
 
 Step = tuple[TileDetections, int]
 """The detections of some tiles, and how many tiles are done after them."""

@@ -8,6 +8,8 @@ from torch import Tensor
 
 from smalldet.detections import Detections
 
+MAX_DETECTIONS_PER_TILE = 3000
+
 
 class TileModel(Protocol):
     """Finds objects in tiles of equal size, on a device and in a precision of its own.

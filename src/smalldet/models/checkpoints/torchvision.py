@@ -96,7 +96,7 @@ def save(path: Path, detector: Detector, config: DetectorConfig) -> None:
 
 def _config(state: dict[str, Tensor], given: str | None, path: Path) -> TorchvisionConfig:
     """The schema of the network whose names these are."""
-    family, network = _network(state)
+    network = _network(state)
     if given is not None and given != network:
         raise ValueError(f"{path}: has the names of {network}, not of {given}")
     norms = [v for k, v in state.items() if k.startswith("backbone.body.") and "running_var" in k]
@@ -105,28 +105,28 @@ def _config(state: dict[str, Tensor], given: str | None, path: Path) -> Torchvis
     norm_eps = 0.0 if frozen and all(bool((v > 0).all()) for v in norms) else 1e-5
     conventions = {"norm_eps": norm_eps}
     common = {"network": network, "freeze_norms": frozen, "conventions": conventions}
-    if family == "retinanet":
+    if network.startswith("retinanet"):
         _check_anchors(len(state[RETINANET_BOXES]) // 4, 9, path)
         box_loss = "giou" if network.endswith("_v2") else "l1"
         return RetinaNetConfig.model_validate({**common, "box_loss": box_loss})
     wanted = 15 if "mobilenet" in network else 3
     _check_anchors(len(state["rpn.head.cls_logits.bias"]), wanted, path)
-    if family == "mask_rcnn":
+    if network.startswith("maskrcnn"):
         return MaskRcnnConfig.model_validate(common)
     return FasterRcnnConfig.model_validate(common)
 
 
-def _network(state: dict[str, Tensor]) -> tuple[str, str]:
-    """Family and torchvision's name, told by the names of the weights."""
+def _network(state: dict[str, Tensor]) -> str:
+    """torchvision's name, told by the names of the weights."""
     if RETINANET_CLASSES in state:
         normed = "head.classification_head.conv.0.1.weight" in state
-        return "retinanet", "retinanet_resnet50_fpn" + ("_v2" if normed else "")
+        return "retinanet_resnet50_fpn" + ("_v2" if normed else "")
     if "backbone.body.conv1.weight" not in state:
-        return "faster_rcnn", "fasterrcnn_mobilenet_v3_large_fpn"
+        return "fasterrcnn_mobilenet_v3_large_fpn"
     end = "_v2" if "roi_heads.box_head.0.0.weight" in state else ""
     if any(key.startswith("roi_heads.mask_predictor.") for key in state):
-        return "mask_rcnn", "maskrcnn_resnet50_fpn" + end
-    return "faster_rcnn", "fasterrcnn_resnet50_fpn" + end
+        return "maskrcnn_resnet50_fpn" + end
+    return "fasterrcnn_resnet50_fpn" + end
 
 
 def _check_anchors(num_anchors: int, wanted: int, path: Path) -> None:

@@ -19,13 +19,9 @@ from torchvision.ops import roi_align
 from smalldet.detections import Detections
 from smalldet.models.detector import Outputs, Size
 from smalldet.models.losses import mean_over_processes
-from smalldet.models.rcnn.faster_rcnn import (
-    FasterRcnn,
-    RegionConfig,
-    build_parts,
-    pools_aligned,
-)
+from smalldet.models.rcnn.faster_rcnn import FasterRcnn
 from smalldet.models.rcnn.regions import RegionPool
+from smalldet.models.rcnn.two_stages import RegionConfig, build_parts, pools_aligned
 from smalldet.targets import Target
 
 MASK_POOL_PX = 14

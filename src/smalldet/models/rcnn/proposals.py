@@ -8,7 +8,6 @@ mute regions.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import NamedTuple
 
 import torch
@@ -17,6 +16,7 @@ from torch import Tensor, nn
 from torchvision.models.detection.rpn import RPNHead, concat_box_prediction_layers
 from torchvision.ops import batched_nms
 
+from smalldet.columns import take
 from smalldet.geometry.boxes import clip_boxes
 from smalldet.models.losses import mean_over_processes, mute_mask
 from smalldet.models.rcnn.anchors import (
@@ -169,10 +169,7 @@ def _in_narrow_region(centres: Tensor, target: Target) -> Tensor:
     """(A,) bool: in a mute region that may be an object: a cut one, or a crowd."""
     sides = target.mute_boxes[:, 2:] - target.mute_boxes[:, :2]
     narrow = (sides < WIDE_FRAC * centres.amax(0).to(sides)).any(1)
-    regions = replace(
-        target, mute_boxes=target.mute_boxes[narrow], mute_classes=target.mute_classes[narrow]
-    )
-    return mute_mask(centres, regions).any(1)
+    return mute_mask(centres, take(target, narrow, "mute regions")).any(1)
 
 
 def _quiet(objectness: Tensor, rows: Tensor) -> Tensor:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any, Literal
 
 import torch
@@ -19,10 +18,8 @@ from torchvision.ops import sigmoid_focal_loss
 from torchvision.ops.feature_pyramid_network import LastLevelP6P7
 
 from smalldet.detections import Detections
-from smalldet.geometry.boxes import clip_boxes
-from smalldet.models.detector import Detector, Outputs, Size
+from smalldet.models.detector import Outputs, Size
 from smalldet.models.losses import BoxLoss, box_loss, mean_over_processes, mute_masks
-from smalldet.models.postprocess import select_detections
 from smalldet.models.rcnn.anchors import (
     AnchorConfig,
     Anchors,
@@ -33,14 +30,10 @@ from smalldet.models.rcnn.anchors import (
     box_coder,
     build_assign,
 )
-from smalldet.models.rcnn.pyramid import (
-    Pyramid,
-    PyramidConfig,
-    any_pyramid,
-    torchvision_pyramid,
-)
+from smalldet.models.rcnn.pyramid import Pyramid, any_pyramid, torchvision_pyramid
+from smalldet.models.rcnn.pyramid_config import PyramidConfig
+from smalldet.models.rcnn.pyramid_detector import PyramidDetector
 from smalldet.models.rcnn.regions import BoxErrors
-from smalldet.models.rcnn.sampling import MIN_SIDE_PX
 from smalldet.targets import Target
 
 NETWORK_STRIDES = (8, 16, 32, 64, 128)
@@ -126,7 +119,7 @@ class RetinaNetConfig(PyramidConfig):
         return built
 
 
-class RetinaNet(Detector):
+class RetinaNet(PyramidDetector):
     """One stage over a feature pyramid, trained with focal loss.
 
     `network` gives class logits (B, A, C) and box codes (B, A, 4) of the anchors of all levels.
@@ -145,8 +138,6 @@ class RetinaNet(Detector):
         nms_iou: two boxes of a class and tile above it are one object.
     """
 
-    in_channels = 3
-
     def __init__(
         self,
         class_names: Sequence[str],
@@ -162,22 +153,13 @@ class RetinaNet(Detector):
         box_weight: float,
         nms_iou: float,
     ) -> None:
-        super().__init__()
-        self.class_names = tuple(class_names)
-        self.tile_px = tile_px
-        self.stride = stride
-        self.backbone = backbone
+        super().__init__(class_names, backbone, tile_px=tile_px, stride=stride, nms_iou=nms_iou)
         self.head = head
         self.anchors = anchors
         self.coder = coder
         self.assign = assign
         self.box_loss = box_loss
         self.box_weight = box_weight
-        self.nms_iou = nms_iou
-
-    def load_imagenet(self, weights: Path | None = None) -> None:
-        """Start the backbone from ImageNet (see `Pyramid.load_imagenet`)."""
-        self.backbone.load_imagenet(weights)
 
     def class_rows(self, key: str, num_classes: int) -> Tensor | None:
         if ".cls_logits." not in key:
@@ -241,12 +223,4 @@ class RetinaNet(Detector):
         """Scores (A, C) and codes (A, 4) of one picture's anchors (A, 4)."""
         rows, labels = (scores > conf).nonzero(as_tuple=True)
         boxes = self.coder.decode_single(codes[rows], anchors[rows])
-        return select_detections(
-            clip_boxes(boxes, size[1], size[0]),
-            scores[rows, labels],
-            labels,
-            self.class_names,
-            nms_iou=self.nms_iou,
-            max_detections=max_detections,
-            min_side_px=MIN_SIDE_PX,
-        )
+        return self._select(boxes, scores[rows, labels], labels, size, max_detections)
