@@ -9,8 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from smalldet.data.formats.folders import picture_size
-from smalldet.data.formats.picture_files import picture_sizes, pictures_in
+from smalldet.data.formats.picture_files import picture_size, picture_sizes, pictures_in
 from smalldet.data.formats.picture_links import distinct_names
 
 

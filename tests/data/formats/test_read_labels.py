@@ -7,12 +7,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from smalldet.data.formats import read_labels as entrance
-from smalldet.data.formats import voc, yolo_text
+from smalldet.data.formats import recognising
 from smalldet.data.formats.label_format import LabelFormat
 from smalldet.data.formats.label_source import LabelSource
 from smalldet.data.formats.read_labels import label_splits, read_labels
-from smalldet.data.formats.table import FORMATS
+from smalldet.data.formats.table import FORMATS, WRITERS
 from smalldet.data.index import Index
 
 VOC = """<annotation><filename>other.jpg</filename>
@@ -47,19 +46,21 @@ def test_voc_counts_from_one_or_nought(tmp_path: Path, first_pixel, left: int, t
     assert record.boxes[1, 2] == 100
 
 
-@pytest.mark.parametrize("xmin", ["", "x", "nan", "21"])
+@pytest.mark.parametrize("xmin", ["", "x", "nan"])
 def test_a_wrong_box_of_voc_is_named(tmp_path: Path, xmin: str):
     folder = labels_folder(tmp_path, a_xml=VOC.format(xmin))
-    with pytest.raises(ValueError, match=r"a\.xml: object 1 needs a name and a bndbox"):
-        voc.read(folder)
+    with pytest.raises(ValueError, match=r"a\.xml: object 1 needs a bndbox of xmin"):
+        read_labels(folder)
 
 
 def test_broken_xml_and_foreign_classes_are_named(tmp_path: Path):
     with pytest.raises(ValueError, match=r"a\.xml: is no XML"):
-        voc.read(labels_folder(tmp_path, a_xml="<annotation>"))
+        read_labels(labels_folder(tmp_path, a_xml="<annotation>"))
     folder = labels_folder(tmp_path, a_xml=VOC.format(11))
-    with pytest.raises(ValueError, match=r"a\.xml: has classes \['car'\]"):
-        voc.read(folder, class_names=["ship"])
+    with pytest.raises(
+        ValueError, match=r"a\.xml: object 2 has class 'car'; class_names are \['ship'\]"
+    ):
+        read_labels(folder, class_names=["ship"])
 
 
 def test_yolo_text_is_in_parts_of_the_picture(tmp_path: Path):
@@ -84,8 +85,8 @@ def test_names_of_yolo_text_come_from_its_file(tmp_path: Path):
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("0 50 50 20 30", r"a\.txt: line 1 .* not class cx cy w h"),
-        ("0 0.5 0.5 0.2 nan", r"a\.txt: line 1 .* not class cx cy w h"),
+        ("0 50 50 20 30", r"a\.txt: line 1 has numbers that are no parts of the picture"),
+        ("0 0.5 0.5 0.2 0.1\n0 0.5 0.5 0.2 nan", r"a\.txt: line 2 is .*nan"),
         ("2 0.5 0.5 0.2 0.3", r"a\.txt: line 1 has class 2; there are 2 names"),
         ("0.5 0.5 0.5 0.2 0.3", r"line 1 has class 0\.5"),
     ],
@@ -93,7 +94,7 @@ def test_names_of_yolo_text_come_from_its_file(tmp_path: Path):
 def test_a_wrong_line_of_yolo_text_is_named(tmp_path: Path, line: str, message: str):
     folder = labels_folder(tmp_path, a_txt=line)
     with pytest.raises(ValueError, match=message):
-        yolo_text.read(folder, class_names=["car", "ship"])
+        read_labels(folder, class_names=["car", "ship"])
 
 
 def test_longer_lines_are_dota(tmp_path: Path):
@@ -109,11 +110,9 @@ def test_a_folder_of_coco_files_is_read_by_split(draw_set: Callable[..., Path]):
     assert len(read_labels(folder, split="train")) == 3
     assert len(read_labels(folder, split="val")) == 2
     assert label_splits(folder) == {s: folder / f"{s}.json" for s in ("train", "val")}
-    with pytest.raises(ValueError, match=r"train\.json, val\.json: name one"):
+    with pytest.raises(ValueError, match=r"has train \(train\.json\), val .*: say which"):
         read_labels(folder)
-    with pytest.raises(
-        FileNotFoundError, match=r"looked for test\.json, there is train\.json, val"
-    ):
+    with pytest.raises(FileNotFoundError, match=r"has no test; it has train \(train\.json\), val"):
         read_labels(folder, split="test")
 
 
@@ -141,11 +140,11 @@ def test_a_source_is_what_its_parts_are(tmp_path: Path):
 
 @pytest.mark.parametrize("suffix", ["xml", "txt"])
 def test_what_is_no_folder_of_labels_says_what_was_looked_for(tmp_path: Path, suffix: str):
-    with pytest.raises(FileNotFoundError, match=r"nowhere: no such file or folder") as error:
+    with pytest.raises(FileNotFoundError, match=r"nowhere: no such file or folder$"):
         read_labels(tmp_path / "nowhere")
-    assert all(one.looks_like in str(error.value) for one in FORMATS)
-    with pytest.raises(FileNotFoundError, match=r"(?s)no labels in a known format.*train\.json"):
+    with pytest.raises(FileNotFoundError, match=r"no labels in a known format") as error:
         read_labels(tmp_path)
+    assert all(one.looks_like in str(error.value) for one in FORMATS)
     foreign = tmp_path / f"weights.{suffix}"
     foreign.write_bytes(b"\x00\xff\xfe 1 2 3")
     with pytest.raises(ValueError, match=r"weights\.\w+: is no file of labels"):
@@ -167,8 +166,14 @@ def test_a_line_of_the_table_is_all_that_a_format_needs(
     def read(source: LabelSource, split: str | None, with_masks: bool) -> Index:
         return Index((split or "whole", str(with_masks)), ())
 
-    added = LabelFormat("points", "a file of points", lambda path: path.suffix == ".pts", read)
-    monkeypatch.setattr(entrance, "FORMATS", (*FORMATS, added))
+    added = LabelFormat(
+        "points",
+        "a file of points",
+        lambda path: path.suffix == ".pts",
+        read,
+        splits=lambda path: {"val": path},
+    )
+    monkeypatch.setattr(recognising, "FORMATS", (*FORMATS, added))
     path = tmp_path / "a.pts"
     path.touch()
     assert read_labels(path, split="val", with_masks=True).class_names == ("val", "True")
@@ -177,14 +182,13 @@ def test_a_line_of_the_table_is_all_that_a_format_needs(
 def test_what_has_a_writer_reads_back(tmp_path: Path, draw_set: Callable[..., Path]):
     """Through the table alone, as a conversion would go."""
     index = read_labels(draw_set())
-    writers = [one for one in FORMATS if one.write is not None]
-    assert writers
-    for one in writers:
-        assert one.write is not None
-        path = tmp_path / "data" / f"{one.name}.json"
-        one.write(index, path)
-        assert one.recognises(path)
-        again = read_labels(path)
+    for name, writer in WRITERS.items():
+        if name == "geojson":
+            continue  # of georeferenced pictures; see test_vector
+        folder = tmp_path / name
+        assert writer.write(index, folder, "val")
+        again = read_labels(folder, split="val")
         assert again.counts() == index.counts()
         for record, same in zip(index.records, again.records, strict=True):
-            np.testing.assert_allclose(record.boxes, same.boxes, atol=1e-3)
+            atol = 1.0 if name == "retinanet-csv" else 1e-3
+            np.testing.assert_allclose(record.boxes, same.boxes, atol=atol)

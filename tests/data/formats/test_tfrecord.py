@@ -181,10 +181,10 @@ def test_masks_come_back_to_the_pixel(tmp_path: Path):
         tmp_path / "a.png", 100, 80, boxes, np.zeros(3, int), flags, flags, 1, masks=masks
     )
     tfrecord.write(Index(("x",), (record,)), tmp_path)
-    again = tfrecord.read(tmp_path / "data.tfrecord", with_masks=True).records[0]
+    again = tfrecord.read(tmp_path / "train.tfrecord", with_masks=True).records[0]
     assert again.masks is not None
     np.testing.assert_array_equal(again.masks, masks)
-    assert tfrecord.read(tmp_path / "data.tfrecord").records[0].masks is None
+    assert tfrecord.read(tmp_path / "train.tfrecord").records[0].masks is None
 
 
 @pytest.mark.parametrize(
@@ -332,7 +332,7 @@ def test_foreign_files_are_not_recognised(tmp_path: Path):
 def test_real_pictures_come_back(tmp_path: Path, shared_dir: Path):
     index = coco.read(shared_dir / "data" / "hituav" / "val.json")
     index = replace(index, records=index.records[:40])
-    tfrecord.write(index, tmp_path, name="val", num_shards=3)
+    tfrecord.write(index, tmp_path, split="val", num_shards=3)
     again = tfrecord.read(tmp_path)
     assert again.class_names == index.class_names
     for one, two in zip(index.records, again.records, strict=True):

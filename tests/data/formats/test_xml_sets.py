@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from smalldet.data.formats import coco, rolabelimg, voc, voc_sets
+from smalldet.data.formats import coco, rolabelimg, voc_sets
+from smalldet.data.formats.read_labels import read_labels
 from smalldet.data.formats.xml_files import read_xml
 
+CORNERS = ("xmin", "ymin", "xmax", "ymax")
 OBJECT = (
     "<object><name>{name}</name><difficult>{difficult}</difficult><bndbox><xmin>11</xmin>"
     "<ymin>11</ymin><xmax>20</xmax><ymax>30</ymax></bndbox>"
@@ -70,9 +73,9 @@ def test_the_folder_above_and_folders_of_splits(tmp_path: Path):
     flat.mkdir(parents=True)
     (flat / "x.xml").write_text(VOC.format(""))
     Image.new("L", (100, 50)).save(flat / "x.jpg")
-    assert len(voc_sets.read(flat.parent, split="val").records[0].boxes) == 1
-    with pytest.raises(FileNotFoundError, match=r"is no folder of \.xml"):
-        voc_sets.read(flat.parent, split="train")
+    assert len(read_labels(flat.parent, split="val").records[0].boxes) == 1
+    with pytest.raises(FileNotFoundError, match=r"has no train; it has val \(valid\)"):
+        read_labels(flat.parent, split="train")
 
 
 @pytest.mark.parametrize(
@@ -125,10 +128,10 @@ def test_text_encodings_are_read(tmp_path: Path, encoding: str):
 
 def test_deep_xml_takes_no_time(tmp_path: Path):
     (tmp_path / "a.xml").write_bytes(b"<annotation>" + b"<a>" * 1_000_000 + b"</a>" * 1_000_000)
-    start = time.perf_counter()
+    start = time.process_time()
     with pytest.raises(ValueError, match=r"a\.xml"):
         read_xml(tmp_path / "a.xml", ("annotation",))
-    assert time.perf_counter() - start < 10
+    assert time.process_time() - start < 10
 
 
 def test_a_wrong_list_is_named(tmp_path: Path):
@@ -150,9 +153,7 @@ def test_another_size_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture):
 
 
 @pytest.mark.parametrize(("name", "first_pixel"), [("irst_tiny", 1), ("longtail_fod", 0)])
-def test_real_xml_reads_as_the_plain_reader_does(
-    shared_dir: Path, name: str, first_pixel, tmp_path: Path
-):
+def test_real_xml_reads_as_its_text_says(shared_dir: Path, name: str, first_pixel, tmp_path: Path):
     """The pictures of a list without an XML file are there too: backgrounds, in `irst_tiny`."""
     folder = shared_dir / "data" / name
     index = coco.read(folder / "val.json")
@@ -166,14 +167,18 @@ def test_real_xml_reads_as_the_plain_reader_does(
     (tmp_path / "ImageSets/Main/val.txt").write_text(stems)
     assert voc_sets.recognises(tmp_path)
     mine = voc_sets.read(tmp_path, folder / "images", split="val", first_pixel=first_pixel)
-    theirs = voc.read(tmp_path / "Annotations", folder / "images", first_pixel=first_pixel)
-    plain = {record.path: record for record in theirs.records}
-    assert mine.class_names == theirs.class_names and len(mine) == len(index)
+    assert len(mine) == len(index)
     for one, entry in zip(mine.records, index.records, strict=True):
         assert one.path == entry.path and len(one.boxes) == len(entry.boxes)
-        if one.path in plain:
-            np.testing.assert_array_equal(one.boxes, plain[one.path].boxes)
-            assert one.labels.tolist() == plain[one.path].labels.tolist()
+        xml = folder / "orig_xml" / f"{one.path.stem}.xml"
+        if xml.is_file():
+            objects = ElementTree.parse(xml).getroot().findall("object")
+            corners = [[float(o.findtext(f"bndbox/{c}") or "") for c in CORNERS] for o in objects]
+            limits = [one.width, one.height] * 2
+            boxes = np.array(corners) - [first_pixel, first_pixel, 0, 0]
+            np.testing.assert_allclose(one.boxes, np.clip(boxes, 0, limits), rtol=1e-6)
+            named = [mine.class_names[label] for label in one.labels]
+            assert named == [(o.findtext("name") or "").strip() for o in objects]
 
 
 def test_rolabelimg(tmp_path: Path):

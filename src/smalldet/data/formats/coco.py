@@ -7,9 +7,8 @@ that may occur there without a label.
 
 from __future__ import annotations
 
-import json
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,34 +23,28 @@ from smalldet.data.formats.coco_checks import (
     image_problems,
 )
 from smalldet.data.formats.coco_oriented import oriented_boxes
+from smalldet.data.formats.coco_places import images_dir_of, json_of, recognises
+from smalldet.data.formats.coco_writing import LOSES, write, write_json
 from smalldet.data.formats.collector import collector_paused
 from smalldet.data.formats.json_files import load_json
-from smalldet.data.formats.label_format import LabelFormat
-from smalldet.data.formats.label_source import LabelSource
 from smalldet.data.formats.picture_files import refuse_missing
 from smalldet.data.index import ImageRecord, Index
+
+__all__ = ["LOSES", "read", "recognises", "write", "write_json"]
 
 logger = logging.getLogger(__name__)
 
 MAX_PROBLEMS_SHOWN = 10
 # Half a pixel of rounding over the border is the labels' precision, not a mistake worth telling.
 BORDER_TOLERANCE_PX = 0.5
-FIRST_BYTES = 64
-BLANKS = b"\xef\xbb\xbf \t\r\n"
-
-
-def recognises(path: Path) -> bool:
-    """A file that ends in .json, or begins as one."""
-    if not path.is_file():
-        return False
-    if path.suffix.lower() == ".json":
-        return True
-    with path.open("rb") as file:
-        return file.read(FIRST_BYTES).lstrip(BLANKS).startswith(b"{")
 
 
 def read(
-    json_path: str | Path, images_dir: str | Path | None = None, with_masks: bool = False
+    json_path: str | Path,
+    images_dir: str | Path | None = None,
+    class_names: Sequence[str] | None = None,
+    *,
+    with_masks: bool = False,
 ) -> Index:
     """Labelled pictures of a COCO json.
 
@@ -59,17 +52,22 @@ def read(
     picture without annotations is a negative.
 
     Args:
-        json_path: the file.
-        images_dir: where `file_name` starts; by default the folder `images` beside the json if
-            there is one, else the json's own folder.
+        json_path: the file, or a folder with this json alone.
+        images_dir: where `file_name` starts; by default the folder `images` beside the json, the
+            json's own folder, or a folder of the split (`train2017`) or `images` beside or above
+            it, whichever has the first picture.
+        class_names: other than the json's, which has its own: refused.
         with_masks: read outlines too.
 
     Raises:
         FileNotFoundError: the json or pictures do not exist; names the first of them.
         ValueError: not JSON, or entries are wrong; names the first of them and what is wrong.
     """
+    json_path = json_of(Path(json_path))
+    if class_names is not None:
+        raise ValueError(f"{json_path}: COCO names its classes itself; leave class_names out")
     with collector_paused():
-        return _read(Path(json_path), images_dir, with_masks)
+        return _read(json_path, images_dir, with_masks)
 
 
 def _read(json_path: Path, images_dir: str | Path | None, with_masks: bool) -> Index:
@@ -80,7 +78,8 @@ def _read(json_path: Path, images_dir: str | Path | None, with_masks: bool) -> I
     row_of = {entry["id"]: row for row, entry in enumerate(images)}
     sizes = {entry["id"]: (entry["width"], entry["height"]) for entry in images}
     _refuse(json_path, annotation_problems(annotations, sizes, set(label_of)))
-    folder = default_images_dir(json_path) if images_dir is None else Path(images_dir)
+    first = images[0]["file_name"] if images else ""
+    folder = images_dir_of(json_path, first) if images_dir is None else Path(images_dir)
     paths = [folder / entry["file_name"] for entry in images]
     refuse_missing(paths, json_path)
 
@@ -94,7 +93,6 @@ def _read(json_path: Path, images_dir: str | Path | None, with_masks: bool) -> I
     except ValueError as error:  # of outlines and corners, which name their annotation
         raise ValueError(f"{json_path}: {error}") from None
     grouped = {name: np.split(column[order], ends) for name, column in columns.items()}
-    logger.info("%s: %d pictures, %d annotations", json_path, len(images), len(annotations))
     return Index(
         tuple(entry["name"] for entry in categories),
         tuple(
@@ -112,67 +110,6 @@ def _read(json_path: Path, images_dir: str | Path | None, with_masks: bool) -> I
             for row, entry in enumerate(images)
         ),
     )
-
-
-def write(index: Index, json_path: str | Path) -> None:
-    """A COCO json that `read` makes the same Index of, to a thousandth of a pixel.
-
-    Pictures are named from the folder that `read` starts at by default where they lie in it,
-    else by their absolute path. Category ids count from 1.
-    """
-    json_path = Path(json_path)
-    folder = default_images_dir(json_path).resolve()
-    images: list[Entry] = []
-    annotations: list[Entry] = []
-    for record in index.records:
-        path = record.path.resolve()
-        name = path.relative_to(folder) if path.is_relative_to(folder) else path
-        image: Entry = {
-            "id": record.image_id,
-            "file_name": name.as_posix(),
-            "width": record.width,
-            "height": record.height,
-        }
-        if record.gsd_m is not None:
-            image["gsd_m"] = record.gsd_m
-        if record.unknown:
-            image["not_exhaustive_category_ids"] = [label + 1 for label in sorted(record.unknown)]
-        images.append(image)
-        annotations += _annotations(record, first_id=len(annotations) + 1)
-    categories = [{"id": i + 1, "name": name} for i, name in enumerate(index.class_names)]
-    content = {"images": images, "annotations": annotations, "categories": categories}
-    json_path.write_text(json.dumps(content), encoding="utf-8")
-
-
-def _annotations(record: ImageRecord, first_id: int) -> list[Entry]:
-    boxes = record.boxes.astype(np.float64)
-    xywh = np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1).round(3)
-    areas = (xywh[:, 2] * xywh[:, 3]).round(3)
-    entries: list[Entry] = [
-        {
-            "id": first_id + i,
-            "image_id": record.image_id,
-            "category_id": label + 1,
-            "bbox": bbox,
-            "area": area,
-            "iscrowd": int(ignore),
-        }
-        for i, (label, bbox, area, ignore) in enumerate(
-            zip(record.labels.tolist(), xywh.tolist(), areas.tolist(), record.ignore, strict=True)
-        )
-    ]
-    for row in np.flatnonzero(record.difficult):
-        entries[row]["difficult"] = 1
-    if record.rboxes is not None:
-        for entry, rbbox in zip(entries, record.rboxes.astype(float).tolist(), strict=True):
-            entry["rbbox"] = [round(value, 6) for value in rbbox]
-    return entries
-
-
-def default_images_dir(json_path: Path) -> Path:
-    """The folder `images` beside the json if there is one, else the json's own."""
-    beside = json_path.parent / "images"
-    return beside if beside.is_dir() else json_path.parent
 
 
 def _columns(
@@ -223,10 +160,3 @@ def _refuse(json_path: Path, problems: Iterable[str]) -> None:
         more = len(faults) - MAX_PROBLEMS_SHOWN
         lines = faults[:MAX_PROBLEMS_SHOWN] + ([f"and {more} more"] if more > 0 else [])
         raise ValueError(f"{json_path}: {len(faults)} wrong entries:\n  " + "\n  ".join(lines))
-
-
-def _read_source(source: LabelSource, split: str | None, with_masks: bool) -> Index:
-    return read(source.annotations, source.images, with_masks)
-
-
-FORMAT = LabelFormat("COCO", "a COCO json", recognises, _read_source, write)

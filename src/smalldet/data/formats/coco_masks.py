@@ -7,13 +7,12 @@ from typing import Any
 
 import hotcoco
 import numpy as np
+import shapely
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw
 
 from smalldet.data.formats.coco_checks import MAX_PX
+from smalldet.data.formats.mask_outlines import filled, in_cells
 from smalldet.data.index import MASK_PX
-
-FINER = 2  # polygons are drawn on a grid so much finer, and a cell counts from half on
 
 
 def grids(annotations: Sequence[dict[str, Any]], boxes: NDArray[np.float32]) -> NDArray[np.uint8]:
@@ -45,22 +44,17 @@ def grids(annotations: Sequence[dict[str, Any]], boxes: NDArray[np.float32]) -> 
     return packed
 
 
-def _of_polygons(polygons: Sequence[Sequence[float]], box: Sequence[float]) -> NDArray[np.bool_]:
-    side = MASK_PX * FINER
-    x1, y1, x2, y2 = box
-    canvas = Image.new("1", (side, side))
-    draw = ImageDraw.Draw(canvas)
+def _of_polygons(polygons: Sequence[Sequence[float]], box: Sequence[float]) -> NDArray[np.uint8]:
+    shapes: list[Any] = []
     for polygon in polygons:
         points = np.asarray(polygon, dtype=np.float64).reshape(-1, 2)
         if len(points) < 3:
             raise ValueError(f"a polygon of {len(points)} points")
         if not (np.abs(points) <= MAX_PX).all():
             raise ValueError("a polygon that lies on no picture")
-        # Pillow counts from the middles of pixels
-        cells = (points - (x1, y1)) / (x2 - x1, y2 - y1) * side - 0.5
-        draw.polygon(cells.ravel().tolist(), fill=1)
-    drawn = np.asarray(canvas, dtype=np.uint8).reshape(MASK_PX, FINER, MASK_PX, FINER)
-    return drawn.sum(axis=(1, 3)) * 2 >= FINER**2
+        cells = in_cells(points, np.asarray(box, dtype=np.float64))
+        shapes.append(shapely.polygons(cells))
+    return filled(shapes)
 
 
 def _of_runs(code: dict[str, Any], box: Sequence[float]) -> NDArray[np.bool_]:

@@ -33,7 +33,7 @@ from smalldet.data.index import ImageRecord, Index
 
 logger = logging.getLogger(__name__)
 
-LOSES = ("ignore", "difficult", "crowd", "masks", "rboxes", "gsd_m", "unknown")
+LOSES = ("ignore", "difficult", "masks", "rboxes", "gsd_m", "unknown")
 """And fractions of pixels, which keras-retinanet does not read."""
 LAYOUT = "path,x1,y1,x2,y2,class"
 CLASSES_FILE = "classes.csv"

@@ -32,7 +32,7 @@ from smalldet.data.formats.text_files import first_text
 from smalldet.data.index import ImageRecord, Index
 from smalldet.geometry.oriented import rboxes_to_quads
 
-LOSES = ("ignore", "crowd", "masks", "unknown")
+LOSES = ("ignore", "masks", "unknown")
 LINE = "x1 y1 x2 y2 x3 y3 x4 y4 class difficult"
 FOLDER, CLASSES_FILE = "labelTxt", "classes.txt"
 NUMBERS = 8

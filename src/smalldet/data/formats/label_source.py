@@ -11,19 +11,19 @@ from pydantic import Field
 from smalldet.config.base import Frozen
 
 
-class LabelSource(Frozen):
-    """Where labels and their pictures lie, and what the labels do not say of themselves."""
+class LabelOptions(Frozen):
+    """What labels do not say of themselves."""
 
     old_keys: ClassVar[Mapping[str, str]] = {"names": "class_names"}
 
-    annotations: Path = Field(
-        description="COCO json, a folder with train.json and val.json, or a folder of Pascal VOC "
-        "XML, DOTA text or YOLO text"
-    )
     images: Path | None = Field(
         default=None,
         description="folder of the pictures; default: where the format has it, mostly `images` "
         "beside the labels",
+    )
+    pictures: Path | None = Field(
+        default=None,
+        description="a text file that names the pictures to use, one on each line; default: all",
     )
     class_names: tuple[str, ...] | None = Field(
         default=None, description="of a folder's classes, in order; YOLO text only numbers them"
@@ -40,4 +40,16 @@ class LabelSource(Frozen):
     area: Path | None = Field(
         default=None,
         description="of vector layers: polygons that were looked through; nothing is known outside",
+    )
+    layer: str | None = Field(
+        default=None, description="of vector files with several layers: the one to read"
+    )
+
+
+class LabelSource(LabelOptions):
+    """Where labels and their pictures lie, and what the labels do not say of themselves."""
+
+    annotations: Path = Field(
+        description="file or folder of labels in any known format, such as data.yaml, a COCO json, "
+        "or a folder of Pascal VOC, DOTA or YOLO text; see docs/formats.md"
     )

@@ -10,9 +10,9 @@ from pathlib import Path, PurePath
 import numpy as np
 from numpy.typing import NDArray
 
-from smalldet.data.formats.folders import PICTURES, picture_size
+from smalldet.imagery.rasters import open_dataset
 
-SUFFIXES = frozenset((*PICTURES, ".webp", ".jp2"))
+SUFFIXES = frozenset((".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".jp2"))
 HEADER_BYTES = 64 << 10
 MAX_SHOWN = 5
 # Start-of-frame markers of JPEG; the three left out between them are tables.
@@ -124,6 +124,12 @@ def refuse_missing(pictures: Sequence[Path], source: Path) -> None:
             f"{source}: {len(missing)} of {len(pictures)} pictures do not exist "
             f"(give images_dir if they are elsewhere):\n  {shown}"
         )
+
+
+def picture_size(picture: Path) -> tuple[int, int]:
+    """Width and height in pixels, from the header."""
+    with open_dataset(str(picture)) as dataset:
+        return dataset.width, dataset.height
 
 
 def picture_sizes(pictures: Sequence[Path]) -> NDArray[np.int64]:

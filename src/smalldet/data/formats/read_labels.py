@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
 from smalldet.data.formats.label_format import LabelFormat
 from smalldet.data.formats.label_source import LabelSource
-from smalldet.data.formats.table import FORMATS
+from smalldet.data.formats.picture_lists import listed_names
+from smalldet.data.formats.recognising import Recognised, recognise, recognised_format
 from smalldet.data.index import Index
+from smalldet.data.splits import by_list
+
+__all__ = ["label_splits", "read_labels", "recognised_format"]
+
+logger = logging.getLogger(__name__)
+
+MAX_CLASSES_SHOWN = 8
 
 
 def read_labels(
@@ -23,13 +32,15 @@ def read_labels(
 ) -> Index:
     """Labelled pictures of a file or folder in any of the formats of the table.
 
+    What was recognised is logged in a line.
+
     Args:
         source: the file or folder, or a LabelSource, which says the next ones itself.
         images_dir: the pictures' folder; each format has a usual place.
-        split: which part of a set that has several, `train` or `val`; sets in one piece are read
-            whole.
+        split: which part of a set that has several, `train`, `val` or `test`; sets in one piece are
+            read whole.
         class_names: of a folder, in order; see each format.
-        first_pixel: of VOC; see `voc.read`.
+        first_pixel: of VOC; see `voc_sets.read`.
         with_masks: read outlines too, where the format has them.
 
     Raises:
@@ -44,31 +55,48 @@ def read_labels(
         )
     elif images_dir is not None or class_names is not None:
         raise ValueError(f"{source.annotations}: the source says images and class_names itself")
-    return recognised_format(source.annotations).read(source, split, with_masks)
+    recognised = recognise(source.annotations)
+    part = _part(source.annotations, recognised, split)
+    path, label_format = recognised.place(part)
+    place = source.model_copy(update={"annotations": path})
+    index = label_format.read(place, part if recognised.label_format else None, with_masks)
+    if source.pictures is not None:
+        names = listed_names(source.pictures)
+        index = by_list(index, {str(source.pictures): names})[str(source.pictures)]
+    logger.info("%s", _described(source.annotations, label_format, part, index))
+    return index
 
 
 def label_splits(path: Path) -> Mapping[str, Path]:
     """{split: where its labels are} of a file or folder of labels; empty if it is in one piece.
 
     Raises:
-        FileNotFoundError, ValueError: as of `recognised_format`.
+        FileNotFoundError, ValueError: as of `recognise`.
     """
-    return recognised_format(path).splits(path)
+    return recognise(path).splits
 
 
-def recognised_format(path: Path) -> LabelFormat:
-    """The first format of the table that recognises a file or folder.
+def _part(path: Path, recognised: Recognised, split: str | None) -> str | None:
+    """The split to read of those that there are; None for a set in one piece."""
+    splits = recognised.splits
+    if not splits:
+        return None
+    there = ", ".join(f"{one} ({place.name})" for one, place in splits.items())
+    if split is None and len(splits) > 1:
+        raise ValueError(f"{path}: has {there}: say which one to read, by its split")
+    if split is not None and split not in splits:
+        raise FileNotFoundError(f"{path}: has no {split}; it has {there}")
+    return split or next(iter(splits))
 
-    Raises:
-        FileNotFoundError: there is no such file or folder, or no labels are in the folder; says
-            what was looked for.
-        ValueError: the file is of none of the formats; says the same.
-    """
-    for label_format in FORMATS:
-        if label_format.recognises(path):
-            return label_format
-    known = "".join(f"\n  {one.name}: {one.looks_like}" for one in FORMATS)
-    if path.is_file():
-        raise ValueError(f"{path}: is no file of labels in a known format. Give one of{known}")
-    fault = "has no labels in a known format" if path.is_dir() else "no such file or folder"
-    raise FileNotFoundError(f"{path}: {fault}. Give one of{known}")
+
+def _described(path: Path, label_format: LabelFormat, part: str | None, index: Index) -> str:
+    """One line for people: what it is, and how much."""
+    counts = index.counts()
+    empty = sum(not len(record.boxes) for record in index.records)
+    names = ", ".join(index.class_names[:MAX_CLASSES_SHOWN])
+    more = ", ..." if len(index.class_names) > MAX_CLASSES_SHOWN else ""
+    return (
+        f"{path}: {label_format.name}{f', {part}' if part else ''}: {len(index):,} pictures "
+        f"({empty:,} without objects), {sum(counts.values()):,} objects of {len(counts)} "
+        f"{'class' if len(counts) == 1 else 'classes'}: {names}{more}"
+    )

@@ -25,9 +25,11 @@ from smalldet.data.formats.picture_files import picture_sizes
 from smalldet.data.formats.text_files import first_text
 from smalldet.data.formats.xml_files import fields_of, read_xml, root_tag
 from smalldet.data.formats.xml_objects import XmlObjects, labels_of
-from smalldet.data.formats.xml_sets import devkit_root, xml_set
+from smalldet.data.formats.xml_sets import devkit_root, splits, xml_set
 from smalldet.data.index import Index
 from smalldet.geometry.oriented import enclosing_boxes
+
+__all__ = ["read", "recognises", "splits"]
 
 ROLABELIMG, HRSC = "annotation", "HRSC_Image"
 LAYOUT = "a robndbox of cx, cy, w, h, angle"

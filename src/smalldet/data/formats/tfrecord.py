@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from smalldet.data.formats.label_map import LabelMap, read_label_map
 from smalldet.data.formats.object_columns import ObjectColumns, records_of
 from smalldet.data.formats.picture_files import is_dir, is_file
+from smalldet.data.formats.split_names import by_split
 from smalldet.data.formats.tfrecord_examples import Objects, objects_of
 from smalldet.data.formats.tfrecord_files import (
     RecordSet,
@@ -53,6 +54,11 @@ def recognises(path: Path) -> bool:
         return is_record_file(path if is_file(path) else record_set(path).files[0])
     except (OSError, ValueError):
         return False
+
+
+def splits(path: Path) -> dict[str, Path]:
+    """{split: the folder} of the sets of a folder that are named after one."""
+    return dict.fromkeys(by_split(set_names(path)), path) if is_dir(path) else {}
 
 
 def read(

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from smalldet.data.formats.crc32c import crc32c
 from smalldet.data.formats.picture_files import is_dir, is_file
+from smalldet.data.formats.split_names import by_split
 
 logger = logging.getLogger(__name__)
 
@@ -27,7 +28,6 @@ HEADER_BYTES, CRC_BYTES = 12, 4
 MASK_DELTA = 0xA282EAD8
 MAX_SHOWN = 8
 MAX_RECORD_BYTES = 2 << 30
-WORDS_OF = {"val": ("val", "valid", "validation", "eval")}
 
 
 @dataclass(frozen=True)
@@ -132,7 +132,7 @@ def record_set(path: Path, split: str | None = None) -> RecordSet:
     """
     if is_dir(path):
         sets = set_names(path)
-        chosen = [one for one in sets if split is None or _has_word(one, split)]
+        chosen = sets if split is None else by_split(sets).get(split, [])
         if len(chosen) != 1:
             names = ", ".join(sets[:MAX_SHOWN]) or "none"
             what = f"sets named {split}" if split else "sets of records"
@@ -163,11 +163,6 @@ def set_names(folder: Path) -> list[str]:
         if (shard or NAMED.search(file.name)) and is_record_file(file):
             names[f"{shard[1]}@{int(shard[3])}{shard[4] or ''}" if shard else file.name] = None
     return list(names)
-
-
-def _has_word(name: str, split: str) -> bool:
-    words = "|".join(map(re.escape, WORDS_OF.get(split, (split.lower(),))))
-    return re.search(rf"(?<![a-z])(?:{words})(?![a-z])", name.lower()) is not None
 
 
 def _shards(path: Path) -> tuple[Path, ...]:

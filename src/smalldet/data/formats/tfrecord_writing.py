@@ -36,7 +36,7 @@ from smalldet.data.index import ImageRecord, Index
 
 
 def write(
-    index: Index, out_dir: str | Path, *, name: str = "data", num_shards: int = 1
+    index: Index, out_dir: str | Path, *, split: str = "train", num_shards: int = 1
 ) -> list[Path]:
     """Records and a label map that `tfrecord.read` makes the same Index of.
 
@@ -45,7 +45,8 @@ def write(
     Args:
         index: what to write; `tfrecord.LOSES` names what records cannot keep.
         out_dir: the folder; made if it is not there.
-        name: of the file, `<name>.tfrecord`, or of its parts, `<name>.tfrecord-00000-of-00004`.
+        split: name of the file, `<split>.tfrecord`, or of its parts,
+            `<split>.tfrecord-00000-of-00004`.
         num_shards: parts, each of pictures that follow each other.
 
     Returns:
@@ -63,7 +64,7 @@ def write(
     ends = np.linspace(0, len(index), num_shards + 1).round().astype(int).tolist()
     for number, (start, end) in enumerate(pairwise(ends)):
         part = f"-{number:05d}-of-{num_shards:05d}" if num_shards > 1 else ""
-        path = out_dir / f"{name}.tfrecord{part}"
+        path = out_dir / f"{split}.tfrecord{part}"
         try:
             with atomic_write(path) as draft, draft.open("wb") as file:
                 for row in range(start, end):

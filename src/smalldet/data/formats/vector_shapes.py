@@ -9,9 +9,8 @@ import numpy as np
 import shapely
 import torch
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw
 
-from smalldet.data.formats.coco_masks import FINER
+from smalldet.data.formats.mask_outlines import filled, in_cells
 from smalldet.data.index import MASK_PX
 from smalldet.geometry.oriented import canonical
 
@@ -122,18 +121,10 @@ def _round_rings(rings: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def masks(shapes: Shapes, boxes: NDArray[np.float32]) -> NDArray[np.uint8]:
     """(N, MASK_PX * MASK_PX / 8) packed grids of polygons that fill their boxes, holes left out."""
-    side = MASK_PX * FINER
     packed = np.zeros((len(shapes), MASK_PX * MASK_PX // 8), dtype=np.uint8)
     for row, (shape, box) in enumerate(zip(shapes, boxes.astype(np.float64), strict=True)):
-        canvas = Image.new("1", (side, side))
-        draw = ImageDraw.Draw(canvas)
-        for part in shapely.get_parts(shape):
-            if shapely.get_type_id(part) != shapely.GeometryType.POLYGON:
-                continue  # a line or point that a cut left
-            # Pillow counts from the middles of pixels
-            for number, ring in enumerate(shapely.get_rings(part)):
-                cells = (shapely.get_coordinates(ring) - box[:2]) / (box[2:] - box[:2]) * side - 0.5
-                draw.polygon(cells.ravel().tolist(), fill=int(number == 0))
-        drawn = np.asarray(canvas, dtype=np.uint8).reshape(MASK_PX, FINER, MASK_PX, FINER)
-        packed[row] = np.packbits(drawn.sum(axis=(1, 3)) * 2 >= FINER**2)
+        parts = shapely.transform(shapely.get_parts(shape), lambda xy, box=box: in_cells(xy, box))
+        # a cut may leave lines and points
+        solid = parts[shapely.get_type_id(parts) == shapely.GeometryType.POLYGON]
+        packed[row] = np.packbits(filled(list(solid)))
     return packed

@@ -13,10 +13,11 @@ import shapely
 import torch
 from numpy.typing import NDArray
 from pyogrio import raw
-from rasterio import features
 from rasterio.crs import CRS
 
 from smalldet.atomic_write import atomic_write
+from smalldet.data.formats.mask_outlines import outlines
+from smalldet.data.formats.picture_links import link_pictures
 from smalldet.data.index import MASK_PX, ImageRecord, Index
 from smalldet.geometry.oriented import rboxes_to_quads
 from smalldet.imagery.ground import WGS84, Ground, located, reprojected
@@ -45,7 +46,9 @@ class _Written:
 def write(
     index: Index, out_dir: str | Path, *, suffix: Literal[".geojson", ".gpkg"] = ".geojson"
 ) -> list[Path]:
-    """`labels.geojson` or `labels.gpkg`, a polygon for each object and ignore region.
+    """`labels.geojson` or `labels.gpkg`, a polygon for each object, and links to the pictures.
+
+    Regions to ignore are polygons too.
 
     A polygon is the object's outline where masks were read, else its oriented box, else its box.
     An outline follows the cells of the mask's grid, stretched to fill the box. Attributes are
@@ -87,6 +90,7 @@ def write(
         "picture": np.repeat(np.array(names, dtype=object), [len(part.labels) for part in parts]),
     }
     path = Path(out_dir) / f"labels{suffix}"
+    link_pictures([record.path for record in index.records], path.parent / "images")
     _save(path, _joined(placed, object), columns, target)
     return [path]
 
@@ -151,9 +155,7 @@ def _written(record: ImageRecord) -> _Written:
 
 def _outline(packed: NDArray[np.uint8], box: NDArray[np.float64]) -> Any:
     """Polygons round the cells of a mask, in pixels; None where they do not fill the box."""
-    grid = np.unpackbits(packed).reshape(MASK_PX, MASK_PX)
-    shapes = [shapely.geometry.shape(s) for s, _ in features.shapes(grid, mask=grid > 0)]
-    outline = shapely.union_all(shapes)
+    outline = shapely.union_all(outlines(packed))
     low_x, low_y, high_x, high_y = shapely.bounds(outline).tolist()
     if max(low_x, low_y, MASK_PX - high_x, MASK_PX - high_y) > MAX_STRETCH_CELLS:
         return None

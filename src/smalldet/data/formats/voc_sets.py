@@ -23,10 +23,10 @@ from smalldet.data.formats.text_files import first_text
 from smalldet.data.formats.voc_writing import LOSES, write
 from smalldet.data.formats.xml_files import fields_of, read_xml, root_tag
 from smalldet.data.formats.xml_objects import XmlObjects, labels_of
-from smalldet.data.formats.xml_sets import devkit_root, xml_set
+from smalldet.data.formats.xml_sets import devkit_root, splits, xml_set
 from smalldet.data.index import Index
 
-__all__ = ["LOSES", "read", "recognises", "write"]
+__all__ = ["LOSES", "read", "recognises", "splits", "write"]
 
 logger = logging.getLogger(__name__)
 
@@ -65,9 +65,8 @@ def read(
         images_dir: the pictures; by default `JPEGImages` or `images` beside the annotations, else
             the annotations' own folder.
         class_names: all classes, in order; those that occur, by the alphabet, if None.
-        split: the list in `ImageSets/Main`, or the folder of XML in `path`, to read: `train`,
-            `val`, `trainval`, `test`; every XML file if None. A picture of the list without an XML
-            file has no objects.
+        split: the list in `ImageSets/Main` to read: `train`, `val`, `trainval`, `test`; every XML
+            file if None. A picture of the list without an XML file has no objects.
         first_pixel: how the file counts. VOC's own numbers are whole pixels counted from 1 with
             the last one included; many programs write corners counted from 0.
 

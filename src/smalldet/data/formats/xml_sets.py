@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from smalldet.data.formats.picture_files import is_dir, is_file, pictures_named, text_files
+from smalldet.data.formats.split_names import SPLITS, WORDS_OF
 from smalldet.data.formats.text_files import utf8_text
 
 logger = logging.getLogger(__name__)
@@ -15,7 +16,6 @@ logger = logging.getLogger(__name__)
 LIST_LAYOUT = "the name of a picture without its ending on each line"
 LIST_FOLDERS = ("ImageSets/Main", "ImageSets")
 MAX_LIST_BYTES = 64 << 20
-FOLDERS_OF = {"val": ("val", "valid", "validation")}
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,25 @@ def devkit_root(path: Path) -> Path:
     return roots[0] if roots else path
 
 
+def splits(path: Path) -> dict[str, Path]:
+    """{split: the devkit} of the splits that it has lists of; `trainval` stands for train too.
+
+    Raises:
+        ValueError: as of `devkit_root`.
+    """
+    root = devkit_root(path)
+    return {split: root for split in SPLITS if _list_of(root, split) is not None}
+
+
+def _list_of(root: Path, split: str) -> Path | None:
+    files = [
+        root / folder / f"{name}.txt"
+        for name in WORDS_OF.get(split, (split,))
+        for folder in LIST_FOLDERS
+    ]
+    return next((file for file in files if is_file(file)), None)
+
+
 def xml_set(
     path: Path,
     images_dir: str | Path | None,
@@ -52,7 +71,7 @@ def xml_set(
     Args:
         path: see `voc_sets.read`.
         images_dir: the pictures' folder, if it is none of the usual.
-        split: a list, or a folder of XML in `path`; all XML if None.
+        split: a list; all XML if None.
         usual_images: folders beside the annotations that may have the pictures.
 
     Raises:
@@ -62,11 +81,7 @@ def xml_set(
     root = devkit_root(path)
     annotations = root / "Annotations"
     if not is_dir(annotations):
-        folders = FOLDERS_OF.get(split, (split,)) if split else ()
-        inner = [root / name for name in folders if is_dir(root / name)]
-        annotations = inner[0] if inner else root
-        if inner:
-            split = None
+        annotations = root
     files = {file.stem: file for file in text_files(annotations, ".xml")}
     if not files:
         raise FileNotFoundError(f"{annotations}: is no folder of .xml files")
@@ -91,9 +106,7 @@ def _images(annotations: Path, images_dir: str | Path | None, usual_images: Sequ
 
 
 def _listed(root: Path, split: str) -> list[str]:
-    file = next(
-        (one for name in LIST_FOLDERS if is_file(one := root / name / f"{split}.txt")), None
-    )
+    file = _list_of(root, split)
     if file is None:
         there = [one.stem for name in LIST_FOLDERS for one in sorted((root / name).glob("*.txt"))]
         found = (

@@ -27,7 +27,9 @@ from smalldet.data.formats.text_files import first_text
 from smalldet.data.formats.yolo_lines import BOX, MIN_OUTLINE, objects_of
 from smalldet.data.index import Index
 
-CLASSES_FILES = ("classes.txt", "obj.names", "../classes.txt", "../obj.names")
+CLASSES_FILES = tuple(
+    f"{up}{name}" for up in ("", "../", "../../") for name in ("classes.txt", "obj.names")
+)
 
 
 def recognises(path: Path) -> bool:
@@ -45,6 +47,12 @@ def _labels(path: Path) -> Path:
     return path / "labels" if is_dir(path / "labels") else path
 
 
+def _images_dir(labels: Path) -> Path:
+    """`images` beside the text, the folder of the same split (`labels/train`), or the text's."""
+    beside = (labels.parent / "images", labels.parent.parent / "images" / labels.name)
+    return next((folder for folder in beside if is_dir(folder)), labels)
+
+
 def read(
     path: str | Path,
     images_dir: str | Path | None = None,
@@ -57,8 +65,9 @@ def read(
 
     Args:
         path: the folder that has `labels`, or the folder of `.txt` files.
-        images_dir: the pictures; by default the folder `images` beside the text if there is one,
-            else the text's own folder.
+        images_dir: the pictures; by default the folder `images` beside the text, or of the same
+            split above it (`images/train` for `labels/train`), if there is one, else the text's
+            own folder.
         class_names: all classes, in order; by default the lines of `classes.txt` or `obj.names` in
             the text's folder or beside it.
         with_masks: see `yolo_yaml.read`.
@@ -69,9 +78,8 @@ def read(
         ValueError: a line is wrong; names file and line.
     """
     folder = _labels(Path(path))
-    beside = folder.parent / "images"
     if images_dir is None:
-        images_dir = beside if is_dir(beside) else folder
+        images_dir = _images_dir(folder)
     files = text_files(folder)
     if not files:
         raise FileNotFoundError(f"{folder}: is no folder of .txt files of YOLO")
@@ -79,8 +87,8 @@ def read(
         named = [one for name in CLASSES_FILES if is_file(one := folder / name)]
         if not named:
             raise FileNotFoundError(
-                f"{folder}: the files number their classes; give their names, or a classes.txt "
-                "there"
+                f"{folder}: the files number their classes; give their names (--data-classes "
+                "car,ship or `class_names`), or a classes.txt there"
             )
         class_names = read_class_names(named[0])
     pictures = pictures_named(Path(images_dir), [file.stem for file in files], folder, others=True)

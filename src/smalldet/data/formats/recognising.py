@@ -1,0 +1,96 @@
+"""Which format a file or folder of labels is of, and which splits it has."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from smalldet.data.formats.label_format import LabelFormat
+from smalldet.data.formats.picture_files import is_dir, is_file
+from smalldet.data.formats.split_names import by_split, split_of
+from smalldet.data.formats.table import FORMATS
+
+# Folders whose entries may be the splits, beside the folder itself.
+INNER = ("", "labels", "annotations", "labelTxt", "Annotations")
+
+
+@dataclass(frozen=True)
+class Recognised:
+    """What a path holds.
+
+    Attributes:
+        path: that was looked at.
+        label_format: of the path as a whole; None for a folder whose parts are sets of their own.
+        splits: {split: where its labels are}; empty where labels are in one piece.
+    """
+
+    path: Path
+    label_format: LabelFormat | None
+    splits: Mapping[str, Path]
+
+    def place(self, split: str | None) -> tuple[Path, LabelFormat]:
+        """What to read for a split, None for a set in one piece, and the format of it."""
+        if self.label_format is not None:
+            return self.path, self.label_format
+        assert split is not None
+        return self.splits[split], recognised_format(self.splits[split])
+
+
+def recognise(path: Path) -> Recognised:
+    """The first format of the table that recognises a path, or the sets that a folder holds.
+
+    Such a folder has `train` and `val` or the like, each of a format: folders, or files as
+    `train.csv` and `val.csv`.
+
+    Raises:
+        FileNotFoundError: there is no such file or folder, or no labels are in the folder.
+        ValueError: the file is of none of the formats, or several sets are of one split.
+    """
+    for label_format in FORMATS:
+        if label_format.recognises(path):
+            return Recognised(path, label_format, label_format.splits(path))
+    for inner in INNER:
+        parts = _parts(path, path / inner)
+        if parts:
+            return Recognised(path, None, parts)
+    raise _unknown(path)
+
+
+def recognised_format(path: Path) -> LabelFormat:
+    """The first format of the table that recognises a file or folder.
+
+    Raises:
+        FileNotFoundError, ValueError: as of `recognise`.
+    """
+    for label_format in FORMATS:
+        if label_format.recognises(path):
+            return label_format
+    raise _unknown(path)
+
+
+def _parts(path: Path, folder: Path) -> dict[str, Path]:
+    """{split: what is recognised of it} among the entries of a folder."""
+    entries = {entry.name: entry for entry in sorted(folder.iterdir())} if is_dir(folder) else {}
+    named = [name for name, entry in entries.items() if split_of(name) and _is_labels(entry)]
+    found = by_split(named)
+    for split, names in found.items():
+        if len(names) > 1:
+            listed = "\n  ".join(str(entries[name]) for name in names)
+            raise ValueError(
+                f"{path}: several may be {split}; name the one instead of the folder:\n  {listed}"
+            )
+    return {split: entries[names[0]] for split, names in found.items()}
+
+
+def _is_labels(path: Path) -> bool:
+    return any(one.recognises(path) for one in FORMATS)
+
+
+def _unknown(path: Path) -> FileNotFoundError | ValueError:
+    known = "".join(f"\n  {one.name}: {one.looks_like}" for one in FORMATS)
+    if is_file(path):
+        return ValueError(f"{path}: is no file of labels in a known format. Give one of{known}")
+    if is_dir(path):
+        return FileNotFoundError(f"{path}: has no labels in a known format. Give one of{known}")
+    return FileNotFoundError(f"{path}: no such file or folder")
