@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from smalldet.cli.converting import convert
 from smalldet.cli.evaluating import evaluate
 from smalldet.cli.predicting import demo, predict
-from smalldet.cli.printing import console, option_mistakes, stderr
+from smalldet.cli.printing import console, option_mistakes, show_log, stderr
 from smalldet.cli.training import train
 
 app = App(
@@ -29,6 +29,7 @@ def main(words: Sequence[str] | None = None) -> None:
     Args:
         words: the command line after `smalldet`; what was typed if None.
     """
+    show_log()
     try:
         app(words, console=console, error_console=stderr, exit_on_error=False, print_error=False)
     except CycloptsError as error:

@@ -10,10 +10,15 @@ from cyclopts import Parameter
 from smalldet.cli.parameters import (
     DEFAULT_MODEL,
     FLATTENED,
+    NO_OPTIONS,
     ClassNames,
+    DataClasses,
     Device,
+    Labels,
     Model,
     Network,
+    Options,
+    label_source,
 )
 from smalldet.cli.printing import console, progress_bar
 from smalldet.evaluation.options import EvaluateOptions
@@ -23,14 +28,12 @@ DEFAULTS = EvaluateOptions()
 
 def evaluate(
     *,
-    data: Annotated[
-        Path,
-        Parameter(
-            help="Truth: a COCO json, a folder with val.json, or a folder of Pascal VOC XML, YOLO "
-            "text or DOTA text."
-        ),
-    ],
-    images: Annotated[Path | None, Parameter(help="Folder of its pictures.")] = None,
+    data: Labels,
+    split: Annotated[
+        str, Parameter(help="Of labels in several parts: train, val or test.")
+    ] = "val",
+    labels: Options = NO_OPTIONS,
+    data_classes: DataClasses = None,
     model: Model = DEFAULT_MODEL,
     class_names: ClassNames = None,
     network: Network = None,
@@ -51,7 +54,7 @@ def evaluate(
     from smalldet.tile_models import open_tile_model
 
     options = options.model_copy(update={"map": _mapping(map_)})
-    truth = read_labels(data, images, split="val")
+    truth = read_labels(label_source(data, labels, data_classes), split=split)
     tile_model = open_tile_model(model, class_names=class_names, network=network, device=device)
     with progress_bar() as advance:
         report = run_evaluation(

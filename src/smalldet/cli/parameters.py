@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
 
+from smalldet.class_names import parse_class_names
+from smalldet.data.formats.label_source import LabelOptions, LabelSource
 from smalldet.evaluation.options import EvaluateOptions
 
 DEFAULT_MODEL = "speck-n-aerial"
@@ -37,11 +40,38 @@ def parameter_name(field: str) -> str:
     return re.sub(r"_(px|frac)$", "", field).replace("_", "-")
 
 
-FLATTENED = Parameter(
-    name="*",
-    name_transform=parameter_name,
-    negative=(),
-    consume_multiple=True,
-    parse=re.compile(rf"^(?!({'|'.join(sorted(EvaluateOptions.STRUCTURED))})$)"),
-)
-"""Makes every field of an options object a parameter, but those that are tables."""
+def flattened(*left_out: str) -> Parameter:
+    """Makes every field of an options object a parameter, but those that are left out."""
+    return Parameter(
+        name="*",
+        name_transform=parameter_name,
+        negative=(),
+        consume_multiple=True,
+        parse=re.compile(rf"^(?!({'|'.join(sorted(left_out))})$)"),
+    )
+
+
+FLATTENED = flattened(*EvaluateOptions.STRUCTURED)
+
+Labels = Annotated[
+    Path, Parameter(help="Labels in any known format: a data.yaml, a COCO json, a folder, ...")
+]
+Options = Annotated[LabelOptions, flattened("class_names")]
+DataClasses = Annotated[
+    str | None,
+    Parameter(help="Class names where the labels have none, in order: a file of them, or a,b,c."),
+]
+NO_OPTIONS = LabelOptions()
+
+
+def with_classes(options: LabelOptions, data_classes: str | None) -> LabelOptions:
+    """Options of labels with the class names that were typed."""
+    if data_classes is None:
+        return options
+    return options.model_copy(update={"class_names": parse_class_names(data_classes)})
+
+
+def label_source(path: Path, options: LabelOptions, data_classes: str | None) -> LabelSource:
+    """Labels as the command line names them."""
+    said = with_classes(options, data_classes).model_dump(exclude_defaults=True)
+    return LabelSource(annotations=path, **said)

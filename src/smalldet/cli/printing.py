@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from rich.text import Text
 
 from smalldet.cli.parameters import parameter_name
 
@@ -36,6 +38,23 @@ def option_mistakes(error: ValidationError) -> str:
 def is_main_process() -> bool:
     """False in all but the first process of `torchrun` or `accelerate launch`."""
     return os.environ.get("RANK", "0") == "0"
+
+
+class _LogLines(logging.Handler):
+    """Prints what smalldet logs, warnings as such, above a progress bar if there is one."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        warning = "warning: " if record.levelno >= logging.WARNING else ""
+        text = Text(warning, style="yellow").append(record.getMessage(), style="default")
+        stderr.print(text, soft_wrap=True)
+
+
+def show_log() -> None:
+    """Print what smalldet logs to stderr, of the first process alone."""
+    logger = logging.getLogger("smalldet")
+    if is_main_process() and not logger.handlers:
+        logger.addHandler(_LogLines())
+        logger.setLevel(logging.INFO)
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 
 from smalldet.config.base import Frozen
 from smalldet.config.load import checked, load_yaml, override
+from smalldet.data.formats.label_source import LabelOptions
 from smalldet.data.formats.read_labels import label_splits
 from smalldet.models.families import ModelConfig
 from smalldet.models.speck.config import SpeckConfig
@@ -40,26 +41,53 @@ def read_recipe(path: Path, assignments: tuple[str, ...] = ()) -> TrainRecipe:
     return checked(TrainRecipe, _anchored(content, path.parent), str(path))
 
 
-def recipe_for_folder(folder: Path, assignments: tuple[str, ...] = ()) -> TrainRecipe:
-    """The default recipe for a folder of labels, in any format of the table.
+def recipe_for_folder(
+    path: Path,
+    assignments: tuple[str, ...] = (),
+    *,
+    options: LabelOptions | None = None,
+    val: str | None = None,
+) -> TrainRecipe:
+    """The default recipe for a file or folder of labels, in any format of the table.
 
     A set in several parts, as `train.json` and `val.json`, is measured on its `val`; a set in one
-    piece is trained on whole.
+    piece is trained on whole unless `val` says otherwise.
+
+    Args:
+        path: the labels.
+        assignments: `section.key=value` of the recipe.
+        options: what the labels do not say of themselves.
+        val: what to measure on: a share of the pictures such as `0.2`, a text file (`.txt`) with
+            the names of some of them, or other labels.
 
     Raises:
-        FileNotFoundError: no labels in the folder, or no part of the set to train on.
+        FileNotFoundError: no labels at the path, or no part of the set to train on.
     """
-    splits = label_splits(folder)
+    splits = label_splits(path)
     if splits and "train" not in splits:
         there = ", ".join(str(path) for path in splits.values())
         raise FileNotFoundError(
-            f"{folder}: has {there} but no part `train`, as train.json, to train on; for another "
+            f"{path}: has {there} but no part `train`, as train.json, to train on; for another "
             "layout write a recipe (see configs/)"
         )
-    data = {"train": [{"annotations": str(splits.get("train", folder))}]}
-    if "val" in splits:
-        data["val"] = [{"annotations": str(splits["val"])}]
-    return checked(TrainRecipe, override({"data": data}, assignments), str(folder))
+    said = {} if options is None else options.model_dump(mode="json", exclude_defaults=True)
+    data: dict[str, Any] = {"train": [said | {"annotations": str(splits.get("train", path))}]}
+    if val is not None:
+        data |= _validation(val, said)
+    elif "val" in splits:
+        data["val"] = [said | {"annotations": str(splits["val"])}]
+    return checked(TrainRecipe, override({"data": data}, assignments), str(path))
+
+
+def _validation(val: str, said: dict[str, Any]) -> dict[str, Any]:
+    """The keys of `data` that `--val` stands for."""
+    try:
+        return {"val_share": float(val)}
+    except ValueError:
+        pass
+    if val.endswith(".txt"):
+        return {"val_list": val}
+    return {"val": [said | {"annotations": val}]}
 
 
 def _anchored(content: dict[str, Any], base: Path) -> dict[str, Any]:
@@ -69,9 +97,11 @@ def _anchored(content: dict[str, Any], base: Path) -> dict[str, Any]:
         for part in ("train", "val"):
             for source in data.get(part) or ():
                 if isinstance(source, dict):
-                    for key in ("annotations", "images"):
+                    for key in ("annotations", "images", "pictures", "area"):
                         if source.get(key):
                             source[key] = str(base / str(source[key]))
+        if data.get("val_list"):
+            data["val_list"] = str(base / str(data["val_list"]))
     training = content.get("training")
     if isinstance(training, dict) and training.get("imagenet_weights"):
         training["imagenet_weights"] = str(base / str(training["imagenet_weights"]))

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from smalldet.config.base import Frozen
 from smalldet.data.formats.label_source import LabelSource
@@ -39,9 +39,29 @@ class SourcesConfig(Frozen):
     val: tuple[SourceConfig, ...] = Field(
         default=(), description="data sets to measure on; without any nothing is measured"
     )
+    val_share: float | None = Field(
+        default=None, gt=0, lt=1, description="instead of val: this share of train's pictures"
+    )
+    val_list: Path | None = Field(
+        default=None,
+        description="instead of val: those pictures of train that this text file names, one on "
+        "each line",
+    )
+    split_by: Literal["auto", "ground", "pictures"] = Field(
+        default="auto",
+        description="how val_share divides: ground keeps pictures of the same place together; "
+        "auto: by ground where pictures have a georeference",
+    )
     classes: tuple[str, ...] | None = Field(
         default=None, description="of the run, in order; default: those of the first source"
     )
+
+    @model_validator(mode="after")
+    def _one_val(self) -> Self:
+        given = [key for key in ("val", "val_share", "val_list") if getattr(self, key)]
+        if len(given) > 1:
+            raise ValueError(f"give one of val, val_share and val_list, not {' and '.join(given)}")
+        return self
 
 
 class DataConfig(Augmentation, Sampling, SourcesConfig):

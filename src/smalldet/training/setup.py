@@ -15,20 +15,15 @@ from smalldet.targets import Target
 from smalldet.training.depthwise import fast_depthwise
 from smalldet.training.recipe import TrainRecipe
 from smalldet.training.sections import DataConfig
-from smalldet.training.sources import read_sources
+from smalldet.training.sources import read_splits
 from smalldet.training.tile_side import MOST_PX, fitting_tile_px
 
 
 def read_indexes(recipe: TrainRecipe) -> tuple[Index, Index | None]:
     """Training and validation pictures under the classes of the run."""
-    index = read_sources(
-        recipe.data.train, recipe.data.classes, with_masks=recipe.model.needs_masks
-    )
-    if not recipe.data.val:
-        return index, None
-    val = read_sources(recipe.data.val, index.class_names, split="val")
+    index, val = read_splits(recipe.data, with_masks=recipe.model.needs_masks)
     wanted = recipe.training.eval_pictures
-    if wanted is not None and wanted < len(val):
+    if val is not None and wanted is not None and wanted < len(val):
         step = len(val) / wanted
         val = Index(val.class_names, tuple(val.records[int(i * step)] for i in range(wanted)))
     return index, val

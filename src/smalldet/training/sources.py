@@ -2,12 +2,55 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 
 from smalldet.class_names import class_key
+from smalldet.data.footprints import Footprints
+from smalldet.data.formats.picture_lists import listed_names
 from smalldet.data.formats.read_labels import read_labels
 from smalldet.data.index import Index, joined
-from smalldet.training.sections import SourceConfig
+from smalldet.data.splits import by_ground, by_list, by_share, shared
+from smalldet.training.sections import SourceConfig, SourcesConfig
+
+logger = logging.getLogger(__name__)
+
+
+def read_splits(data: SourcesConfig, *, with_masks: bool = False) -> tuple[Index, Index | None]:
+    """Pictures to train on and to measure on, under the classes of the run.
+
+    What both share, pictures or ground, is logged as a warning.
+
+    Args:
+        data: sources of the recipe.
+        with_masks: read outlines too, of those to train on.
+
+    Raises:
+        FileNotFoundError, ValueError: as of `read_sources` and of `smalldet.data.splits`.
+    """
+    train = read_sources(data.train, data.classes, with_masks=with_masks)
+    if data.val:
+        val = read_sources(data.val, train.class_names, split="val")
+    elif data.val_list is not None:
+        lists = {"val": listed_names(data.val_list)}
+        parts = by_list(train, lists, rest="train")
+        train, val = parts["train"], parts["val"]
+    elif data.val_share is not None:
+        divide = by_ground if _go_by_ground(data, train) else by_share
+        parts = divide(train, {"train": 1 - data.val_share, "val": data.val_share})
+        train, val = parts["train"], parts["val"]
+        logger.info("%d pictures to train on, %d to measure on", len(train), len(val))
+    else:
+        return train, None
+    for line in shared(train, val).warnings():
+        logger.warning("%s", line)
+    return train, val
+
+
+def _go_by_ground(data: SourcesConfig, index: Index) -> bool:
+    if data.split_by == "auto":
+        return bool(Footprints.of([record.path for record in index.records]).known.any())
+    return data.split_by == "ground"
 
 
 def read_sources(

@@ -138,7 +138,7 @@ def test_what_is_written_reads_the_same(tmp_path: Path):
     path = saved(tmp_path, mixed)
     index = coco.read(path)
     assert index.records[1].unknown == {1}
-    coco.write(index, tmp_path / "again.json")
+    coco.write_json(index, tmp_path / "again.json")
     again = coco.read(tmp_path / "again.json")
     assert again.class_names == index.class_names
     for one, other in zip(index.records, again.records, strict=True):
@@ -151,7 +151,7 @@ def test_what_is_written_reads_the_same(tmp_path: Path):
 def test_a_written_file_elsewhere_finds_its_pictures(tmp_path: Path):
     index = coco.read(saved(tmp_path, content()))
     (tmp_path / "out").mkdir()
-    coco.write(index, tmp_path / "out" / "labels.json")
+    coco.write_json(index, tmp_path / "out" / "labels.json")
     assert len(coco.read(tmp_path / "out" / "labels.json")) == 2
 
 
@@ -171,7 +171,7 @@ def test_a_large_file_is_read_fast(tmp_path: Path):
     )  # fmt: skip
     for record in big.records:
         record.path.touch()
-    coco.write(big, tmp_path / "big.json")
+    coco.write_json(big, tmp_path / "big.json")
     start = time.perf_counter()
     assert coco.read(tmp_path / "big.json").counts() == {"a": num_images * each}
     assert time.perf_counter() - start < 8

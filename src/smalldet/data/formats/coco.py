@@ -23,7 +23,7 @@ from smalldet.data.formats.coco_checks import (
     image_problems,
 )
 from smalldet.data.formats.coco_oriented import oriented_boxes
-from smalldet.data.formats.coco_places import images_dir_of, json_of, recognises
+from smalldet.data.formats.coco_places import images_dir_of, recognises
 from smalldet.data.formats.coco_writing import LOSES, write, write_json
 from smalldet.data.formats.collector import collector_paused
 from smalldet.data.formats.json_files import load_json
@@ -52,7 +52,7 @@ def read(
     picture without annotations is a negative.
 
     Args:
-        json_path: the file, or a folder with this json alone.
+        json_path: the file.
         images_dir: where `file_name` starts; by default the folder `images` beside the json, the
             json's own folder, or a folder of the split (`train2017`) or `images` beside or above
             it, whichever has the first picture.
@@ -63,7 +63,7 @@ def read(
         FileNotFoundError: the json or pictures do not exist; names the first of them.
         ValueError: not JSON, or entries are wrong; names the first of them and what is wrong.
     """
-    json_path = json_of(Path(json_path))
+    json_path = Path(json_path)
     if class_names is not None:
         raise ValueError(f"{json_path}: COCO names its classes itself; leave class_names out")
     with collector_paused():

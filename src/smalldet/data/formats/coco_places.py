@@ -2,39 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
-from smalldet.data.formats.picture_files import is_file, text_files
+from smalldet.data.formats.picture_files import is_file
 from smalldet.data.formats.split_names import split_of
 
-FIRST_BYTES, LOOKED_AT = 64, 64 << 10
+FIRST_BYTES = 64
 BLANKS = b"\xef\xbb\xbf \t\r\n"
 
 
 def recognises(path: Path) -> bool:
-    """A file that ends in .json or begins as one, or a folder with a single one of COCO."""
-    file = json_of(path)
-    if file != path:
-        return _begins(file, b"{", LOOKED_AT, (b'"images"', b'"annotations"', b'"categories"'))
-    return is_file(file) and (file.suffix.lower() == ".json" or _begins(file, b"{", FIRST_BYTES))
-
-
-def json_of(path: Path) -> Path:
-    """The file itself, or the only json of a folder."""
-    files = text_files(path, ".json")
-    return files[0] if len(files) == 1 else path
-
-
-def _begins(file: Path, start: bytes, num_bytes: int, words: Sequence[bytes] = ()) -> bool:
+    """A file that ends in .json, or begins as one."""
+    if not is_file(path):
+        return False
+    if path.suffix.lower() == ".json":
+        return True
     try:
-        with file.open("rb") as opened:
-            head = opened.read(num_bytes)
+        with path.open("rb") as file:
+            return file.read(FIRST_BYTES).lstrip(BLANKS).startswith(b"{")
     except OSError:
         return False
-    return head.lstrip(BLANKS).startswith(start) and (
-        not words or any(word in head for word in words)
-    )
 
 
 def images_dir_of(json_path: Path, first: str) -> Path:

@@ -20,7 +20,7 @@ class Recognised:
     """What a path holds.
 
     Attributes:
-        path: that was looked at.
+        path: of the labels: what was looked at, or the file in it.
         label_format: of the path as a whole; None for a folder whose parts are sets of their own.
         splits: {split: where its labels are}; empty where labels are in one piece.
     """
@@ -34,14 +34,14 @@ class Recognised:
         if self.label_format is not None:
             return self.path, self.label_format
         assert split is not None
-        return self.splits[split], recognised_format(self.splits[split])
+        return recognise(self.splits[split]).place(None)
 
 
 def recognise(path: Path) -> Recognised:
-    """The first format of the table that recognises a path, or the sets that a folder holds.
+    """The first format of the table that recognises a path, or what lies in a folder.
 
-    Such a folder has `train` and `val` or the like, each of a format: folders, or files as
-    `train.csv` and `val.csv`.
+    That is `train` and `val` or the like, each of a format: folders, or files as `train.csv` and
+    `val.csv`; or a single file of labels.
 
     Raises:
         FileNotFoundError: there is no such file or folder, or no labels are in the folder.
@@ -54,6 +54,12 @@ def recognise(path: Path) -> Recognised:
         parts = _parts(path, path / inner)
         if parts:
             return Recognised(path, None, parts)
+    files = _label_files(path)
+    if len(files) > 1:
+        listed = "\n  ".join(str(file) for file in files)
+        raise ValueError(f"{path}: has several files of labels; name one of them:\n  {listed}")
+    if files:
+        return recognise(files[0])
     raise _unknown(path)
 
 
@@ -72,7 +78,7 @@ def recognised_format(path: Path) -> LabelFormat:
 def _parts(path: Path, folder: Path) -> dict[str, Path]:
     """{split: what is recognised of it} among the entries of a folder."""
     entries = {entry.name: entry for entry in sorted(folder.iterdir())} if is_dir(folder) else {}
-    named = [name for name, entry in entries.items() if split_of(name) and _is_labels(entry)]
+    named = [name for name, entry in entries.items() if split_of(name) and _has_labels(entry)]
     found = by_split(named)
     for split, names in found.items():
         if len(names) > 1:
@@ -81,6 +87,15 @@ def _parts(path: Path, folder: Path) -> dict[str, Path]:
                 f"{path}: several may be {split}; name the one instead of the folder:\n  {listed}"
             )
     return {split: entries[names[0]] for split, names in found.items()}
+
+
+def _has_labels(path: Path) -> bool:
+    return _is_labels(path) or len(_label_files(path)) == 1
+
+
+def _label_files(folder: Path) -> list[Path]:
+    files = [file for file in sorted(folder.iterdir()) if is_file(file)] if is_dir(folder) else []
+    return [file for file in files if _is_labels(file)]
 
 
 def _is_labels(path: Path) -> bool:

@@ -22,8 +22,7 @@ from smalldet.data.index import MASK_PX, ImageRecord, Index
 from smalldet.geometry.oriented import rboxes_to_quads
 from smalldet.imagery.ground import WGS84, Ground, located, reprojected
 
-LOSES: tuple[str, ...] = ("negatives",)
-"""A file names no picture without labels; over the same pictures they are there again."""
+LOSES: tuple[str, ...] = ()
 
 # A hundredth of a millimetre.
 DEGREE_DIGITS = 10
