@@ -31,7 +31,7 @@ def test_every_split_is_converted(to: str, tmp_path: Path, draw_set: Callable[..
         there, again = (read_labels(path, split=split) for path in (folder, tmp_path / "out"))
         assert again.counts() == there.counts() and len(again) == len(there)
         sides = [np.sort(index.object_sides(), axis=0) for index in (there, again)]
-        np.testing.assert_allclose(*sides, atol=1 if to == "retinanet-csv" else 2e-3)
+        np.testing.assert_allclose(sides[0], sides[1], atol=1 if to == "retinanet-csv" else 2e-3)
 
 
 def test_what_gets_lost_is_told_before(tmp_path: Path, draw_set: Callable[..., Path]):
