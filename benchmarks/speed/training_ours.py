@@ -20,8 +20,8 @@ from torch import nn
 
 from smalldet.data import mosaic, pictures, tiled, transforms
 from smalldet.data.loading import Batch, collate
-from smalldet.training.loop import Run
 from smalldet.training.recipe import recipe_for_folder
+from smalldet.training.run import Run
 
 NUM_TAKEN_APART = 200
 NO_END = 1 << 20

@@ -17,8 +17,9 @@ from smalldet.data.mosaic import joined_tiles
 from smalldet.models import load_model
 from smalldet.models.checkpoints.native import read_metadata, read_state
 from smalldet.training.batch_pictures import LossNotFiniteError
-from smalldet.training.loop import Run, train
+from smalldet.training.loop import train
 from smalldet.training.recipe import TrainRecipe, recipe_for_folder
+from smalldet.training.run import Run
 
 TINY = (
     "model.backbone=mobilenetv3_small_050",

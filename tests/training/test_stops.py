@@ -16,8 +16,9 @@ import torch
 from safetensors import safe_open
 
 from smalldet.models.checkpoints.native import read_state
-from smalldet.training.loop import Run, train
+from smalldet.training.loop import train
 from smalldet.training.recipe import TrainRecipe, recipe_for_folder
+from smalldet.training.run import Run
 
 # A state is saved after every step, so that most stops lie within an epoch, and many in a saving.
 MORE = (

@@ -67,7 +67,8 @@ def _anchored(content: dict[str, Any], base: Path) -> dict[str, Any]:
     data = content.get("data")
     if isinstance(data, dict):
         for part in ("train", "val"):
-            for source in data.get(part) or ():
+            sources = data.get(part)
+            for source in sources if isinstance(sources, list) else ():
                 if isinstance(source, dict):
                     for key in ("annotations", "images"):
                         if source.get(key):
