@@ -20,6 +20,13 @@ Recipe = TypeVar("Recipe", bound=Frozen)
 MAX_BYTES = 4 << 20
 SPEAK_FOR_THEMSELVES = ("value_error", "missing", "invalid_key")
 """Kinds of mistakes whose message needs no value beside it."""
+IN_YAML = {
+    "tuple_type": "must be a list",
+    "dict_type": "must be a section with keys",
+    "model_type": "must be a section with keys",
+    "model_attributes_type": "must be a section with keys",
+}
+"""What a kind of mistake is in the words of a recipe, where pydantic speaks of Python."""
 
 
 def load_yaml(path: Path) -> dict[str, Any]:
@@ -75,7 +82,14 @@ def checked(kind: type[Recipe], content: dict[str, Any], where: str) -> Recipe:
     try:
         return kind.model_validate(content)
     except ValidationError as error:
-        lines = [_told(kind, cast("Mapping[str, Any]", problem)) for problem in error.errors()]
+        problems = [cast("Mapping[str, Any]", problem) for problem in error.errors()]
+    # a list without its wrong entries is often too short as well: that says nothing more
+    within = {problem["loc"][:end] for problem in problems for end in range(len(problem["loc"]))}
+    lines = [
+        _told(kind, problem)
+        for problem in problems
+        if not (problem["type"] == "too_short" and problem["loc"] in within)
+    ]
     if len(lines) == 1:
         raise ValueError(f"{where}: {lines[0]}")
     raise ValueError("\n  ".join([f"{where}: the recipe has mistakes:", *lines]))
@@ -88,7 +102,7 @@ def _told(kind: type[Frozen], problem: Mapping[str, Any]) -> str:
     if problem["type"] == NO_SUCH_KEY:
         nearest = _nearest(kind, section, key, problem["ctx"]["nearest"])
         return f"{path}: no such key" + (f"; nearest: {nearest}" if nearest else "")
-    message = problem["msg"].removeprefix("Value error, ")
+    message = IN_YAML.get(problem["type"], problem["msg"].removeprefix("Value error, "))
     if problem["type"] not in SPEAK_FOR_THEMSELVES:
         message += f", not {reprlib.repr(problem['input'])}"
     return f"{path}: {message}"

@@ -22,7 +22,7 @@ def parse_yaml(text: str, where: str) -> object:
     """
     try:
         _check_events(text, where)
-        return yaml.safe_load(text)
+        return _constructed(text, where)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = f" in line {mark.line + 1}" if mark else ""
@@ -32,6 +32,13 @@ def parse_yaml(text: str, where: str) -> object:
         raise ValueError(
             f"{where}: not readable as YAML: {' '.join(str(error).split())}"
         ) from error
+
+
+def _constructed(text: str, where: str) -> object:
+    try:
+        return yaml.safe_load(text)
+    except ValueError as error:  # a date or a number that Python has none of
+        raise ValueError(f"{where}: not readable as YAML: {error}") from error
 
 
 def _check_events(text: str, where: str) -> None:

@@ -54,7 +54,7 @@ def recipe_for_folder(folder: Path, assignments: tuple[str, ...] = ()) -> TrainR
         there = ", ".join(str(path) for path in splits.values())
         raise FileNotFoundError(
             f"{folder}: has {there} but no part `train`, as train.json, to train on; for another "
-            "layout write a recipe (see configs/)"
+            "layout write a recipe: `smalldet recipe your-data > mine.yaml`"
         )
     data = {"train": [{"annotations": str(splits.get("train", folder))}]}
     if "val" in splits:
