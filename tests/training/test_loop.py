@@ -69,6 +69,7 @@ def test_it_learns_to_find_bright_squares(draw_set: Callable[..., Path], tmp_pat
     run.train_step = lambda batch: _kept(losses, step(batch))  # type: ignore[method-assign]
     while run.share_done() < 1:
         run.train_epoch()
+        run.close_epoch()
     assert len(losses) == 64
     assert np.median(losses[-10:]) < 0.6 * np.median(losses[:10])
 

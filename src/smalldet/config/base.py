@@ -51,10 +51,11 @@ class Frozen(BaseModel):
 
     @classmethod
     def _refuse_unknown(cls, content: Mapping[Any, Any]) -> None:
+        known = [field.alias or name for name, field in cls.model_fields.items()]
         mistakes: list[InitErrorDetails] = []
         for key in content:
-            if isinstance(key, str) and key not in cls.model_fields:
-                nearest = "".join(get_close_matches(key, cls.model_fields, 1))
+            if isinstance(key, str) and key not in known:
+                nearest = "".join(get_close_matches(key, known, 1))
                 words = "no such key; nearest: {nearest}" if nearest else "no such key"
                 kind = PydanticCustomError(NO_SUCH_KEY, words, {"nearest": nearest})
                 mistakes.append(InitErrorDetails(type=kind, loc=(key,), input=content[key]))
