@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -111,7 +112,10 @@ def test_no_value_of_a_key_is_a_traceback() -> None:
     refused = 0
     for family, key in keys_to_mutate():
         for value in odd:
-            content = {"data": {"train": [{"annotations": "a"}]}, "model": {"family": family}}
+            content: dict[str, Any] = {
+                "data": {"train": [{"annotations": "a"}]},
+                "model": {"family": family},
+            }
             *sections, last = key.path.split(".")
             place = content
             for section in sections:

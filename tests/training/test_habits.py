@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -22,6 +22,14 @@ MORE = ("training.epochs=3", "training.eval_every=1", "data.tiles_per_epoch=8")
 def same(first: Path, second: Path) -> bool:
     one, two = read_state(first), read_state(second)
     return one.keys() == two.keys() and all(torch.equal(one[key], two[key]) for key in one)
+
+
+@pytest.fixture(autouse=True)
+def _interruptible() -> Iterator[None]:  # pyright: ignore[reportUnusedFunction]
+    """SIGINT as in a terminal: a shell's background processes, and their children, ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture

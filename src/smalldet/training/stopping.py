@@ -26,7 +26,8 @@ class RunStoppedError(KeyboardInterrupt):
 class StopRequest:
     """Within it the first SIGINT or SIGTERM is noted in `signum`; the second acts as ever.
 
-    Threads other than the main one get no signals: there it does nothing.
+    Threads other than the main one get no signals: there it does nothing. Signals that the process
+    was told to ignore, as one behind `nohup` or `&` is, stay ignored.
     """
 
     def __init__(self) -> None:
@@ -36,7 +37,14 @@ class StopRequest:
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
-            self._before = {one: signal.signal(one, self._note) for one in SIGNALS}
+            before = {one: signal.getsignal(one) for one in SIGNALS}
+            self._before = {
+                one: handler
+                for one, handler in before.items()
+                if handler not in (signal.SIG_IGN, None)
+            }
+            for one in self._before:
+                signal.signal(one, self._note)
         return self
 
     def __exit__(self, *_: object) -> None:
