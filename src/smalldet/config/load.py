@@ -102,7 +102,8 @@ def _told(kind: type[Frozen], problem: Mapping[str, Any]) -> str:
     if problem["type"] == NO_SUCH_KEY:
         nearest = _nearest(kind, section, key, problem["ctx"]["nearest"])
         return f"{path}: no such key" + (f"; nearest: {nearest}" if nearest else "")
-    message: str = IN_YAML.get(problem["type"], problem["msg"].removeprefix("Value error, "))
+    said = str(problem["msg"]).removeprefix("Value error, ")
+    message = IN_YAML.get(str(problem["type"]), said)
     if problem["type"] not in SPEAK_FOR_THEMSELVES:
         message += f", not {reprlib.repr(problem['input'])}"
     return f"{path}: {message}"
