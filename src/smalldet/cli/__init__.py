@@ -21,6 +21,7 @@ from smalldet.training.stopping import RunStoppedError
 app = App(
     name="smalldet",
     help="Find small objects in large pictures: train on tiles, measure by size, predict scenes.",
+    suppress_keyboard_interrupt=False,  # `main` says what a stopped run has saved
 )
 for verb in (train, evaluate, predict, convert, recipe, demo):
     app.command(verb)
