@@ -15,7 +15,7 @@ from PIL import Image
 import smalldet
 from smalldet.cli import app, main
 from smalldet.cli.parameters import parameter_name
-from smalldet.cli.training import _recipe as chosen_recipe
+from smalldet.cli.train_recipe import choose_recipe
 from smalldet.config.load import load_yaml
 from smalldet.inference.options import PredictOptions, TilingOptions
 from smalldet.models import load_model
@@ -129,7 +129,7 @@ def test_a_recipe_in_json_is_a_recipe_and_not_labels(
     path = tmp_path / name
     path.write_text(json.dumps({"data": {"train": [{"annotations": str(labels)}]}}))
     for first, epochs in ((path, 7), (labels, 8)):
-        chosen = chosen_recipe(first, (f"training.epochs={epochs}",), None)
+        chosen = choose_recipe(first, (f"training.epochs={epochs}",), None)
         assert chosen.data.train[0].annotations == labels
         assert chosen.training.epochs == epochs
 

@@ -2,7 +2,7 @@
 
     python -m benchmarks.accuracy.families [--minutes 6] [--rows speck-n yolov5n ...] [--no-train]
 
-Every row is a recipe of `configs/` with overrides (`families_rows.py`). It trains on the thermal
+Every row is a recipe of smalldet with overrides (`families_rows.py`). It trains on the thermal
 drone pictures of `hituav` for the same wall time on one core, in tiles of 320 px, one row after the
 other; what has been trained is not trained again, what was stopped goes on. Its last averaged
 weights are measured on the validation pictures in tiles of 640 px. The prediction of one tile is

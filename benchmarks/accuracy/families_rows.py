@@ -1,15 +1,14 @@
-"""The rows of the table of families: each a recipe of `configs/` with overrides."""
+"""The rows of the table of families: each a recipe of smalldet with overrides."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from smalldet.config.recipe_files import FOLDER
 from smalldet.data.index import Index
 from smalldet.training.recipe import TrainRecipe, read_recipe
 from smalldet.training.setup import fitted
-
-CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 
 # Alike for all rows. Tiles of a quarter of the area give four times the steps in the same minutes;
 # what is measured are tiles of 640 px.
@@ -39,7 +38,7 @@ class Row:
 
     Args:
         name: of the row and of its run's folder.
-        config: file of `configs/`.
+        config: file of the recipes that come with smalldet.
         start: what its weights start from, in words.
         overrides: of the recipe, beside those of all rows; `{weights}` is the folder of foreign
             checkpoints.
@@ -63,7 +62,7 @@ class Row:
     def recipe(self, shared: Path, minutes: float, train: Index) -> TrainRecipe:
         """What is trained, with its anchors, as the run's folder keeps it."""
         assignments = tuple(self.assignments(shared, minutes))
-        return fitted(read_recipe(CONFIGS / self.config, assignments), train)
+        return fitted(read_recipe(FOLDER / self.config, assignments), train)
 
 
 def _yolo(name: str, config: str, parity: tuple[str, ...], *overrides: str) -> Row:
@@ -92,7 +91,16 @@ ROWS = (
     _untrained(_yolo("yolov3", "yolov3.yaml", ("yolov3",))),
     _untrained(_yolo("yolov3-spp", "yolov3.yaml", ("yolov3-spp",))),
     _yolo("yolov4-tiny", "yolov4-tiny.yaml", ("yolov4-tiny",)),
-    Row("yolov4-tiny-coco", "yolov4-tiny.yaml", "COCO", (), ("yolov4-tiny",)),
+    Row(
+        "yolov4-tiny-coco",
+        "yolov4-tiny.yaml",
+        "COCO",
+        (
+            f"training.start={{weights}}/{COCO_YOLOV4_TINY}.weights",
+            f"training.class_names={{weights}}/{Path(COCO_YOLOV4_TINY).parent}/coco.names",
+        ),
+        ("yolov4-tiny",),
+    ),
     _untrained(_yolo("yolov4", "yolov4-tiny.yaml", ("yolov4",))),
     _yolo("yolov5n", "yolov5.yaml", ("yolov5n",)),
     Row(

@@ -20,8 +20,8 @@ from torch import nn
 
 from smalldet.data import mosaic, pictures, tiled, transforms
 from smalldet.data.loading import Batch, collate
-from smalldet.training.loop import Run
-from smalldet.training.recipe import recipe_for_folder
+from smalldet.training.recipe import recipe_for_labels
+from smalldet.training.run import Run
 
 NUM_TAKEN_APART = 200
 NO_END = 1 << 20
@@ -80,7 +80,7 @@ def main(
     )  # fmt: skip
     read = time.process_time if cpu_clock else time.perf_counter
     with tempfile.TemporaryDirectory() as out:
-        recipe = recipe_for_folder(folder, overrides)
+        recipe = recipe_for_labels(folder, overrides)
         training = Run(recipe, Path(out), resume=False, device=device, on_progress=None)
         training.detector.train()
         batches = iter(training.batches)

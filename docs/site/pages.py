@@ -1,7 +1,7 @@
 """Pages of the site that are made when it is built, and links between all of its pages.
 
 A hook of MkDocs (`mkdocs.yml`). Made are the reference of recipes from the schemas, the command
-line's from its parser, the recipes of `configs/`, and the documents that lie outside `docs/`:
+line's from its parser, the recipes that come with it, and the documents that lie outside `docs/`:
 README, changelog, contributing and the models' cards. Their links are those of the repository, so
 that they work there too; here each becomes a link to the page of that file, or plain text where
 the file has none.
@@ -18,6 +18,7 @@ from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
 from smalldet.cli import app
+from smalldet.config.recipe_files import recipe_names, recipe_text
 from smalldet.config.reference import keys_of, table
 from smalldet.models.families import FAMILIES
 from smalldet.training.recipe import TrainRecipe
@@ -37,7 +38,7 @@ COPIED = {
 PAGE_OF = {
     **{source: page for page, source in COPIED.items()},
     CARDS: "cards/speck-n-aerial.md",
-    "configs": "reference/configs.md",
+    "src/smalldet/recipes": "reference/configs.md",
     "docs": "index.md",
     "docs/studies": "studies/index.md",
 }
@@ -76,8 +77,8 @@ def page_of(path: str) -> str | None:
     """The page of a file or folder of the repository, if it has one."""
     if path in PAGE_OF:
         return PAGE_OF[path]
-    if path.startswith("configs/"):
-        return PAGE_OF["configs"]
+    if path.startswith("src/smalldet/recipes/"):
+        return PAGE_OF["src/smalldet/recipes"]
     return path.removeprefix("docs/") if path.startswith("docs/") else None
 
 
@@ -112,9 +113,8 @@ def command_reference() -> str:
 
 
 def recipes_to_start_from() -> str:
-    """The recipes that come with the repository."""
-    parts = ["# Recipes to start from", "These lie in `configs/` of the repository."]
-    for path in sorted((ROOT / "configs").glob("*.yaml")):
-        content = path.read_text(encoding="utf-8").strip()
-        parts += [f"## {path.name}", f"```yaml\n{content}\n```"]
+    """The recipes that come with smalldet."""
+    parts = ["# Recipes to start from", "`smalldet recipe NAME > mine.yaml` writes one of these."]
+    for name in recipe_names():
+        parts += [f"## {name}", f"```yaml\n{recipe_text(name).strip()}\n```"]
     return "\n\n".join(parts)

@@ -17,7 +17,7 @@ from smalldet.inference.predictor import Predictor
 from smalldet.models import DEFAULT_MODEL, ClassNames, convert_model
 from smalldet.tile_models import open_tile_model
 from smalldet.training.loop import train as run_training
-from smalldet.training.recipe import TrainRecipe, read_recipe, recipe_for_folder
+from smalldet.training.recipe import TrainRecipe, is_labels, read_recipe, recipe_for_labels
 
 
 def load(
@@ -130,7 +130,7 @@ def train(
     """Train a detector; see `smalldet.training.loop.train` for what lies in `out`.
 
     Args:
-        recipe: a recipe file, a checked recipe, or a folder with `train.json` and `images/`.
+        recipe: a recipe file, a checked recipe, or labelled pictures in any known format.
         out: run folder.
         overrides: `section.key=value`, as on the command line.
         resume: go on with a run that was stopped.
@@ -139,8 +139,8 @@ def train(
     """
     if not isinstance(recipe, TrainRecipe):
         path = Path(recipe)
-        read = recipe_for_folder if path.is_dir() else read_recipe
-        recipe = read(path, overrides)
+        reader = recipe_for_labels if is_labels(path) else read_recipe
+        recipe = reader(path, overrides)
     elif overrides:
         raise ValueError("overrides go with a file or a folder, not with a checked recipe")
     return run_training(recipe, Path(out), resume=resume, device=device, on_progress=on_progress)

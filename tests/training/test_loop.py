@@ -17,8 +17,9 @@ from smalldet.data.mosaic import joined_tiles
 from smalldet.models import load_model
 from smalldet.models.checkpoints.native import read_metadata, read_state
 from smalldet.training.batch_pictures import LossNotFiniteError
-from smalldet.training.loop import Run, train
-from smalldet.training.recipe import TrainRecipe, recipe_for_folder
+from smalldet.training.loop import train
+from smalldet.training.recipe import TrainRecipe, recipe_for_labels
+from smalldet.training.run import Run
 
 TINY = (
     "model.backbone=mobilenetv3_small_050",
@@ -32,7 +33,7 @@ TINY = (
 
 
 def tiny(folder: Path, *more: str) -> TrainRecipe:
-    return recipe_for_folder(folder, (*TINY, *more))
+    return recipe_for_labels(folder, (*TINY, *more))
 
 
 def test_a_run_leaves_models_recipe_and_log(draw_set: Callable[..., Path], tmp_path: Path) -> None:
@@ -68,6 +69,7 @@ def test_it_learns_to_find_bright_squares(draw_set: Callable[..., Path], tmp_pat
     run.train_step = lambda batch: _kept(losses, step(batch))  # type: ignore[method-assign]
     while run.share_done() < 1:
         run.train_epoch()
+        run.close_epoch()
     assert len(losses) == 64
     assert np.median(losses[-10:]) < 0.6 * np.median(losses[:10])
 

@@ -16,7 +16,7 @@ from smalldet.data.options import Sampling
 from smalldet.data.tiled import TiledDataset
 from smalldet.models.checkpoints.native import read_state
 from smalldet.training.loop import train
-from smalldet.training.recipe import recipe_for_folder
+from smalldet.training.recipe import recipe_for_labels
 from smalldet.training.sections import SourceConfig
 from smalldet.training.sources import read_sources
 
@@ -42,7 +42,7 @@ def test_two_processes_step_as_one(
         for rank in "01"
     ]
     torch.set_num_threads(1)
-    train(recipe_for_folder(folder, (*small, *MORE)), tmp_path / "one", device="cpu")
+    train(recipe_for_labels(folder, (*small, *MORE)), tmp_path / "one", device="cpu")
     for run in runs:
         said, _ = run.communicate(timeout=300)
         assert run.returncode == 0, said.decode()

@@ -16,7 +16,7 @@ from PIL import Image
 from smalldet.config.base import Frozen
 from smalldet.config.load import checked, dump, load_yaml
 from smalldet.data.options import Augmentation, Sampling
-from smalldet.training.recipe import TrainRecipe, read_recipe, recipe_for_folder
+from smalldet.training.recipe import TrainRecipe, read_recipe, recipe_for_labels
 from smalldet.training.setup import build_dataset, read_indexes
 
 # A recipe as version 0.1 dumped it, less what is at its default.
@@ -87,7 +87,7 @@ def test_keys_of_older_recipes_are_read_and_written_under_todays_names() -> None
 
 def test_an_old_key_may_be_an_override(draw_set: Callable[..., Path]) -> None:
     folder = draw_set().parent
-    assert recipe_for_folder(folder, ("training.start_classes=a,b",)).training.class_names == "a,b"
+    assert recipe_for_labels(folder, ("training.start_classes=a,b",)).training.class_names == "a,b"
 
 
 @pytest.mark.parametrize(
@@ -125,7 +125,7 @@ def test_options_of_tiles_reach_the_tiles(draw_set: Callable[..., Path]) -> None
     }  # fmt: skip
     assert said.keys() == Sampling.model_fields.keys() | Augmentation.model_fields.keys()
     overrides = [f"data.{key}={json.dumps(value)}" for key, value in said.items()]
-    recipe = recipe_for_folder(draw_set().parent, ("data.tile_px=64", *overrides))
+    recipe = recipe_for_labels(draw_set().parent, ("data.tile_px=64", *overrides))
     index, _ = read_indexes(recipe)
     tiles = build_dataset(index, recipe.data, seed=0)
     for key, value in said.items():
@@ -139,7 +139,7 @@ def test_a_folder_of_any_format_makes_a_recipe(tmp_path: Path) -> None:
     (tmp_path / "labels" / "a.txt").write_text("1 0.5 0.5 0.2 0.5\n", encoding="utf-8")
     (tmp_path / "labels" / "classes.txt").write_text("car\nship\n", encoding="utf-8")
     Image.new("RGB", (100, 60)).save(tmp_path / "images" / "a.png")
-    recipe = recipe_for_folder(tmp_path / "labels")
+    recipe = recipe_for_labels(tmp_path / "labels")
     assert recipe.data.train[0].annotations == tmp_path / "labels"
     assert recipe.data.val == ()
     index, val = read_indexes(recipe)
@@ -160,7 +160,7 @@ def test_sources_may_be_folders_with_both_splits(draw_set: Callable[..., Path]) 
 def test_a_folder_without_a_part_to_train_on_is_named(draw_set: Callable[..., Path]) -> None:
     folder = draw_set("val").parent
     with pytest.raises(FileNotFoundError, match=r"val\.json but no part `train`, as train\.json"):
-        recipe_for_folder(folder)
+        recipe_for_labels(folder)
 
 
 def test_the_command_line_says_how_tiles_are_changed(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from torch import nn
 
-from smalldet.training.recipe import recipe_for_folder
+from smalldet.training.recipe import recipe_for_labels
 from smalldet.training.run_log import RunLog
 from smalldet.training.setup import set_training_mode, start_detector
 
@@ -17,7 +17,7 @@ def test_lines_after_the_saved_step_are_taken_back(
     draw_set: Callable[..., Path], tmp_path: Path
 ) -> None:
     """A killed run has logged steps that it will do again, and perhaps half a line."""
-    recipe = recipe_for_folder(draw_set().parent)
+    recipe = recipe_for_labels(draw_set().parent)
     first = RunLog(tmp_path / "run", recipe, "cpu")
     for step in (20, 40, 60):
         first.write("train", step, {"loss": 1.0, "AP": None})
@@ -34,7 +34,7 @@ def test_lines_after_the_saved_step_are_taken_back(
 def test_frozen_norms_and_no_others_rest(
     draw_set: Callable[..., Path], small: tuple[str, ...]
 ) -> None:
-    recipe = recipe_for_folder(draw_set().parent, small)
+    recipe = recipe_for_labels(draw_set().parent, small)
     detector = start_detector(recipe, ["square"])
     norms = [m for m in detector.modules() if isinstance(m, nn.BatchNorm2d)]
     assert norms

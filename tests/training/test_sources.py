@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from smalldet.training.recipe import read_recipe, recipe_for_folder
+from smalldet.training.recipe import read_recipe, recipe_for_labels
 from smalldet.training.sections import SourceConfig
 from smalldet.training.sources import read_sources, read_splits
 
@@ -43,13 +43,13 @@ def test_paths_of_a_recipe_count_from_its_file(draw_set: Callable[..., Path]) ->
 
 def test_a_folder_without_labels_is_named(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"train\.json"):
-        recipe_for_folder(tmp_path)
+        recipe_for_labels(tmp_path)
 
 
 def test_a_share_is_held_out_to_measure_on(draw_set: Callable[..., Path]) -> None:
     """The same pictures whatever the order, and none in both."""
     folder = draw_set(num_pictures=20).parent
-    recipe = recipe_for_folder(folder, val="0.3")
+    recipe = recipe_for_labels(folder, val="0.3")
     train, val = read_splits(recipe.data)
     assert val is not None and len(train) + len(val) == 20 and 2 <= len(val) <= 10
     assert not {r.path for r in train.records} & {r.path for r in val.records}
@@ -58,7 +58,7 @@ def test_a_share_is_held_out_to_measure_on(draw_set: Callable[..., Path]) -> Non
 def test_a_list_names_what_to_measure_on(tmp_path: Path, draw_set: Callable[..., Path]) -> None:
     folder = draw_set(num_pictures=4).parent
     (tmp_path / "val.txt").write_text("train3.png\n")
-    train, val = read_splits(recipe_for_folder(folder, val=str(tmp_path / "val.txt")).data)
+    train, val = read_splits(recipe_for_labels(folder, val=str(tmp_path / "val.txt")).data)
     assert val is not None and [r.image_id for r in val.records] == [3] and len(train) == 3
 
 
@@ -66,10 +66,10 @@ def test_shared_pictures_are_a_warning(
     draw_set: Callable[..., Path], caplog: pytest.LogCaptureFixture
 ) -> None:
     path = draw_set(num_pictures=2)
-    read_splits(recipe_for_folder(path, val=str(path)).data)
+    read_splits(recipe_for_labels(path, val=str(path)).data)
     assert "train and val share pictures" in caplog.text and "train1.png" in caplog.text
 
 
 def test_one_way_to_measure(draw_set: Callable[..., Path]) -> None:
     with pytest.raises(ValueError, match="give one of val, val_share and val_list"):
-        recipe_for_folder(draw_set(), ("data.val_list=a.txt",), val="0.2")
+        recipe_for_labels(draw_set(), ("data.val_list=a.txt",), val="0.2")

@@ -16,8 +16,9 @@ import torch
 from safetensors import safe_open
 
 from smalldet.models.checkpoints.native import read_state
-from smalldet.training.loop import Run, train
-from smalldet.training.recipe import TrainRecipe, recipe_for_folder
+from smalldet.training.loop import train
+from smalldet.training.recipe import TrainRecipe, recipe_for_labels
+from smalldet.training.run import Run
 
 # A state is saved after every step, so that most stops lie within an epoch, and many in a saving.
 MORE = (
@@ -105,7 +106,7 @@ def test_killed_runs_end_bit_equal(
     amid the writing of a state or of an evaluation. Weights, averages, optimiser and log agree."""
     folder = draw_set("train").parent
     draw_set("val", num_pictures=2, seed=1)
-    recipe = recipe_for_folder(folder, (*small, *MORE))
+    recipe = recipe_for_labels(folder, (*small, *MORE))
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     startup_s, training_s = run_undisturbed(start_life, recipe, whole)
     rng, steps, num_cut = random.Random(seed), [], 0
@@ -141,7 +142,7 @@ def test_a_run_stopped_at_its_very_end_is_brought_to_it(
     """All steps are done and saved, but not the last evaluation, models or summary."""
     folder = draw_set("train").parent
     draw_set("val", num_pictures=2, seed=1)
-    recipe = recipe_for_folder(
+    recipe = recipe_for_labels(
         folder, (*small, *MORE, "training.epochs=1", "data.tiles_per_epoch=8")
     )
     train(recipe, tmp_path / "whole", device="cpu")

@@ -13,7 +13,7 @@ import numpy as np
 from smalldet.data.index import Index
 from smalldet.evaluation.report import Report
 from smalldet.evaluation.scoring import score
-from smalldet.training.recipe import recipe_for_folder
+from smalldet.training.recipe import recipe_for_labels
 from smalldet.training.sections import SourceConfig
 from smalldet.training.sources import read_sources
 from smalldet.training.summary import summary
@@ -31,7 +31,7 @@ def train_line(step: int, loss: float, wait_frac: float = 0.0) -> dict[str, Any]
 
 
 def told(path: Path, log: list[dict[str, Any]], report: Report | None, index: Index) -> str:
-    return "\n".join(summary(log, index, report, recipe_for_folder(path.parent), Path("run")))
+    return "\n".join(summary(log, index, report, recipe_for_labels(path.parent), Path("run")))
 
 
 def measured(index: Index) -> Report:
@@ -79,7 +79,7 @@ def test_smaller_tiles_are_advised_where_they_hold_the_objects(
 ) -> None:
     path = draw_set()
     index = read_sources([SourceConfig(annotations=path)], None)
-    recipe = recipe_for_folder(path.parent, ("data.tile_px=640",))
+    recipe = recipe_for_labels(path.parent, ("data.tile_px=640",))
     large = replace(index.records[0], boxes=np.array([[0, 0, 150, 150]] * 4, np.float32))
     for objects, advised in ((index, True), (Index(index.class_names, (large,)), False)):
         text = "\n".join(summary([], objects, None, recipe, Path("run")))

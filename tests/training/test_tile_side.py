@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from smalldet.data.index import Index
-from smalldet.training.recipe import recipe_for_folder
+from smalldet.training.recipe import recipe_for_labels
 from smalldet.training.sections import SourceConfig
 from smalldet.training.setup import fitted
 from smalldet.training.sources import read_sources
@@ -48,7 +48,7 @@ def test_tiles_are_multiples_of_a_model_s_stride(index: Index) -> None:
 
 
 def test_a_recipe_is_fitted_only_where_it_is_silent(index: Index, tmp_path: Path) -> None:
-    silent = fitted(recipe_for_folder(tmp_path / "data"), index).data
+    silent = fitted(recipe_for_labels(tmp_path / "data"), index).data
     assert (silent.tile_px, silent.predict_tile_px) == (256, 640)
-    told = recipe_for_folder(tmp_path / "data", ("data.tile_px=128",))
+    told = recipe_for_labels(tmp_path / "data", ("data.tile_px=128",))
     assert fitted(told, index).data == told.data

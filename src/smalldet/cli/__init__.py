@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
@@ -12,14 +13,17 @@ from pydantic import ValidationError
 from smalldet.cli.converting import convert
 from smalldet.cli.evaluating import evaluate
 from smalldet.cli.predicting import demo, predict
-from smalldet.cli.printing import console, option_mistakes, show_log, stderr
+from smalldet.cli.printing import complain, console, note, option_mistakes, show_log, stderr
+from smalldet.cli.recipes import recipe
 from smalldet.cli.training import train
+from smalldet.training.stopping import RunStoppedError
 
 app = App(
     name="smalldet",
     help="Find small objects in large pictures: train on tiles, measure by size, predict scenes.",
+    suppress_keyboard_interrupt=False,  # `main` says what a stopped run has saved
 )
-for verb in (train, evaluate, predict, convert, demo):
+for verb in (train, evaluate, predict, convert, recipe, demo):
     app.command(verb)
 
 
@@ -29,9 +33,10 @@ def main(words: Sequence[str] | None = None) -> None:
     Args:
         words: the command line after `smalldet`; what was typed if None.
     """
+    typed = sys.argv[1:] if words is None else list(words)
     show_log()
     try:
-        app(words, console=console, error_console=stderr, exit_on_error=False, print_error=False)
+        app(typed, console=console, error_console=stderr, exit_on_error=False, print_error=False)
     except CycloptsError as error:
         if isinstance(error.__cause__, ValidationError):
             _fail(option_mistakes(error.__cause__))
@@ -39,11 +44,15 @@ def main(words: Sequence[str] | None = None) -> None:
         sys.exit(2)
     except (ValueError, OSError, ArithmeticError) as error:
         _fail(error)
+    except RunStoppedError as stopped:
+        again = typed if "--resume" in typed else [*typed, "--resume"]
+        note(f"stopped; its state is saved. It goes on with\n  smalldet {shlex.join(again)}")
+        sys.exit(128 + stopped.signum)
     except KeyboardInterrupt:
-        stderr.print("stopped")
+        note("stopped")
         sys.exit(130)
 
 
 def _fail(why: object) -> NoReturn:
-    stderr.print(f"[red]error:[/red] {why}", highlight=False, soft_wrap=True)
+    complain(why)
     sys.exit(1)

@@ -16,7 +16,7 @@ from smalldet.cli.parameters import (
     Model,
     Network,
 )
-from smalldet.cli.printing import console, progress_bar, stderr
+from smalldet.cli.printing import complain, console, note, progress_bar, say
 from smalldet.inference.options import PredictOptions
 
 if TYPE_CHECKING:
@@ -59,10 +59,10 @@ def predict(
     with progress_bar() as advance:
         listener = Listener(
             on_progress=lambda name, done, total: advance(done, total, Path(name).name),
-            on_scouted=lambda name, visited, total: stderr.print(
+            on_scouted=lambda name, visited, total: note(
                 f"{Path(name).name}: scout leaves {visited} of {total} tiles to visit"
             ),
-            on_failure=lambda _, why: stderr.print(f"[red]error:[/red] {why}", highlight=False),
+            on_failure=lambda _, why: complain(why),
         )
         outcome = predict_sources(
             open_tile_model(model, class_names=class_names, network=network, device=device),
@@ -75,9 +75,9 @@ def predict(
             listener=listener,
         )
     for result in outcome.results:
-        console.print(f"{result.name}: {_counted(result.detections)}", highlight=False)
+        say(f"{result.name}: {_counted(result.detections)}")
     for path in outcome.written:
-        console.print(f"Written: {path}", highlight=False)
+        say(f"Written: {path}")
     if outcome.exit_code:
         raise SystemExit(outcome.exit_code)
 

@@ -9,7 +9,6 @@ from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from annotated_types import Ge, Gt, Le, Lt, MaxLen, MinLen, MultipleOf
-from pydantic import AliasChoices
 from pydantic.fields import FieldInfo
 
 from smalldet.config.base import Frozen
@@ -70,7 +69,7 @@ def _keys(schema: type[Frozen], prefix: str) -> Iterator[Key]:
     for name, field in schema.model_fields.items():
         inner, is_list = _schema_in(field.annotation)
         path = f"{prefix}{name}{'[]' if is_list else ''}"
-        yield _key(path, name, field)
+        yield _key(path, name, field, _older_names(schema, name))
         if inner is not None:
             yield from _keys(inner, path + ".")
 
@@ -88,7 +87,7 @@ def table(keys: list[Key]) -> str:
     return "\n".join(rows) + "\n"
 
 
-def _key(path: str, name: str, field: FieldInfo) -> Key:
+def _key(path: str, name: str, field: FieldInfo, other_names: tuple[str, ...]) -> Key:
     return Key(
         path=path,
         description=(field.description or "").strip(),
@@ -98,7 +97,7 @@ def _key(path: str, name: str, field: FieldInfo) -> Key:
         default=None
         if field.is_required()
         else _as_yaml(field.get_default(call_default_factory=True)),
-        other_names=_other_names(name, field),
+        other_names=other_names,
     )
 
 
@@ -173,7 +172,5 @@ def _as_yaml(value: Any) -> str:
     return str(value)
 
 
-def _other_names(name: str, field: FieldInfo) -> tuple[str, ...]:
-    alias = field.validation_alias
-    choices = alias.choices if isinstance(alias, AliasChoices) else [alias]
-    return tuple(one for one in choices if isinstance(one, str) and one != name)
+def _older_names(schema: type[Frozen], name: str) -> tuple[str, ...]:
+    return tuple(old for old, today in schema.old_keys.items() if today == name)

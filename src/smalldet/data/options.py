@@ -6,12 +6,18 @@ from pydantic import Field, field_validator
 
 from smalldet.config.base import Frozen
 
+MOST_SCALE = 64.0
+"""How many times a tile is magnified or made smaller, at most."""
+
 
 class Sampling(Frozen):
     """Which windows of the pictures become tiles, and which labels count in them."""
 
     tiles_per_epoch: int | None = Field(
-        default=None, ge=1, description="tiles of an epoch; default: as many as cover the pictures"
+        default=None,
+        ge=1,
+        le=1_000_000_000,
+        description="tiles of an epoch; default: as many as cover the pictures",
     )
     min_visible_frac: float = Field(
         default=0.3,
@@ -46,8 +52,10 @@ class Sampling(Frozen):
     @field_validator("scale_jitter")
     @classmethod
     def _in_order(cls, value: tuple[float, float]) -> tuple[float, float]:
-        if not 0 < value[0] <= value[1]:
-            raise ValueError(f"scale_jitter must be 0 < low <= high, not {value}")
+        if not 1 / MOST_SCALE <= value[0] <= value[1] <= MOST_SCALE:
+            raise ValueError(
+                f"must be 1/{MOST_SCALE:g} <= low <= high <= {MOST_SCALE:g}, not {list(value)}"
+            )
         return value
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
-from pydantic import Field, field_validator
+from pydantic import ConfigDict, Field, field_validator
 
 from smalldet.evaluation.size_ranges import SIZE_RANGES_PX, SizeRanges
 from smalldet.inference.options import TilingKeywords, TilingOptions
@@ -13,6 +13,8 @@ from smalldet.inference.options import TilingKeywords, TilingOptions
 
 class EvaluateOptions(TilingOptions):
     """How pictures are predicted, and what is measured about it."""
+
+    model_config = ConfigDict(allow_inf_nan=True)  # a range of sizes may have no upper end
 
     STRUCTURED: ClassVar[frozenset[str]] = frozenset({"map", "sizes"})
     """Options that are tables, and no single value on the command line."""

@@ -32,7 +32,7 @@ def _of_its_family(content: Any, _: ValidatorFunctionWrapHandler) -> DetectorCon
             return content
         raise ValueError(f"expected the keys of a model, found {type(content).__name__}")
     family = content.get("family", "speck")
-    if family not in FAMILIES:
+    if not isinstance(family, str) or family not in FAMILIES:
         raise ValueError(f"unknown family {family!r}; known: {sorted(FAMILIES)}")
     return FAMILIES[family].model_validate(content)
 

@@ -29,12 +29,29 @@ class Clock:
     ) -> None:
         self.progress, self.config, self.num_batches = progress, config, num_batches
         self.shared_on = shared_on
+        self.evaluation_s: float | None = None
+        """What an evaluation takes, by the last one; None before the first."""
         self._ran_s = self._waited_s = 0.0
 
     def share_done(self) -> float:
         """How much of the run is done, by epochs or by minutes, whichever ends it first."""
         by_steps = self.progress.step / (self.config.epochs * self.num_batches)
         return max(by_steps, self.share_by_time())
+
+    def seconds_left(self) -> float | None:
+        """Seconds of training that are left, as fast as so far; None before the first step."""
+        share = self.share_done()
+        return self.progress.elapsed_s * (1 - share) / share if share else None
+
+    def evaluations_left(self) -> int:
+        """Evaluations that are still to come, the one after the last step included."""
+        share, every = self.share_done(), self.config.eval_every
+        if share >= 1:
+            return 0
+        # epochs of the whole run: fewer than it is allowed where its minutes end it
+        by_pace = self.progress.step / self.num_batches / share if share else math.inf
+        epochs = min(self.config.epochs, by_pace)
+        return math.ceil(round(epochs / every, 6)) - self.progress.epoch // every
 
     def share_by_time(self) -> float:
         """How much of the run's minutes are over; 0 where it has no such end."""

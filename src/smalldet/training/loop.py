@@ -2,44 +2,13 @@
 
 from __future__ import annotations
 
-import math
-import time
-from collections.abc import Callable
 from pathlib import Path
 
-import torch
-from accelerate import Accelerator, DistributedDataParallelKwargs
-from torch import nn
-
-from smalldet.data.index import Index
-from smalldet.data.loading import Batch, loader
 from smalldet.evaluation.report import Report
-from smalldet.evaluation.scoring import score
-from smalldet.hardware import choose_precision, keep_freed_memory
-from smalldet.models.checkpoints.native import save_detector
-from smalldet.models.detector import Detector
-from smalldet.training.batch_pictures import draw_first_batches, not_finite
-from smalldet.training.clock import Clock
-from smalldet.training.ema import Ema
-from smalldet.training.optimiser import build_optimiser, set_learning_rate
 from smalldet.training.recipe import TrainRecipe
-from smalldet.training.run_log import RunLog
-from smalldet.training.setup import (
-    LossOf,
-    build_dataset,
-    fitted,
-    read_indexes,
-    set_training_mode,
-    start_detector,
-)
-from smalldet.training.state import Progress, load_state, save_state
-from smalldet.training.summary import summary
-from smalldet.training.validation import draw_spread, predict_shared
-
-LOG_EVERY_STEPS = 20
-LOGGED_METRICS = ("AP", "AP50", "AP75", "AR", "best_F1", "best_conf")
-
-OnProgress = Callable[[float, str], None]
+from smalldet.training.run import Run
+from smalldet.training.stopping import StopRequest
+from smalldet.training.teller import OnEvent, OnProgress
 
 
 def train(
@@ -49,6 +18,7 @@ def train(
     resume: bool = False,
     device: str = "auto",
     on_progress: OnProgress | None = None,
+    on_event: OnEvent | None = None,
 ) -> Report | None:
     """Train a detector and write a run folder.
 
@@ -60,210 +30,35 @@ def train(
         resume: go on from `out/resume.safetensors`.
         device: `auto` or `cpu`.
         on_progress: called with the share done (0..1) and a line of text.
+        on_event: called with `epoch`, `evaluation` or `end`, and a line of text.
 
     Returns:
-        The report of the last evaluation; None if the recipe names no validation data, and in
-        all processes but the main one. Only that one writes files.
+        The report of the last evaluation; None if the recipe names no validation data, if the run
+        was finished before, and in all processes but the main one. Only that one writes files.
 
     Raises:
         FileExistsError: `out` holds a run, and `resume` is not set.
         LossNotFiniteError: the loss is not finite; see `batch_pictures`.
+        RunStoppedError: SIGINT or SIGTERM came; the state is saved. It is a KeyboardInterrupt.
     """
     if not resume and (out / "resume.safetensors").exists():
         raise FileExistsError(f"{out}: holds a run already; give --resume or another --out")
-    run = Run(recipe, out, resume=resume, device=device, on_progress=on_progress)
+    run = Run(recipe, out, resume=resume, device=device, on_progress=on_progress, on_event=on_event)
     report: Report | None = None
-    finished = False
     try:
-        while not finished:  # a run that was stopped amid its last evaluation has that to do yet
-            run.train_epoch()
-            finished = run.share_done() >= 1
-            if run.val is not None and (
-                finished or run.progress.epoch % run.config.eval_every == 0
-            ):
-                report = run.evaluate(run.val)
-            run.save()
-        run.summarise(report)
+        if run.was_finished():
+            return None
+        with StopRequest() as run.stop:
+            over = False
+            while not over:  # a run that was stopped amid its last evaluation has that to do yet
+                run.stop_if_asked()
+                run.train_epoch()
+                if run.val is not None and run.evaluation_is_due():
+                    report = run.evaluate(run.val)
+                run.close_epoch()
+                run.save()
+                over = run.is_over()
+            run.summarise(report)
     finally:
         run.close()
     return report
-
-
-class Run:
-    """A training run under way: its detector, its data, and where it stands."""
-
-    def __init__(
-        self,
-        recipe: TrainRecipe,
-        out: Path,
-        *,
-        resume: bool,
-        device: str,
-        on_progress: OnProgress | None,
-    ) -> None:
-        self.recipe, self.config, self.out = recipe, recipe.training, out
-        self.on_progress = on_progress or (lambda share, text: None)
-        torch.manual_seed(self.config.seed)
-        keep_freed_memory()
-        index, self.val = read_indexes(recipe)
-        self.recipe = recipe = fitted(recipe, index)
-        # A batch without objects leaves parts of some detectors without a gradient.
-        parallel = DistributedDataParallelKwargs(find_unused_parameters=True)
-        self.accelerator = Accelerator(
-            cpu=device == "cpu", mixed_precision="no", kwargs_handlers=[parallel]
-        )
-        self.device, self.is_main = self.accelerator.device, self.accelerator.is_main_process
-        self.precision = choose_precision(self.config.precision, self.device)
-        self.dataset = build_dataset(index, recipe.data, self.config.seed)
-        self.batches = loader(
-            self.dataset,
-            self.config.batch_size,
-            num_workers=self.config.num_workers,
-            num_processes=self.accelerator.num_processes,
-            process=self.accelerator.process_index,
-            pin_memory=self.device.type == "cuda",
-        )
-        self.num_batches = len(self.batches)
-        self.detector = start_detector(recipe, index.class_names)
-        self.detector.to(self.device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
-        self.optimiser = build_optimiser(self.detector, self.config)
-        self.ema = Ema(self.detector, self.config.ema_decay)
-        self.progress = Progress()
-        if resume:
-            self.progress = load_state(
-                out / "resume.safetensors", self.detector, self.ema, self.optimiser
-            )
-            self.ema.model.conf = self.progress.conf
-        self.model = self.accelerator.prepare(LossOf(self.detector, self.precision))
-        self.run_log = (
-            RunLog(out, recipe, str(self.device), self.progress.step) if self.is_main else None
-        )
-        shared_on = self.device if self.accelerator.num_processes > 1 else None
-        self.clock = Clock(self.progress, self.config, self.num_batches, shared_on)
-
-    def share_done(self) -> float:
-        """How much of the run is done, by epochs or by minutes, whichever ends it first."""
-        return self.clock.share_done()
-
-    def train_epoch(self) -> None:
-        """Train to the end of the epoch under way, or of the run if that comes first."""
-        progress = self.progress
-        self.dataset.set_epoch(progress.epoch)
-        self._end_mosaic()
-        self.batches.sampler.start_at(progress.batch * self.config.batch_size)  # pyright: ignore[reportAttributeAccessIssue]
-        set_training_mode(self.detector, self.config.freeze_norms)
-        saved_at = began = time.monotonic()
-        for batch in self.batches if self.share_done() < 1 else ():
-            waited_s = time.monotonic() - began
-            terms = self.train_step(batch)
-            progress.step += 1
-            progress.batch += 1
-            self.clock.count(time.monotonic() - began, waited_s)
-            began = time.monotonic()
-            self._tell(terms)
-            self._end_mosaic()
-            if began - saved_at >= self.config.save_every_s:
-                self._save_state()
-                saved_at = began
-            if self.share_done() >= 1:
-                break
-        if progress.batch >= self.num_batches:
-            progress.epoch, progress.batch = progress.epoch + 1, 0
-
-    def train_step(self, batch: Batch) -> dict[str, float]:
-        """One step of the optimiser; returns the terms of the loss, and more to log."""
-        images, targets = batch
-        # Detectors that draw samples of their own draw the same after a stop.
-        torch.manual_seed(self.config.seed + (self.progress.step << 32))
-        names = self.dataset.class_names
-        if self.is_main:
-            draw_first_batches(batch, names, self.progress.step, self.out)
-        factor = set_learning_rate(
-            self.optimiser, self.config, self.progress.step, self.share_done()
-        )
-        images = images.to(self.device, non_blocking=True, memory_format=torch.channels_last)
-        targets = [target.to(self.device, non_blocking=True) for target in targets]
-        terms = self.model(images, targets)
-        loss = torch.stack(list(terms.values())).sum()
-        if not math.isfinite(loss.item()):
-            raise not_finite((images, targets), names, self.progress, self.out, self._state_path)
-        self.optimiser.zero_grad(set_to_none=True)
-        self.accelerator.backward(loss)
-        norm = nn.utils.clip_grad_norm_(self.detector.parameters(), self.config.clip_norm)
-        self.optimiser.step()
-        self.ema.update(self.detector, self.progress.step)
-        # one copy from the device, not one for each term
-        told = torch.stack([*terms.values(), loss, norm]).tolist()
-        values = dict(zip((*terms, "loss", "norm"), told, strict=True))
-        return {**values, "lr": self.config.lr * factor}
-
-    def evaluate(self, val: Index) -> Report | None:
-        """Measure the averaged weights on `val`, and keep them if they are the best so far.
-
-        The confidence of the best F1 there becomes the model's own. Every process predicts its
-        share of the pictures; only the main one scores them and has the report.
-        """
-        began = time.monotonic()
-        if self.is_main:
-            self.on_progress(self.share_done(), "evaluating")
-        for buffer in self.ema.model.buffers() if self.accelerator.num_processes > 1 else ():
-            torch.distributed.broadcast(buffer, 0)
-        detections = predict_shared(self.ema.model, val, self.accelerator)
-        if self.run_log is None:
-            return None
-        report = score(val, detections, conf=self.ema.model.conf)
-        report.write(self.out / "metrics.json")
-        self.progress.conf = self.ema.model.conf = report.metrics["best_conf"] or Detector.conf
-        pictures = draw_spread(val, detections, self.ema.model.conf, self.out / "val")
-        self.run_log.show("val", self.progress.step, pictures)
-        ap = report.metrics["AP"] or 0.0
-        if ap > self.progress.best_ap:
-            self.progress.best_ap = ap
-            self._save_model("best")
-        metrics = {k: v for k, v in report.metrics.items() if k in LOGGED_METRICS}
-        seconds = time.monotonic() - began
-        self.run_log.write("val", self.progress.step, {**metrics, "seconds": round(seconds, 2)})
-        return report
-
-    def save(self) -> None:
-        """Write the last model and the state to go on from."""
-        if self.is_main:
-            self._save_model("last")
-        self._save_state()
-
-    def summarise(self, report: Report | None) -> None:
-        """Write what a person can act on to `summary.txt`."""
-        if self.run_log is not None:
-            lines = summary(self.run_log.lines(), self.dataset.index, report, self.recipe, self.out)
-            (self.out / "summary.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
-
-    def close(self) -> None:
-        if self.run_log is not None:
-            self.run_log.close()
-
-    def _save_state(self) -> None:
-        if self.is_main:
-            save_state(self._state_path, self.detector, self.ema, self.optimiser, self.progress)
-
-    def _end_mosaic(self) -> None:
-        self.dataset.end_mosaic_at(self.clock.mosaic_end(self.recipe.data.mosaic_off_frac))
-
-    @property
-    def _state_path(self) -> Path:
-        return self.out / "resume.safetensors"
-
-    def _save_model(self, name: str) -> None:
-        about = {
-            "recipe": self.recipe.model_dump(mode="json"),
-            "steps": self.progress.step,
-            "minutes": round(self.progress.elapsed_s / 60, 1),
-        }
-        save_detector(self.out / f"{name}.safetensors", self.ema.model, self.recipe.model, about)
-
-    def _tell(self, terms: dict[str, float]) -> None:
-        progress = self.progress
-        if self.run_log is None:
-            return
-        self.on_progress(self.share_done(), f"epoch {progress.epoch + 1}  loss {terms['loss']:.3f}")
-        if progress.step % LOG_EVERY_STEPS == 0:
-            self.run_log.write("train", progress.step, {**terms, **self.clock.speeds()})

@@ -11,9 +11,12 @@ from smalldet.config.base import Frozen
 from smalldet.config.load import checked, load_yaml, override
 from smalldet.data.formats.label_source import LabelOptions
 from smalldet.data.formats.read_labels import label_splits
+from smalldet.data.formats.recognising import recognise
 from smalldet.models.families import ModelConfig
 from smalldet.models.speck.config import SpeckConfig
 from smalldet.training.sections import DataConfig, TrainingConfig
+
+MAX_RECIPE_BYTES = 100_000  # labels in JSON are mostly larger, and slow to read as YAML
 
 
 class TrainRecipe(Frozen):
@@ -41,7 +44,7 @@ def read_recipe(path: Path, assignments: tuple[str, ...] = ()) -> TrainRecipe:
     return checked(TrainRecipe, _anchored(content, path.parent), str(path))
 
 
-def recipe_for_folder(
+def recipe_for_labels(
     path: Path,
     assignments: tuple[str, ...] = (),
     *,
@@ -68,7 +71,7 @@ def recipe_for_folder(
         there = ", ".join(str(path) for path in splits.values())
         raise FileNotFoundError(
             f"{path}: has {there} but no part `train`, as train.json, to train on; for another "
-            "layout write a recipe (see configs/)"
+            "layout write a recipe: `smalldet recipe your-data > mine.yaml`"
         )
     said = {} if options is None else options.model_dump(mode="json", exclude_defaults=True)
     data: dict[str, Any] = {"train": [said | {"annotations": str(splits.get("train", path))}]}
@@ -90,12 +93,36 @@ def _validation(val: str, said: dict[str, Any]) -> dict[str, Any]:
     return {"val": [said | {"annotations": val}]}
 
 
+def is_labels(path: Path) -> bool:
+    """Whether a path names labelled pictures, such as a folder or a data.yaml, and no recipe."""
+    if path.is_dir():
+        return True
+    if _is_recipe(path):
+        return False
+    try:
+        recognise(path)
+    except (FileNotFoundError, ValueError):
+        return False
+    return True
+
+
+def _is_recipe(path: Path) -> bool:
+    """Whether a file has a recipe's `data`; one that is JSON would pass for labels too."""
+    if not path.is_file() or path.stat().st_size > MAX_RECIPE_BYTES:
+        return False
+    try:
+        return isinstance(load_yaml(path).get("data"), dict)
+    except ValueError:
+        return False
+
+
 def _anchored(content: dict[str, Any], base: Path) -> dict[str, Any]:
     """Relative paths of sources, weights and networks made relative to `base`."""
     data = content.get("data")
     if isinstance(data, dict):
         for part in ("train", "val"):
-            for source in data.get(part) or ():
+            sources = data.get(part)
+            for source in sources if isinstance(sources, list) else ():
                 if isinstance(source, dict):
                     for key in ("annotations", "images", "pictures", "area"):
                         if source.get(key):

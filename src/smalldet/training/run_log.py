@@ -62,6 +62,11 @@ class RunLog:
         whole = [json.loads(line) for line in lines if line.endswith("}")]
         return [*{(line["group"], line["step"]): line for line in whole}.values()]
 
+    def last(self, group: str, name: str) -> float | None:
+        """The value that a group's last line has of this name; None if there is no such line."""
+        values = [line[name] for line in self.lines() if line["group"] == group and name in line]
+        return values[-1] if values else None
+
     def show(self, group: str, step: int, pictures: Sequence[Path]) -> None:
         """Pictures for TensorBoard."""
         for number, path in enumerate(pictures, start=1):

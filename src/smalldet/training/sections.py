@@ -12,6 +12,10 @@ from smalldet.config.base import Frozen
 from smalldet.data.formats.label_source import LabelSource
 from smalldet.data.options import Augmentation, Sampling
 
+MOST = 2**31 - 1
+"""What counts and seeds are bounded by; torch and numpy take no larger ones everywhere."""
+MOST_TILE_PX = 16_384
+
 
 class SourceConfig(LabelSource):
     """One labelled data set and what its labels mean to this run.
@@ -70,6 +74,7 @@ class DataConfig(Augmentation, Sampling, SourcesConfig):
     tile_px: int | None = Field(
         default=None,
         ge=32,
+        le=MOST_TILE_PX,
         multiple_of=32,
         description="side of training tiles, a multiple of the model's stride; default: fitted to "
         "the objects, 256 to 640",
@@ -77,30 +82,41 @@ class DataConfig(Augmentation, Sampling, SourcesConfig):
     predict_tile_px: int | None = Field(
         default=None,
         ge=32,
+        le=MOST_TILE_PX,
         description="side of tiles of prediction; default: tile_px, or 640 if that is fitted",
     )
 
 
 class TrainingConfig(Frozen):
-    """How long and how fast to learn. Ends after `epochs` or `minutes`, whichever is first."""
+    """How long and how fast to learn. Ends by `epochs`, `minutes` or `patience`."""
 
     old_keys: ClassVar[Mapping[str, str]] = {"start_classes": "class_names"}
 
-    seed: int = Field(default=0, ge=0, description="of all that is drawn at random")
-    epochs: int = Field(default=60, ge=1, description="passes over the tiles of an epoch, at most")
+    seed: int = Field(default=0, ge=0, le=MOST, description="of all that is drawn at random")
+    epochs: int = Field(
+        default=60, ge=1, le=MOST, description="passes over the tiles of an epoch, at most"
+    )
     minutes: float | None = Field(
         default=None, gt=0, description="of training, evaluation left out, at most; default: no end"
     )
-    batch_size: int = Field(default=16, ge=1, description="tiles a step, over all processes")
-    lr: float = Field(default=2e-3, gt=0, description="highest learning rate, of AdamW")
+    patience: int | None = Field(
+        default=None,
+        ge=1,
+        le=MOST,
+        description="evaluations on val without a better AP that end the run; default: no such end",
+    )
+    batch_size: int = Field(
+        default=16, ge=1, le=65_536, description="tiles a step, over all processes"
+    )
+    lr: float = Field(default=2e-3, gt=0, le=100, description="highest learning rate, of AdamW")
     backbone_lr_factor: float = Field(
-        default=0.5, gt=0, description="learning rate of the backbone, in parts of lr"
+        default=0.5, gt=0, le=100, description="learning rate of the backbone, in parts of lr"
     )
     weight_decay: float = Field(
-        default=0.05, ge=0, description="of AdamW; norms and biases have none"
+        default=0.05, ge=0, le=100, description="of AdamW; norms and biases have none"
     )
     warmup_steps: int = Field(
-        default=100, ge=0, description="steps in which the learning rate rises to lr"
+        default=100, ge=0, le=MOST, description="steps in which the learning rate rises to lr"
     )
     final_lr_frac: float = Field(
         default=0.02, ge=0, le=1, description="learning rate at the end, in parts of lr"
@@ -140,14 +156,16 @@ class TrainingConfig(Frozen):
         "package, or of timm's hub",
     )
     num_workers: int = Field(
-        default=2, ge=0, description="processes that cut tiles; 0: the training process does"
+        default=2, ge=0, le=1024, description="processes that cut tiles; 0: the training process"
     )
-    eval_every: int = Field(default=10, ge=1, description="epochs between evaluations on val")
+    eval_every: int = Field(
+        default=10, ge=1, le=MOST, description="epochs between evaluations on val"
+    )
     save_every_s: float = Field(
         default=300,
         ge=0,
         description="seconds between saved states to resume from; the end of an epoch saves too",
     )
     eval_pictures: int | None = Field(
-        default=None, ge=1, description="of val, evenly spread; default: all"
+        default=None, ge=1, le=MOST, description="of val, evenly spread; default: all"
     )

@@ -27,6 +27,7 @@ class Progress:
         elapsed_s: training time so far, evaluation left out.
         best_ap: highest validation AP so far, -1 before the first.
         conf: of the model, by the last evaluation.
+        num_stale: evaluations since the best one.
     """
 
     epoch: int = 0
@@ -35,6 +36,7 @@ class Progress:
     elapsed_s: float = 0.0
     best_ap: float = -1.0
     conf: float = Detector.conf
+    num_stale: int = 0
 
 
 def save_state(

@@ -42,6 +42,7 @@ def summary(
     steps = [line for line in log if line["group"] == "train"]
     evaluations = [line for line in log if line["group"] == "val"]
     lines = _measured(evaluations, report)
+    lines += _early_end(log)
     lines += _length(evaluations, steps)
     lines += _sizes(train, report, recipe)
     lines += _classes(train)
@@ -61,6 +62,15 @@ def _measured(evaluations: Sequence[dict[str, Any]], report: Report | None) -> l
     seconds = sum(line.get("seconds", 0.0) for line in evaluations)
     lines.append(f"Evaluations took {seconds / 60:.1f} min, which no budget of minutes counts.")
     return lines
+
+
+def _early_end(log: Sequence[dict[str, Any]]) -> list[str]:
+    if not log or log[-1]["group"] != "stop":
+        return []
+    return [
+        f"Ended early, after {log[-1]['step']} steps: {log[-1]['num_stale']} evaluations without a "
+        "better AP (training.patience)."
+    ]
 
 
 def _length(evaluations: Sequence[dict[str, Any]], steps: Sequence[dict[str, Any]]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from operator import itemgetter
 from pathlib import Path
 
@@ -22,12 +23,28 @@ LOWEST_CONF = 0.01
 NUM_DRAWN = 6
 
 
-def predict_shared(detector: Detector, val: Index, accelerator: Accelerator) -> list[Detections]:
-    """Detections of every picture, each predicted by one of the processes; all of them get all."""
+def predict_shared(
+    detector: Detector,
+    val: Index,
+    accelerator: Accelerator,
+    on_picture: Callable[[int, int], None] | None = None,
+) -> list[Detections]:
+    """Detections of every picture, each predicted by one of the processes; all of them get all.
+
+    Args:
+        detector: that predicts.
+        val: the pictures.
+        accelerator: of the processes.
+        on_picture: called with this process's pictures that are done, and their number.
+    """
     model = TorchTileModel(detector, device=str(accelerator.device))
     predictor = Predictor(model, PredictOptions(conf=LOWEST_CONF))
     mine = range(accelerator.process_index, len(val), accelerator.num_processes)
-    predicted = [(row, predictor.predict(val.records[row].path).to("cpu")) for row in mine]
+    predicted: list[tuple[int, Detections]] = []
+    for row in mine:
+        predicted.append((row, predictor.predict(val.records[row].path).to("cpu")))
+        if on_picture is not None:
+            on_picture(len(predicted), len(mine))
     if accelerator.num_processes > 1:
         predicted = gather_object(predicted)
     return [detections for _, detections in sorted(predicted, key=itemgetter(0))]

@@ -91,9 +91,7 @@ def test_a_single_file_speaks_for_its_folder(draw_set: DrawSet):
     folder = draw_set("labels", num_pictures=2).parent
     assert len(read_labels(folder, split="val")) == 2, "a set in one piece is read whole"
     shutil.copy(folder / "labels.json", folder / "more.json")
-    with pytest.raises(
-        ValueError, match=r"(?s)several files .*labels\.json.*more\.json"
-    ):
+    with pytest.raises(ValueError, match=r"(?s)several files .*labels\.json.*more\.json"):
         read_labels(folder)
 
 
@@ -103,9 +101,7 @@ def test_a_list_chooses_pictures(tmp_path: Path, draw_set: DrawSet):
     source = LabelSource(annotations=path, pictures=tmp_path / "some.txt")
     assert [record.image_id for record in read_labels(source).records] == [2, 4]
     (tmp_path / "some.txt").write_text("nothing.png\n")
-    with pytest.raises(
-        ValueError, match=r"some\.txt names 'nothing\.png': no picture has"
-    ):
+    with pytest.raises(ValueError, match=r"some\.txt names 'nothing\.png': no picture has"):
         read_labels(source)
 
 
@@ -118,6 +114,4 @@ def test_what_a_format_does_not_know_is_refused(draw_set: DrawSet):
 def test_what_was_recognised_is_told(draw_set: DrawSet, caplog: pytest.LogCaptureFixture):
     with caplog.at_level("INFO", "smalldet"):
         read_labels(draw_set(num_pictures=2).parent, split="train")
-    assert (
-        "COCO, train: 2 pictures (0 without objects), 8 objects of 1 class" in caplog.text
-    )
+    assert "COCO, train: 2 pictures (0 without objects), 8 objects of 1 class" in caplog.text
