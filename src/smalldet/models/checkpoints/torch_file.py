@@ -19,7 +19,8 @@ from typing import IO, Any, cast
 import torch
 from torch import Tensor
 
-from smalldet.models.checkpoints.safe_pickle import PERSISTENT, Record, load_pickle
+from smalldet.models.checkpoints.pickle_values import PERSISTENT, Record
+from smalldet.models.checkpoints.safe_pickle import load_pickle
 
 # what torch.save itself names, and modules of torch
 TORCH_NAMES = ("torch.",)
@@ -98,16 +99,18 @@ class TorchFile:
             given = record.name if isinstance(record, Record) else type(record).__name__
             raise ValueError(f"{self.path}: expected a tensor, found {given}")
         try:
-            storage, offset, size, stride = record.args[:4]
-            kind, dtype_name, key, _location, num_elements = storage.args[:5]
-            dtype = STORAGES[dtype_name.name]
-            key = str(key)
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise ValueError(f"{self.path}: a tensor of an unknown kind: {error}") from error
+            return self._tensor(record)
+        except (AttributeError, KeyError, OverflowError, RuntimeError, TypeError) as error:
+            raise ValueError(f"{self.path}: a tensor of an unknown kind: {error!r}") from error
+
+    def _tensor(self, record: Record) -> Tensor:
+        storage, offset, size, stride = record.args[:4]
+        kind, dtype_name, key, _location, num_elements = storage.args[:5]
+        dtype, key = STORAGES[dtype_name.name], str(key)
         if storage.name != PERSISTENT or kind != "storage":
             raise ValueError(f"{self.path}: a tensor without storage")
         numbers = (offset, num_elements, *size, *stride)
-        if any(not isinstance(number, int) or number < 0 for number in numbers):
+        if len(size) != len(stride) or any(type(n) is not int or n < 0 for n in numbers):
             raise ValueError(f"{self.path}: tensor {key} has sizes that are no numbers")
         count = math.prod(size)
         last = offset + sum((n - 1) * s for n, s in zip(size, stride, strict=True)) if count else 0
