@@ -28,6 +28,8 @@ import torch
 
 NUM_CASES = 40
 MOST_S = 2.0
+LARGEST_EPSILON = 1e-3
+"""That a norm of these networks adds to its variance."""
 BOUNDS = {"conf": (0, 1), "tile_px": (1, 1 << 16), "epoch": (0, 1 << 40), "best_ap": (-1, 1)}
 
 Content = dict[str, Any]
@@ -67,7 +69,7 @@ def unsound(content: Content) -> str:
         if isinstance(value, torch.Tensor):
             if value.is_floating_point() and not bool(torch.isfinite(value).all()):
                 return f"{key} is not finite"
-            if key.endswith("running_var") and bool((value < 0).any()):
+            if key.endswith("running_var") and bool((value < -LARGEST_EPSILON).any()):
                 return f"{key} is negative"
     for key, (low, high) in BOUNDS.items():
         value = content.get(key, low)

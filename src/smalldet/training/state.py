@@ -15,6 +15,9 @@ from smalldet.models.checkpoints.tensor_file import read_tensors, write_tensors
 from smalldet.models.detector import Detector
 from smalldet.training.ema import Ema
 
+SHARES = ("best_ap", "conf")
+"""Of `Progress`, those that are 1 at most."""
+
 
 @dataclass
 class Progress:
@@ -88,10 +91,8 @@ def _progress(texts: dict[str, str]) -> Progress:
         usual = getattr(Progress, name)
         if type(value) not in {type(usual), int} or not math.isfinite(value):
             raise ValueError(f"{name} is {value!r}")
-        if value < min(usual, 0):
+        if value < min(usual, 0) or (name in SHARES and value > 1):
             raise ValueError(f"{name} is {value}")
-    if progress.conf > 1:
-        raise ValueError(f"conf is {progress.conf}")
     return progress
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import mmap
+import struct
 import zipfile
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
@@ -40,6 +41,15 @@ STORAGES = {
     "torch.BoolStorage": torch.bool,
 }
 REBUILDERS = ("torch._utils._rebuild_tensor", "torch._utils._rebuild_tensor_v2")
+ZIP_ERRORS = (
+    zipfile.BadZipFile,
+    EOFError,
+    NotImplementedError,
+    OSError,
+    RuntimeError,
+    struct.error,
+    ValueError,
+)
 PARAMETERS = ("torch._utils._rebuild_parameter", "torch._utils._rebuild_parameter_with_state")
 
 
@@ -181,12 +191,17 @@ def _values(path: Path, key: str, content: bytes, count: int, dtype: torch.dtype
 def _open_zip(stack: ExitStack, path: Path, known: Sequence[str]) -> tuple[_ZippedStorages, Any]:
     try:
         archive = stack.enter_context(zipfile.ZipFile(path))
-    except (zipfile.BadZipFile, ValueError) as error:
+    except ZIP_ERRORS as error:
         raise ValueError(f"{path}: damaged zip: {error}") from error
     pickles = [name for name in archive.namelist() if name.split("/")[-1] == "data.pkl"]
     if len(pickles) != 1:
         raise ValueError(f"{path}: a zip, but not one that torch.save writes (no data.pkl)")
     folder = pickles[0].removesuffix("data.pkl")
+    if f"{folder}constants.pkl" in archive.namelist():
+        raise ValueError(
+            f"{path}: a program of TorchScript, not a file of weights; save the state dict of the "
+            "network that it was made from"
+        )
     if f"{folder}byteorder" in archive.namelist():
         order = _member(path, archive, f"{folder}byteorder")
         if order.strip() != b"little":
@@ -197,15 +212,14 @@ def _open_zip(stack: ExitStack, path: Path, known: Sequence[str]) -> tuple[_Zipp
 
 def _member(path: Path, archive: zipfile.ZipFile, name: str) -> bytes:
     """A file of the zip. torch does not compress: one that is compressed may be a bomb."""
+    if name not in archive.NameToInfo:
+        raise ValueError(f"{path}: {name} is missing; the file is damaged")
+    info = archive.getinfo(name)
+    if info.compress_type != zipfile.ZIP_STORED or info.file_size > path.stat().st_size:
+        raise ValueError(f"{path}: {name} says to hold {info.file_size} bytes, compressed")
     try:
-        info = archive.getinfo(name)
-        size = path.stat().st_size
-        if info.compress_type != zipfile.ZIP_STORED or info.file_size > size:
-            raise ValueError(f"{path}: {name} says to hold {info.file_size} bytes, compressed")
         return archive.read(info)
-    except KeyError:
-        raise ValueError(f"{path}: {name} is missing; the file is damaged") from None
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, OSError) as error:
+    except ZIP_ERRORS as error:
         raise ValueError(f"{path}: {name} cannot be read: {error}") from error
 
 
