@@ -81,7 +81,8 @@ def check_sound(path: Path, network: nn.Module) -> None:
     check_finite(path, network.state_dict())
     for name, module in network.named_modules():
         variance: Tensor | None = getattr(module, "running_var", None)
-        if variance is not None and bool((variance + module.eps < 0).any()):
+        epsilon = float(getattr(module, "eps", 0.0))
+        if variance is not None and bool((variance + epsilon < 0).any()):
             raise ValueError(f"{path}: {name}.running_var is negative; the file is damaged")
 
 
