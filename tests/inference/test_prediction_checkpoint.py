@@ -168,6 +168,41 @@ def test_a_damaged_part_is_predicted_again(finder, picture, tmp_path, always_not
     assert table(predictor.predict(picture, checkpoint=tmp_path / "j")) == table(whole)
 
 
+@pytest.mark.parametrize("harm", ["flip", "rename", "swap", "other run", "odd names"])
+def test_a_part_that_is_not_what_it_was_is_predicted_again(
+    finder, picture, tmp_path, always_noting, harm
+):
+    """Never another result: not with flipped bytes, nor with parts in each other's places."""
+    predictor = Predictor(finder, PredictOptions(overlap_frac=0.4, batch_size=2))
+    whole = predictor.predict(picture, checkpoint=tmp_path / "j")
+    one, other = sorted((tmp_path / "j").iterdir())[1:3]
+    if harm == "flip":
+        content = bytearray(one.read_bytes())
+        content[-9] ^= 1
+        content[-30] ^= 1
+        one.write_bytes(content)
+    elif harm == "rename":
+        first, behind = one.stem.split("-")
+        one.rename(one.with_name(f"{first}-{int(behind) + 2:09d}.safetensors"))
+    elif harm == "swap":
+        content = one.read_bytes()
+        one.write_bytes(other.read_bytes())
+        other.write_bytes(content)
+    elif harm == "other run":
+        other_run = PredictOptions(overlap_frac=0.4, batch_size=2, conf=0.9)
+        Predictor(finder, other_run).predict(picture, checkpoint=tmp_path / "k")
+        one.write_bytes((tmp_path / "k" / one.name).read_bytes())
+    else:
+        for name in ("1a-2.safetensors", "0-\u0661.safetensors", "9" * 30 + "-1.safetensors"):
+            one.with_name(name).write_bytes(one.read_bytes())
+    seen = []
+    again = predictor.predict(
+        picture, checkpoint=tmp_path / "j", on_progress=lambda *progress: seen.append(progress)
+    )
+    assert table(again) == table(whole)
+    assert bool(seen) == (harm != "odd names")
+
+
 def test_finished_pictures_are_not_predicted_again(finder, picture, tmp_path, always_noting):
     Image.open(picture).transpose(Image.Transpose.ROTATE_180).save(tmp_path / "b.png")
     sources = [picture, tmp_path / "b.png"]

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from smalldet.atomic_write import atomic_write
 from smalldet.config.load import dump
 from smalldet.data.index import Index
 from smalldet.detections import Detections
@@ -45,6 +46,7 @@ def evaluate(
         on_progress: called with pictures done and pictures in all.
 
     Raises:
+        OSError: `out` cannot be written, as on a full disk; no file of it is left half written.
         ValueError: no class in common.
     """
     options = options or EvaluateOptions()
@@ -70,9 +72,10 @@ def evaluate(
     report = report_of(comparison, detections)
     if out is not None:
         folder = Path(out)
-        folder.mkdir(parents=True, exist_ok=True)
-        report.write(folder / "metrics.json")
-        (folder / "options.yaml").write_text(dump(options), encoding="utf-8")
+        with atomic_write(folder / "metrics.json") as draft:
+            report.write(draft)
+        with atomic_write(folder / "options.yaml") as draft:
+            draft.write_text(dump(options), encoding="utf-8")
         write_coco_results(folder / "detections.json", classes, detections)
         draw_worst(comparison.index, comparison.at_conf, folder)
     return report
@@ -98,4 +101,5 @@ def write_coco_results(path: Path, classes: ClassMatch, detections: Sequence[Det
     )
     keys = ("image_id", "category_id", "bbox", "score")
     lines = [json.dumps(dict(zip(keys, row, strict=True))) for row in columns]
-    path.write_text("[" + ",\n".join(lines) + "]\n", encoding="utf-8")
+    with atomic_write(path) as draft:
+        draft.write_text("[" + ",\n".join(lines) + "]\n", encoding="utf-8")

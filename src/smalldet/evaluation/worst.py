@@ -8,11 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
+from smalldet.atomic_write import atomic_write
 from smalldet.data.index import ImageRecord, Index
 from smalldet.evaluation.matching import Matches
 from smalldet.evaluation.rows import Rows
 from smalldet.imagery import open_scene
 from smalldet.imagery.drawing import Colour, outline_boxes, picture_of, write_text
+from smalldet.inference.writers.picture import save_picture
 
 _WINDOW_PX = 1024
 _COLOURS: dict[str, Colour] = {
@@ -44,8 +46,9 @@ def draw_worst(index: Index, matches: Matches, out: Path, limit: int = 12) -> li
     paths: list[Path] = []
     for picture in order[totals[order] > 0].tolist():
         paths.append(out / f"worst_{len(paths) + 1:02d}.jpg")
-        # Without subsampling of colour: it would wash out lines one pixel wide.
-        _drawn(index, matches, picture).save(paths[-1], quality=90, subsampling=0)
+        image = _drawn(index, matches, picture)
+        with atomic_write(paths[-1]) as draft:
+            save_picture(draft, image)
     return paths
 
 

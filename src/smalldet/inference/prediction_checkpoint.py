@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
-from smalldet.atomic_write import atomic_write
 from smalldet.columns import cat, columns_in
 from smalldet.detections import TileDetections
 from smalldet.imagery import Scene
+from smalldet.models.checkpoints.tensor_file import read_tensors, write_tensors
 
+NAME = re.compile(r"([0-9]{9,18})-([0-9]{9,18})\.safetensors")
 INTERVAL_S = 20.0
 """Least time between two files."""
 
@@ -30,7 +30,9 @@ class PredictionCheckpoint:
     """The detections of one picture's tiles in the order of the tiles.
 
     They are written at intervals to files `FIRST-BEHIND.safetensors`, named by the rows of the
-    tiles that they tell of; each appears whole or not at all.
+    tiles that they tell of; each appears whole or not at all. A file says its rows and its run too,
+    under a checksum: one that was damaged, renamed or put in from elsewhere is not read, and its
+    tiles are predicted again.
 
     Args:
         folder: made with the first file.
@@ -42,8 +44,7 @@ class PredictionCheckpoint:
 
     def __init__(self, folder: Path, run: Mapping[str, str]) -> None:
         self._folder, self._run = folder, dict(run)
-        for file in self._files()[:1]:
-            self._check(file)
+        self._check_run()
         self._waiting: list[TileDetections] = []
         self._first_row = self._next_row = 0
         self._last_write_s = time.monotonic()
@@ -54,17 +55,17 @@ class PredictionCheckpoint:
         Args:
             empty: gives what the files do not hold, the tiles and the class names.
         """
-        for file in self._files():
-            first, behind = (int(number) for number in file.stem.split("-"))
-            try:
-                with safe_open(file, framework="pt") as content:
-                    columns = {key: content.get_tensor(key) for key in content.keys()}  # noqa: SIM118
-            except (SafetensorError, OSError):
-                return
+        for first, behind, file in self._files():
             if first != self._next_row:
-                return
-            self._first_row = self._next_row = behind
-            yield replace(empty, **columns), behind
+                continue  # told already by a longer file, or beyond a gap
+            try:
+                columns, texts = read_tensors(file)
+                part = replace(empty, **columns)
+            except (TypeError, ValueError):
+                continue
+            if texts == self._texts(first, behind):
+                self._first_row = self._next_row = behind
+                yield part, behind
 
     def note(self, detections: TileDetections, num_done: int) -> None:
         """Detections of further tiles, after which the first `num_done` tiles are done."""
@@ -80,27 +81,35 @@ class PredictionCheckpoint:
         values = columns_in(cat(self._waiting))
         columns = {name: cast(Tensor, column).contiguous() for name, column in values.items()}
         name = f"{self._first_row:09d}-{self._next_row:09d}.safetensors"
-        with atomic_write(self._folder / name) as draft:
-            save_file(columns, draft, {"run": json.dumps(self._run)})
+        texts = self._texts(self._first_row, self._next_row)
+        write_tensors(self._folder / name, columns, texts)
         self._waiting, self._first_row = [], self._next_row
         self._last_write_s = time.monotonic()
 
-    def _files(self) -> list[Path]:
-        return sorted(self._folder.glob("[0-9]*-*.safetensors"))
+    def _texts(self, first: int, behind: int) -> dict[str, str]:
+        return {"run": json.dumps(self._run), "rows": f"{first}-{behind}"}
 
-    def _check(self, file: Path) -> None:
-        try:
-            with safe_open(file, framework="pt") as content:
-                run = json.loads((content.metadata() or {}).get("run", "{}"))
-        except (SafetensorError, OSError, ValueError):
-            return  # nothing is restored from it
-        differing = [key for key in self._run if run.get(key) != self._run[key]]
-        if differing:
-            both = ", ".join(f"{key} ({run.get(key)}, now {self._run[key]})" for key in differing)
-            raise OtherRunError(
-                f"{self._folder}: the run that was stopped differs in {both}; give the same "
-                "options to go on, or do not resume and begin anew"
-            )
+    def _files(self) -> list[tuple[int, int, Path]]:
+        """First row, row behind the last, and file, in the order of rows."""
+        found = [(NAME.fullmatch(path.name), path) for path in self._folder.glob("*.safetensors")]
+        return sorted((int(name[1]), int(name[2]), path) for name, path in found if name)
+
+    def _check_run(self) -> None:
+        """By the first sound file."""
+        for _, _, file in self._files():
+            try:
+                _, texts = read_tensors(file)
+                run = json.loads(texts["run"])
+            except (KeyError, ValueError):
+                continue  # nothing is restored from it
+            differing = [key for key in self._run if run.get(key) != self._run[key]]
+            if differing:
+                both = ", ".join(f"{k} ({run.get(k)}, now {self._run[k]})" for k in differing)
+                raise OtherRunError(
+                    f"{self._folder}: the run that was stopped differs in {both}; give the same "
+                    "options to go on, or do not resume and begin anew"
+                )
+            return
 
 
 def picture_fingerprint(scene: Scene) -> str:

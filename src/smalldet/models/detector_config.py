@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import ClassVar, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor
 
 from smalldet.config.base import Frozen
 from smalldet.models.detector import Detector
+
+LARGEST = 1e6
+"""No number of a network is larger."""
 
 
 class DetectorConfig(Frozen):
@@ -25,6 +28,13 @@ class DetectorConfig(Frozen):
     needs_rboxes: ClassVar[bool] = False
 
     family: str = Field(description="which kind of detector")
+
+    @model_validator(mode="after")
+    def _within_reason(self) -> Self:
+        for key, value in _numbers("", self.model_dump()):
+            if not abs(value) <= LARGEST:
+                raise ValueError(f"{key}: {str(value)[:20]} is no number of a network")
+        return self
 
     @property
     @abstractmethod
@@ -47,3 +57,15 @@ class DetectorConfig(Frozen):
             sides: (N, 2) width and height of the objects in pixels, at the scale of training.
         """
         return self
+
+
+def _numbers(key: str, value: object) -> Iterator[tuple[str, float]]:
+    """All numbers of a schema, each with its key."""
+    if isinstance(value, int | float):
+        yield key, value
+    elif isinstance(value, Mapping):
+        for name, inner in value.items():
+            yield from _numbers(f"{key}.{name}".lstrip("."), inner)
+    elif isinstance(value, tuple | list):
+        for inner in value:
+            yield from _numbers(key, inner)

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from smalldet.models.checkpoints.numpy_pickle import NUMPY_NAMES, array_of
-from smalldet.models.checkpoints.safe_pickle import Record, read_pickle
+from smalldet.models.checkpoints.pickle_values import Record
+from smalldet.models.checkpoints.safe_pickle import read_pickle
 
 ARRAYS = [
     np.arange(6.0).reshape(2, 3),

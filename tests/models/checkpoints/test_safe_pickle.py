@@ -13,7 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from smalldet.models.checkpoints.safe_pickle import Record, load_pickle, read_pickle
+from smalldet.models.checkpoints.pickle_values import Record
+from smalldet.models.checkpoints.safe_pickle import load_pickle, read_pickle
 
 PROTOCOLS = range(pickle.HIGHEST_PROTOCOL + 1)
 

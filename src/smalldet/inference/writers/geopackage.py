@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +35,7 @@ def write_geopackage(path: Path, results: Sequence[Result], crs: str | None = No
             where it is one, else longitude and latitude.
 
     Raises:
+        OSError: the file cannot be written, as on a full disk.
         ValueError: a picture has no georeference, or `crs` does not fit.
     """
     for result in results:
@@ -52,8 +54,9 @@ def write_geopackage(path: Path, results: Sequence[Result], crs: str | None = No
     names = [name for result in results for name in result.detections.named()]
     scores = np.concatenate([result.detections.scores.double().numpy() for result in results])
     sources = np.repeat([r.name for r in results], [len(r.detections) for r in results])
+    content = BytesIO()  # of a full disk GDAL tells in its own words, or only when it closes
     raw.write(
-        path,
+        content,
         geometry=_well_known_binary(rings),
         field_data=[np.array(names, dtype=object), scores, sources.astype(object)],
         fields=["class", "score", "source"],
@@ -62,6 +65,7 @@ def write_geopackage(path: Path, results: Sequence[Result], crs: str | None = No
         geometry_type="Polygon",
         crs=target.to_wkt(),
     )
+    path.write_bytes(content.getbuffer())
 
 
 def _well_known_binary(rings: NDArray[np.float64]) -> NDArray[np.object_]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -31,9 +32,22 @@ def write_picture(path: Path, results: Sequence[Result], crs: str | None = None)
     result = results[0]
     with open_scene(result.picture, result.bands) as scene:
         pixels, scale = scene.read_overview(MAX_SIDE_PX)
-    picture = drawn_boxes(pixels, result, scale)
-    # colours at full resolution: halved ones would bleed from outlines into small objects
-    picture.save(path, quality=JPEG_QUALITY, subsampling=0)
+    save_picture(path, drawn_boxes(pixels, result, scale))
+
+
+def save_picture(path: Path, picture: Image.Image) -> None:
+    """Write a picture by its suffix, JPEG with colours at full resolution.
+
+    Halved ones would bleed from outlines into small objects. It is encoded in memory: on a full
+    disk Pillow may leave a cut file without an error.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    content = BytesIO()
+    kind = Image.registered_extensions()[path.suffix.lower()]
+    picture.save(content, format=kind, quality=JPEG_QUALITY, subsampling=0)
+    path.write_bytes(content.getbuffer())
 
 
 def drawn_boxes(pixels: NDArray[np.uint8], result: Result, scale: float) -> Image.Image:

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from smalldet.atomic_write import atomic_write
 from smalldet.class_names import read_class_names
+from smalldet.models.checkpoints.build_checked import check_sound
 from smalldet.models.checkpoints.loaded_model import ImportHints, LoadedModel
 from smalldet.models.yolo.cfg_writer import cfg_text
 from smalldet.models.yolo.config import YoloConfig
@@ -75,19 +76,22 @@ def load(path: Path, hints: ImportHints) -> LoadedModel:
 
 
 def save(path: Path, detector: YoloDetector) -> list[Path]:
-    """Write `.weights`, and beside them the `.cfg` and `.names` of the same stem.
+    """Write `.weights`, and beside them the `.cfg` and `.names` of the same stem, or none of them.
 
     Returns:
         The files.
 
     Raises:
+        OSError: a file cannot be written, as on a full disk.
         ValueError: the network has a layer that Darknet does not have.
     """
     cfg, names = path.with_suffix(".cfg"), path.with_suffix(".names")
     graph = replace(detector.net.graph, width_px=detector.tile_px, height_px=detector.tile_px)
-    cfg.write_text(cfg_text(graph), encoding="utf-8")
-    names.write_text("".join(f"{name}\n" for name in detector.class_names), encoding="utf-8")
-    write_weights(path, detector.net)
+    text = cfg_text(graph)
+    with atomic_write(names) as names_draft, atomic_write(cfg) as cfg_draft:
+        names_draft.write_text("".join(f"{n}\n" for n in detector.class_names), encoding="utf-8")
+        cfg_draft.write_text(text, encoding="utf-8")
+        write_weights(path, detector.net)  # if that fails, the two others do not appear either
     return [path, cfg, names]
 
 
@@ -131,9 +135,8 @@ def read_weights(path: Path, net: GraphNet) -> WeightsHeader:
         header = _read_header(file, path, expected)
         for values, shift in _stored(net):
             read = np.fromfile(file, _FLOAT, values.numel()).astype(np.float32, copy=False)
-            if not np.isfinite(read).all():
-                raise ValueError(f"{path}: holds values that are not finite; the file is damaged")
             values.copy_(torch.from_numpy(read).view(values.shape) - shift)
+    check_sound(path, net)
     return header
 
 

@@ -18,6 +18,7 @@ from torch import Tensor
 from torchvision.models.detection import FasterRCNN_ResNet50_FPN_Weights
 
 from smalldet.config.load import load_yaml
+from smalldet.models.checkpoints.build_checked import build_checked
 from smalldet.models.checkpoints.loaded_model import ImportHints, LoadedModel
 from smalldet.models.checkpoints.numpy_pickle import NUMPY_NAMES, array_of
 from smalldet.models.checkpoints.safe_pickle import read_pickle
@@ -99,17 +100,13 @@ def load_state(path: Path, state: Mapping[str, Tensor], hints: ImportHints) -> L
     config = _config(state, retina, conventions, anchors)
     usual = _coco() if num_classes == NUM_COCO_CLASSES else None
     names = hints.names_for(num_classes, path, usual)
-    detector = config.build(names, hints.tile_px or TRAINED_PX)
     renamed = _renamed(state, retina, run.get("INPUT", {}).get("FORMAT", "BGR"))
     if retina:
         _by_ratio(renamed, len(sizes[0]), len(ratios))
     else:
         _background_first(renamed)
-    try:
-        detector.load_state_dict(renamed)
-    except RuntimeError as error:
-        raise ValueError(f"{path}: does not fit {config.network}: {error}") from error
-    return LoadedModel(detector.eval(), config)
+    detector = build_checked(path, config, names, hints.tile_px or TRAINED_PX, renamed)
+    return LoadedModel(detector, config)
 
 
 def is_state(keys: Container[str]) -> bool:

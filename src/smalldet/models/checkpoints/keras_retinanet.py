@@ -19,12 +19,20 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from smalldet.models.checkpoints.build_checked import MISFITS, build_checked
 from smalldet.models.checkpoints.loaded_model import ImportHints, LoadedModel
 from smalldet.models.rcnn.retinanet import OCTAVES, RetinaNetConfig
 
 MAGIC = b"\x89HDF\r\n\x1a\n"
 TRAINED_PX = 800
 NUM_ANCHORS = 9
+# of a file, far above what Keras writes
+MOST_ITEMS = 20_000
+MOST_DEPTH = 12
+MOST_SHARE = 4  # of an array's size in memory against the file, which may be packed or in halves
+FLOAT_BYTES = 4
+OPTIMISER = "optimizer_weights"
+HARD_LINK = "HardLink"
 PIXEL_MEAN_RGB = (123.68, 116.779, 103.939)
 
 ENDS = {
@@ -81,12 +89,8 @@ def load(path: Path, hints: ImportHints) -> LoadedModel:
     state[stem] = state[stem].flip(1)  # BGR to RGB
     # before version 0.2 keras-resnet padded its stem evenly, by a layer
     config = _config("padding_conv1" not in layers)
-    detector = config.build(names, hints.tile_px or TRAINED_PX)
-    try:
-        detector.load_state_dict(state)
-    except RuntimeError as error:
-        raise ValueError(f"{path}: does not fit RetinaNet over ResNet-50: {error}") from error
-    return LoadedModel(detector.eval(), config)
+    detector = build_checked(path, config, names, hints.tile_px or TRAINED_PX, state)
+    return LoadedModel(detector, config)
 
 
 def _config(tensorflow_stem: bool) -> RetinaNetConfig:
@@ -120,23 +124,47 @@ def _read(path: Path) -> tuple[Mapping[str, NDArray[np.float32]], set[str]]:
 
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such model")
-    arrays: dict[str, NDArray[np.float32]] = {}
-    layers: set[str] = set()
-
-    def note(name: str, item: Any) -> None:
-        parts = name.split("/")
-        layers.update(parts[:-1])
-        if isinstance(item, h5py.Dataset) and "optimizer_weights" not in parts and len(parts) > 1:
-            arrays["/".join(parts[-2:])] = np.asarray(item, dtype=np.float32)
-        elif isinstance(item, h5py.Group):
-            layers.add(parts[-1])
-
     try:
         with h5py.File(path, "r") as file:
-            file.visititems(note)  # follows no links, so that no other file is opened
-    except OSError as error:
-        raise ValueError(f"{path}: not a readable HDF5 file: {error}") from error
+            return _walked(path, file)
+    except (*MISFITS, OSError) as error:  # the library has no kind of its own
+        raise ValueError(f"{path}: not a readable HDF5 file of weights: {error}") from error
+
+
+def _walked(path: Path, file: Any) -> tuple[dict[str, NDArray[np.float32]], set[str]]:
+    """All groups level by level. Links are not followed, so that no other file is opened."""
+    arrays: dict[str, NDArray[np.float32]] = {}
+    layers: set[str] = set()
+    num_items, left = 0, MOST_SHARE * path.stat().st_size
+    level = [((), file)]
+    for _ in range(MOST_DEPTH):
+        inner: list[tuple[tuple[str, ...], Any]] = []
+        for above, group in level:
+            for name in group:
+                num_items += 1
+                if num_items > MOST_ITEMS:
+                    raise ValueError(f"more than {MOST_ITEMS} groups and arrays")
+                if name == OPTIMISER or type(group.get(name, getlink=True)).__name__ != HARD_LINK:
+                    continue
+                item, parts = group[name], (*above, name)
+                if not hasattr(item, "dtype"):
+                    layers.add(name)
+                    inner.append((parts, item))
+                elif above:
+                    left -= item.size * max(item.dtype.itemsize, FLOAT_BYTES)
+                    if left < 0:
+                        raise ValueError("its arrays are larger than the file")
+                    arrays["/".join(parts[-2:])] = _numbers("/".join(parts), item)
+        level = inner
+    if level:
+        raise ValueError(f"groups deeper than {MOST_DEPTH}")
     return arrays, layers
+
+
+def _numbers(name: str, item: Any) -> NDArray[np.float32]:
+    if item.dtype.kind not in "fiu":
+        raise ValueError(f"{name} is of {item.dtype}, not of numbers")
+    return np.asarray(item, dtype=np.float32)
 
 
 def _renamed(key: str, array: NDArray[np.float32]) -> list[tuple[str, Tensor]]:

@@ -3,33 +3,39 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
-from smalldet.atomic_write import atomic_write
 from smalldet.class_names import positions_of
 from smalldet.config.load import checked
+from smalldet.models.checkpoints.build_checked import build_checked
+from smalldet.models.checkpoints.tensor_file import read_header, read_tensors, write_tensors
 from smalldet.models.detector import Detector
 from smalldet.models.families import FAMILIES, ModelConfig
 
 FORMAT = "smalldet-1"
+MOST_TILE_PX = 1 << 16
+MOST_CLASSES = 1 << 16
+MOST_DIGITS = 40
 
 
 def save_detector(
     path: Path, detector: Detector, config: ModelConfig, about: dict[str, Any] | None = None
 ) -> None:
-    """Write weights, schema, classes, tile side and confidence, atomically.
+    """Write weights, schema, classes, tile side and confidence, atomically, with a checksum.
 
     Args:
         path: `.safetensors` file.
         detector: the weights.
         config: what `build` needs.
         about: anything JSON can say about its making.
+
+    Raises:
+        OSError: the file cannot be written, as on a full disk.
     """
     metadata = {
         "format": FORMAT,
@@ -40,8 +46,7 @@ def save_detector(
         "about": json.dumps(about or {}),
     }
     state = {k: v.detach().cpu().contiguous() for k, v in detector.state_dict().items()}
-    with atomic_write(path) as draft:
-        save_file(state, draft, metadata)
+    write_tensors(path, state, metadata)
 
 
 def read_metadata(path: Path) -> dict[str, Any]:
@@ -49,49 +54,95 @@ def read_metadata(path: Path) -> dict[str, Any]:
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: not a smalldet checkpoint.
+        ValueError: not a smalldet checkpoint, or one of its fields is not what it must be.
     """
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: no such model")
-    try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-    except (SafetensorError, OSError) as error:
-        raise ValueError(f"{path}: not a readable safetensors file: {error}") from error
-    if metadata.get("format") != FORMAT:
-        raise ValueError(f"{path}: safetensors, but not a smalldet checkpoint ({FORMAT})")
-    return {
-        "model": json.loads(metadata["model"]),
-        "class_names": json.loads(metadata["class_names"]),
-        "tile_px": int(metadata["tile_px"]),
-        "conf": float(metadata.get("conf", Detector.conf)),
-        "about": json.loads(metadata["about"]),
-    }
+    _check_is_file(path)
+    return _fields(path, read_header(path))
 
 
 def read_state(path: Path) -> dict[str, Tensor]:
     """Tensors of a checkpoint, on the CPU."""
-    with safe_open(path, framework="pt") as file:
-        return {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    return read_tensors(path)[0]
 
 
 def load_detector(path: Path) -> Detector:
     """The detector of a smalldet checkpoint, in eval mode, on the CPU, in float32."""
-    metadata = read_metadata(path)
-    config = model_config(metadata["model"], str(path))
-    detector = config.build(metadata["class_names"], metadata["tile_px"])
+    return load(path)[0]
+
+
+def load(path: Path) -> tuple[Detector, ModelConfig]:
+    """The detector of a smalldet checkpoint and its schema.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: not a smalldet checkpoint, damaged, or with values that are not sound.
+    """
+    _check_is_file(path)
+    tensors, texts = read_tensors(path)
+    fields = _fields(path, texts)
+    config = model_config(fields["model"], str(path))
+    detector = build_checked(path, config, fields["class_names"], fields["tile_px"], tensors)
+    detector.conf = fields["conf"]
+    return detector, config
+
+
+def _check_is_file(path: Path) -> None:
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no such model")
+
+
+def _fields(path: Path, texts: dict[str, str]) -> dict[str, Any]:
+    """The texts of the header as values, checked."""
+    if texts.get("format") != FORMAT:
+        raise ValueError(f"{path}: safetensors, but not a smalldet checkpoint ({FORMAT})")
+    texts = {"conf": str(Detector.conf), **texts}
+    for key in ("model", "class_names", "tile_px", "about"):
+        if key not in texts:
+            raise ValueError(f"{path}: its header has no {key}; the file is damaged")
+    names = _json(path, "class_names", texts, list)
+    if not 0 < len(names) <= MOST_CLASSES or not all(isinstance(n, str) and n for n in names):
+        raise ValueError(f"{path}: class_names in its header must be 1 to {MOST_CLASSES} names")
+    return {
+        "model": _json(path, "model", texts, dict),
+        "class_names": names,
+        "tile_px": _number(path, "tile_px", texts, int, 1, MOST_TILE_PX),
+        "conf": _number(path, "conf", texts, float, 0, 1),
+        "about": _json(path, "about", texts, dict),
+    }
+
+
+def _json(path: Path, key: str, texts: dict[str, str], kind: type[Any]) -> Any:
     try:
-        detector.load_state_dict(read_state(path))
-    except RuntimeError as error:
-        raise ValueError(f"{path}: weights do not fit the model that it names: {error}") from error
-    detector.conf = metadata["conf"]
-    return detector.float().eval()
+        value = json.loads(texts[key])
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{path}: {key} in its header is no JSON: {error}") from error
+    if not isinstance(value, kind):
+        raise ValueError(
+            f"{path}: {key} in its header must be a {kind.__name__}, not a {type(value).__name__}"
+        )
+    return value
+
+
+def _number(
+    path: Path, key: str, texts: dict[str, str], kind: type[Any], low: float, high: float
+) -> Any:
+    text = texts[key]
+    try:
+        value = kind(text) if len(text) <= MOST_DIGITS else math.nan
+    except ValueError:
+        value = math.nan
+    if not low <= value <= high:
+        raise ValueError(
+            f"{path}: {key} in its header must be a number from {low} to {high}, "
+            f"not {text[:MOST_DIGITS]!r}"
+        )
+    return value
 
 
 def model_config(content: dict[str, Any], where: str) -> ModelConfig:
     """The schema of the family that `content` names."""
     family = content.get("family", "speck")
-    if family not in FAMILIES:
+    if not isinstance(family, str) or family not in FAMILIES:
         raise ValueError(f"{where}: unknown family {family!r}; known: {sorted(FAMILIES)}")
     return checked(FAMILIES[family], content, where)
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from smalldet.models.checkpoints.safe_pickle import Name, Record
+from smalldet.models.checkpoints.pickle_values import Name, Record
 
 # names of arrays in pickles, to be known to `read_pickle`
 NUMPY_NAMES = ("numpy.",)

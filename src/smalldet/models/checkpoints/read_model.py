@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tarfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from smalldet.models.checkpoints import (
     torchvision,
     ultralytics,
 )
+from smalldet.models.checkpoints.build_checked import MISFITS
 from smalldet.models.checkpoints.loaded_model import ImportHints, LoadedModel
 from smalldet.models.checkpoints.torch_file import TorchFile
 from smalldet.models.yolo import YoloDetector
@@ -43,7 +45,15 @@ def read_model(path: Path, hints: ImportHints | None = None) -> LoadedModel:
     """
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such model")
-    return _importer(path)(path, hints or ImportHints())
+    importer = _importer(path)
+    try:
+        return importer(path, hints or ImportHints())
+    except MISFITS as error:
+        # Importers take a file apart by what it should hold; what breaks in that is its damage.
+        if isinstance(error, ValueError) and str(path.with_suffix("")) in str(error):
+            raise
+        what = str(error) if isinstance(error, ValueError) else repr(error)
+        raise ValueError(f"{path}: damaged, or of another kind than it seems: {what}") from error
 
 
 def write_model(path: Path, model: LoadedModel, about: dict[str, Any] | None = None) -> list[Path]:
@@ -93,6 +103,11 @@ def _importer(path: Path) -> Importer:
         return detectron2.load
     if head[:4] == ZIP or head[:1] == PICKLE:
         return _load_torch_file
+    if tarfile.is_tarfile(path):
+        raise ValueError(
+            f"{path}: a tar, as torch wrote before version 0.2, is not read; load it in a torch of "
+            "its time and save it anew"
+        )
     raise ValueError(f"{path}: no file of weights that is known; known are {KINDS}")
 
 
@@ -112,11 +127,9 @@ def _load_torch_file(path: Path, hints: ImportHints) -> LoadedModel:
 
 
 def _load_native(path: Path, hints: ImportHints) -> LoadedModel:
-    metadata = native.read_metadata(path)
-    config = native.model_config(metadata["model"], str(path))
     if hints.network is not None:
         raise ValueError(f"{path}: a smalldet checkpoint says itself what network it is")
-    detector = native.load_detector(path)
+    detector, config = native.load(path)
     detector.class_names = hints.names_for(len(detector.class_names), path, detector.class_names)
     detector.tile_px = hints.tile_px or detector.tile_px
     return LoadedModel(detector, config)

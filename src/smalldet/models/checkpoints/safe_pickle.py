@@ -11,61 +11,27 @@ import mmap
 import pickletools
 import struct
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, cast
 
-PLAIN = (str, bytes, int, float, bool, type(None))
-PERSISTENT = "persistent"
-MAX_KEY_PARTS = 8
-VALUES = frozenset(
-    [
-        "INT",
-        "BININT",
-        "BININT1",
-        "BININT2",
-        "LONG",
-        "LONG1",
-        "LONG4",
-        "FLOAT",
-        "BINFLOAT",
-        "STRING",
-        "BINSTRING",
-        "SHORT_BINSTRING",
-        "BINBYTES",
-        "SHORT_BINBYTES",
-        "BINBYTES8",
-        "BYTEARRAY8",
-        "UNICODE",
-        "BINUNICODE",
-        "SHORT_BINUNICODE",
-        "BINUNICODE8",
-    ]
+from smalldet.models.checkpoints.pickle_values import (
+    MADE,
+    PERSISTENT,
+    Name,
+    Record,
+    as_kind,
+    checked_key,
+    made_dict,
+    made_set,
 )
+
+VALUES = (
+    "INT BININT BININT1 BININT2 LONG LONG1 LONG4 FLOAT BINFLOAT STRING BINSTRING SHORT_BINSTRING "
+    "BINBYTES SHORT_BINBYTES BINBYTES8 BYTEARRAY8 UNICODE BINUNICODE SHORT_BINUNICODE BINUNICODE8"
+)
+PUSHED = frozenset(VALUES.split())
+"""Opcodes whose argument is the value."""
 CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
-
-
-@dataclass(frozen=True)
-class Name:
-    """A class or function that a pickle refers to, as `module.name`."""
-
-    name: str
-
-
-@dataclass(eq=False)
-class Record:
-    """An object of a class that is never made.
-
-    Args:
-        name: `module.name` of its class or of the function that would have made it; of what lies
-            outside the pickle, `PERSISTENT`.
-        args: what it would have been made from.
-        state: what would have been set on it; a module's or an object's attributes as a dict.
-    """
-
-    name: str
-    args: tuple[Any, ...] = ()
-    state: Any = None
 
 
 class _Mark:
@@ -135,7 +101,7 @@ class _Machine:
         return self.stack[0]
 
     def step(self, opcode: str, argument: Any) -> None:
-        if opcode in VALUES:
+        if opcode in PUSHED:
             self.stack.append(argument)
         elif opcode in CONSTANTS:
             self.stack.append(CONSTANTS[opcode])
@@ -160,12 +126,12 @@ class _Machine:
         self.stack.append(self.memo[place])
 
     def append(self, values: list[Any]) -> None:
-        _as(list, self.stack[-1]).extend(values)
+        as_kind(list, self.stack[-1]).extend(values)
 
     def set_items(self, flat: list[Any]) -> None:
-        target = _as(dict, self.stack[-1])
+        target = as_kind(dict, self.stack[-1])
         for key, value in zip(flat[::2], flat[1::2], strict=True):
-            target[_key(key)] = value
+            target[checked_key(key)] = value
 
     def name(self, module: str, name: str) -> None:
         full = f"{module}.{name}".replace("__builtin__.", "builtins.", 1)
@@ -178,7 +144,7 @@ class _Machine:
 
     def make(self, args: Any, maker: Any) -> None:
         """What a call would have given: a record, or one of the plain values of `MADE`."""
-        name, args = _as(Name, maker).name, _as(tuple, args)
+        name, args = as_kind(Name, maker).name, as_kind(tuple, args)
         self.stack.append(MADE[name](*args) if name in MADE else Record(name, args))
 
     def lie_outside(self, args: tuple[Any, ...]) -> None:
@@ -188,51 +154,6 @@ class _Machine:
         """Attributes of an object; those of a dict's or list's subclass are of no use to us."""
         if isinstance(self.stack[-1], Record):
             self.stack[-1].state = state
-
-
-def _as(kind: type[Any], value: Any) -> Any:
-    if not isinstance(value, kind):
-        raise TypeError(f"expected {kind.__name__}, found {type(value).__name__}")
-    return value
-
-
-def _key(value: Any) -> Any:
-    """A value that can be hashed at once: nested tuples can be made to take forever."""
-    parts = value if isinstance(value, tuple) else (value,)
-    if len(parts) > MAX_KEY_PARTS or not all(isinstance(part, PLAIN) for part in parts):
-        raise TypeError(f"{type(value).__name__} cannot be a key")
-    return value
-
-
-def _dict(pairs: Sequence[Sequence[Any]] = ()) -> dict[Any, Any]:
-    return {_key(key): value for key, value in pairs}
-
-
-def _set(values: Sequence[Any] = ()) -> set[Any]:
-    return {_key(value) for value in values}
-
-
-def _bytes(text: str = "", encoding: str = "latin1") -> bytes:
-    if encoding not in ("latin1", "latin-1"):
-        raise ValueError(f"bytes as {str(encoding)[:40]!r}")
-    return _as(str, text).encode("latin1")
-
-
-def _object(kind: Any, *_: Any) -> Record:
-    return Record(_as(Name, kind).name)
-
-
-MADE: dict[str, Callable[..., Any]] = {
-    "collections.OrderedDict": _dict,
-    "builtins.dict": _dict,
-    "builtins.set": _set,
-    "builtins.frozenset": _set,
-    "builtins.bytes": _bytes,
-    "builtins.object": lambda: Record("builtins.object"),
-    "_codecs.encode": _bytes,
-    "copyreg._reconstructor": _object,
-    "copy_reg._reconstructor": _object,
-}
 
 
 def _pushed(items: Callable[[_Machine], Any]) -> Callable[[_Machine, Any], None]:
@@ -261,7 +182,7 @@ def _make_with_keywords(m: _Machine, _: Any) -> None:
 
 def _name_of_top(m: _Machine, _: Any) -> None:
     module, name = _top(m, 2)
-    m.name(_as(str, module), _as(str, name))
+    m.name(as_kind(str, module), as_kind(str, name))
 
 
 def _set_item(m: _Machine, _: Any) -> None:
@@ -283,11 +204,11 @@ STEPS: dict[str, Callable[[_Machine, Any], None]] = {
     "TUPLE2": _pushed(lambda m: _top(m, 2)),
     "TUPLE3": _pushed(lambda m: _top(m, 3)),
     "EMPTY_DICT": _pushed(lambda m: {}),
-    "DICT": _pushed(lambda m: _dict(list(zip(*[iter(m.items())] * 2, strict=True)))),
+    "DICT": _pushed(lambda m: made_dict(list(zip(*[iter(m.items())] * 2, strict=True)))),
     "SETITEM": _set_item,
     "SETITEMS": lambda m, _: m.set_items(m.items()),
     "EMPTY_SET": _pushed(lambda m: set()),
-    "FROZENSET": _pushed(lambda m: _set(m.items())),
+    "FROZENSET": _pushed(lambda m: made_set(m.items())),
     "ADDITEMS": lambda m, _: _add_items(m),
     "GET": lambda m, place: m.recall(place),
     "BINGET": lambda m, place: m.recall(place),
@@ -303,10 +224,10 @@ STEPS: dict[str, Callable[[_Machine, Any], None]] = {
     "NEWOBJ_EX": _make_with_keywords,
     "BUILD": lambda m, _: m.build(*_top(m, 1)),
     "PERSID": lambda m, name: m.lie_outside((name,)),
-    "BINPERSID": lambda m, _: m.lie_outside(_as(tuple, *_top(m, 1))),
+    "BINPERSID": lambda m, _: m.lie_outside(as_kind(tuple, *_top(m, 1))),
 }
 
 
 def _add_items(m: _Machine) -> None:
     items = m.items()
-    _as(set, m.stack[-1]).update(_key(item) for item in items)
+    as_kind(set, m.stack[-1]).update(checked_key(item) for item in items)

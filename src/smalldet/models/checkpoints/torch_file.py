@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import mmap
+import struct
 import zipfile
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
@@ -19,7 +20,8 @@ from typing import IO, Any, cast
 import torch
 from torch import Tensor
 
-from smalldet.models.checkpoints.safe_pickle import PERSISTENT, Record, load_pickle
+from smalldet.models.checkpoints.pickle_values import PERSISTENT, Record
+from smalldet.models.checkpoints.safe_pickle import load_pickle
 
 # what torch.save itself names, and modules of torch
 TORCH_NAMES = ("torch.",)
@@ -39,6 +41,15 @@ STORAGES = {
     "torch.BoolStorage": torch.bool,
 }
 REBUILDERS = ("torch._utils._rebuild_tensor", "torch._utils._rebuild_tensor_v2")
+ZIP_ERRORS = (
+    zipfile.BadZipFile,
+    EOFError,
+    NotImplementedError,
+    OSError,
+    RuntimeError,
+    struct.error,
+    ValueError,
+)
 PARAMETERS = ("torch._utils._rebuild_parameter", "torch._utils._rebuild_parameter_with_state")
 
 
@@ -98,16 +109,18 @@ class TorchFile:
             given = record.name if isinstance(record, Record) else type(record).__name__
             raise ValueError(f"{self.path}: expected a tensor, found {given}")
         try:
-            storage, offset, size, stride = record.args[:4]
-            kind, dtype_name, key, _location, num_elements = storage.args[:5]
-            dtype = STORAGES[dtype_name.name]
-            key = str(key)
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise ValueError(f"{self.path}: a tensor of an unknown kind: {error}") from error
+            return self._tensor(record)
+        except (AttributeError, KeyError, OverflowError, RuntimeError, TypeError) as error:
+            raise ValueError(f"{self.path}: a tensor of an unknown kind: {error!r}") from error
+
+    def _tensor(self, record: Record) -> Tensor:
+        storage, offset, size, stride = record.args[:4]
+        kind, dtype_name, key, _location, num_elements = storage.args[:5]
+        dtype, key = STORAGES[dtype_name.name], str(key)
         if storage.name != PERSISTENT or kind != "storage":
             raise ValueError(f"{self.path}: a tensor without storage")
         numbers = (offset, num_elements, *size, *stride)
-        if any(not isinstance(number, int) or number < 0 for number in numbers):
+        if len(size) != len(stride) or any(type(n) is not int or n < 0 for n in numbers):
             raise ValueError(f"{self.path}: tensor {key} has sizes that are no numbers")
         count = math.prod(size)
         last = offset + sum((n - 1) * s for n, s in zip(size, stride, strict=True)) if count else 0
@@ -178,12 +191,17 @@ def _values(path: Path, key: str, content: bytes, count: int, dtype: torch.dtype
 def _open_zip(stack: ExitStack, path: Path, known: Sequence[str]) -> tuple[_ZippedStorages, Any]:
     try:
         archive = stack.enter_context(zipfile.ZipFile(path))
-    except (zipfile.BadZipFile, ValueError) as error:
+    except ZIP_ERRORS as error:
         raise ValueError(f"{path}: damaged zip: {error}") from error
     pickles = [name for name in archive.namelist() if name.split("/")[-1] == "data.pkl"]
     if len(pickles) != 1:
         raise ValueError(f"{path}: a zip, but not one that torch.save writes (no data.pkl)")
     folder = pickles[0].removesuffix("data.pkl")
+    if f"{folder}constants.pkl" in archive.namelist():
+        raise ValueError(
+            f"{path}: a program of TorchScript, not a file of weights; save the state dict of the "
+            "network that it was made from"
+        )
     if f"{folder}byteorder" in archive.namelist():
         order = _member(path, archive, f"{folder}byteorder")
         if order.strip() != b"little":
@@ -194,15 +212,14 @@ def _open_zip(stack: ExitStack, path: Path, known: Sequence[str]) -> tuple[_Zipp
 
 def _member(path: Path, archive: zipfile.ZipFile, name: str) -> bytes:
     """A file of the zip. torch does not compress: one that is compressed may be a bomb."""
+    if name not in archive.NameToInfo:
+        raise ValueError(f"{path}: {name} is missing; the file is damaged")
+    info = archive.getinfo(name)
+    if info.compress_type != zipfile.ZIP_STORED or info.file_size > path.stat().st_size:
+        raise ValueError(f"{path}: {name} says to hold {info.file_size} bytes, compressed")
     try:
-        info = archive.getinfo(name)
-        size = path.stat().st_size
-        if info.compress_type != zipfile.ZIP_STORED or info.file_size > size:
-            raise ValueError(f"{path}: {name} says to hold {info.file_size} bytes, compressed")
         return archive.read(info)
-    except KeyError:
-        raise ValueError(f"{path}: {name} is missing; the file is damaged") from None
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, OSError) as error:
+    except ZIP_ERRORS as error:
         raise ValueError(f"{path}: {name} cannot be read: {error}") from error
 
 

@@ -7,6 +7,7 @@ conventions: torchvision/models/detection/{faster_rcnn,mask_rcnn,retinanet}.py.
 from __future__ import annotations
 
 from collections.abc import Container
+from io import BytesIO
 from pathlib import Path
 
 import torch
@@ -14,6 +15,7 @@ from torch import Tensor
 from torchvision.models.detection import FasterRCNN_ResNet50_FPN_Weights
 
 from smalldet.atomic_write import atomic_write
+from smalldet.models.checkpoints.build_checked import build_checked
 from smalldet.models.checkpoints.loaded_model import ImportHints, LoadedModel
 from smalldet.models.checkpoints.torch_file import read_state
 from smalldet.models.detector import Detector
@@ -60,12 +62,8 @@ def load_state(path: Path, state: dict[str, Tensor], hints: ImportHints) -> Load
         names = _retinanet_names(state, hints, path)
     else:
         names = _rcnn_names(len(state[RCNN_CLASSES]), hints, path)
-    detector = config.build(names, hints.tile_px or TRAINED_PX)
-    try:
-        detector.load_state_dict(state)
-    except RuntimeError as error:
-        raise ValueError(f"{path}: does not fit torchvision's {config.network}: {error}") from error
-    return LoadedModel(detector.eval(), config)
+    detector = build_checked(path, config, names, hints.tile_px or TRAINED_PX, state)
+    return LoadedModel(detector, config)
 
 
 def save(path: Path, detector: Detector, config: DetectorConfig) -> None:
@@ -74,6 +72,7 @@ def save(path: Path, detector: Detector, config: DetectorConfig) -> None:
     Outputs are our classes, after background for Faster and Mask R-CNN.
 
     Raises:
+        OSError: the file cannot be written, as on a full disk.
         ValueError: torchvision has no such network.
     """
     if not isinstance(config, TorchvisionConfig) or config.network is None:
@@ -90,8 +89,10 @@ def save(path: Path, detector: Detector, config: DetectorConfig) -> None:
             f"{path}: torchvision's {config.network} has no other {', '.join(foreign)}"
         )
     state = {k: v.detach().cpu().contiguous() for k, v in detector.state_dict().items()}
+    content = BytesIO()  # of a full disk torch's own writer tells neither the reason nor the file
+    torch.save(state, content)
     with atomic_write(path) as draft:
-        torch.save(state, draft)
+        draft.write_bytes(content.getbuffer())
 
 
 def _config(state: dict[str, Tensor], given: str | None, path: Path) -> TorchvisionConfig:

@@ -12,12 +12,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
 import yaml
 from torch import Tensor
 
+from smalldet.models.checkpoints.build_checked import check_sound
 from smalldet.models.checkpoints.loaded_model import ImportHints, LoadedModel
-from smalldet.models.checkpoints.safe_pickle import Record
+from smalldet.models.checkpoints.pickle_values import Record
 from smalldet.models.checkpoints.torch_file import TorchFile
 from smalldet.models.checkpoints.ultralytics_modules import (
     FOCUS,
@@ -204,6 +204,5 @@ def _copy(path: Path, values: Sequence[Sequence[Tensor]], net: GraphNet) -> None
                 raise ValueError(
                     f"{path}: a tensor of {tuple(value.shape)} where {tuple(target.shape)} belongs"
                 )
-            if not torch.isfinite(value).all():
-                raise ValueError(f"{path}: holds values that are not finite; it is damaged")
             target.data.copy_(value)
+    check_sound(path, net)

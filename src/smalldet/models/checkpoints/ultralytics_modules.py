@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from smalldet.models.checkpoints.safe_pickle import Record
+from smalldet.models.checkpoints.pickle_values import Record
 
 ACTIVATIONS = {
     "SiLU": "swish",
@@ -17,6 +17,8 @@ ACTIVATIONS = {
     "Identity": "linear",
 }
 FOCUS = "focus"
+JOINING = ("Concat", "Detect")
+"""Those that name what they read, even what stands before them."""
 
 
 class Told(NamedTuple):
@@ -38,7 +40,10 @@ def told_network(modules: Sequence[Record]) -> Told:
     convolutions: list[tuple[Record, Record | None]] = []
     sources = [_sources(module, number) for number, module in enumerate(modules)]
     far = {
-        s for number, read in enumerate(sources) for s in read if len(read) > 1 or s < number - 1
+        source
+        for number, read in enumerate(sources)
+        for source in read
+        if kind_of(modules[number]) in JOINING or source < number - 1
     }
     for number, (module, read) in enumerate(zip(modules, sources, strict=True)):
         if kind_of(module) == "Detect":
