@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
@@ -13,6 +14,8 @@ import pytest
 import torch
 from hypothesis import settings
 from PIL import Image
+
+from tests.parity.outcomes import Outcome, Tally
 
 # One thread a process, commands that tests start included: tests run side by side, and the order of
 # near-equal scores does not depend on how a sum was shared out.
@@ -33,8 +36,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    if hasattr(config, "workerinput"):  # not in processes of xdist
+        return
+    config.pluginmanager.register(OutcomeReport())
     path = config.getoption("--parity-report")
-    if path is not None and not hasattr(config, "workerinput"):  # not in processes of xdist
+    if path is not None:
         config.pluginmanager.register(ParityReport(path))
 
 
@@ -58,6 +64,44 @@ class ParityReport:
         ]
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self.path.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+
+
+class OutcomeReport:
+    """Gathers what `record_outcomes` noted, in whatever process, and prints it at the end."""
+
+    def __init__(self) -> None:
+        self.counts: dict[str, dict[str, int]] = {}
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        for name, row in report.user_properties if report.when == "call" else ():
+            if name == "outcomes":
+                what, counts = cast("tuple[str, dict[str, int]]", row)
+                self.counts[what] = counts
+
+    def pytest_terminal_summary(self, terminalreporter: Any) -> None:
+        if not self.counts:
+            return
+        columns = [str(outcome) for outcome in Outcome]
+        total = Counter[str]()
+        for counts in self.counts.values():
+            total.update(counts)
+        terminalreporter.section("what became of broken files")
+        for what, counts in [("", {}), *sorted(self.counts.items()), ("all", total)]:
+            cells = [counts.get(name, 0) if what else name for name in columns]
+            row = "".join(f"{cell:>{len(name) + 2}}" for cell, name in zip(cells, columns))
+            terminalreporter.write_line(f"{what:<26}{row}")
+
+
+@pytest.fixture
+def record_outcomes(
+    record_property: Callable[[str, object], None],
+) -> Callable[[str, Tally], None]:
+    """Notes what became of broken files of one kind: `record_outcomes(kind, tally)`."""
+
+    def record(what: str, tally: Tally) -> None:
+        record_property("outcomes", [what, {str(one): n for one, n in tally.counts.items()}])
+
+    return record
 
 
 @pytest.fixture
