@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import math
 import random
 from collections.abc import Callable
 from pathlib import Path
@@ -48,7 +47,7 @@ def odd_number(value: Any, path: str = "") -> str | None:
         value = list(value.items())
     elif isinstance(value, list | tuple):
         value = list(enumerate(value))
-    elif isinstance(value, int | float) and not (math.isfinite(value) and abs(value) <= LARGEST):
+    elif isinstance(value, int | float) and not -LARGEST <= value <= LARGEST:
         return f"{path} is {value}"
     else:
         return None

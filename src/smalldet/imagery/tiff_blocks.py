@@ -42,13 +42,16 @@ class TiffBlocks:
         """(T,) bool, whether a block with pixels lies in windows (T, 4) xyxy inside the picture."""
         x1, y1 = windows[:, 0] // self.width_px, windows[:, 1] // self.height_px
         x2, y2 = -(-windows[:, 2] // self.width_px), -(-windows[:, 3] // self.height_px)
-        if len(windows) < 64:
-            rows = zip(x1.tolist(), y1.tolist(), x2.tolist(), y2.tolist(), strict=True)
-            return np.array([self.filled[t:b, lt:r].any() for lt, t, r, b in rows], dtype=np.bool_)
-        sums = np.zeros((self.filled.shape[0] + 1, self.filled.shape[1] + 1), dtype=np.int32)
-        np.cumsum(self.filled, axis=0, out=sums[1:, 1:])
-        np.cumsum(sums, axis=1, out=sums)
-        return sums[y2, x2] - sums[y1, x2] - sums[y2, x1] + sums[y1, x1] > 0
+        found = np.zeros(len(windows), dtype=np.bool_)
+        # Tiles come in rows: of each row of windows the blocks become one line, with its sums.
+        spans, row = np.unique(np.column_stack((y1, y2)), axis=0, return_inverse=True)
+        order = np.argsort(row.reshape(-1), kind="stable")
+        ends = np.cumsum(np.bincount(row.reshape(-1), minlength=len(spans)))
+        for (top, bottom), those in zip(spans.tolist(), np.split(order, ends[:-1]), strict=True):
+            line = self.filled[top:bottom].any(axis=0)
+            sums = np.concatenate([[0], np.cumsum(line)])
+            found[those] = sums[x2[those]] > sums[x1[those]]
+        return found
 
 
 def checked_blocks(path: str, width: int, height: int) -> TiffBlocks | None:
