@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,14 +44,13 @@ class TiffBlocks:
         x1, y1 = windows[:, 0] // self.width_px, windows[:, 1] // self.height_px
         x2, y2 = -(-windows[:, 2] // self.width_px), -(-windows[:, 3] // self.height_px)
         found = np.zeros(len(windows), dtype=np.bool_)
-        # Tiles come in rows: of each row of windows the blocks become one line, with its sums.
-        spans, row = np.unique(np.column_stack((y1, y2)), axis=0, return_inverse=True)
-        order = np.argsort(row.reshape(-1), kind="stable")
-        ends = np.cumsum(np.bincount(row.reshape(-1), minlength=len(spans)))
-        for (top, bottom), those in zip(spans.tolist(), np.split(order, ends[:-1]), strict=True):
-            line = self.filled[top:bottom].any(axis=0)
+        # Tiles come in rows: for each run of them the blocks become one line, with its sums.
+        changes = np.flatnonzero((np.diff(y1) != 0) | (np.diff(y2) != 0)) + 1
+        starts = [0, *changes.tolist()] if len(windows) else []
+        for start, end in pairwise([*starts, len(windows)]):
+            line = self.filled[y1[start] : y2[start]].any(axis=0)
             sums = np.concatenate([[0], np.cumsum(line)])
-            found[those] = sums[x2[those]] > sums[x1[those]]
+            found[start:end] = sums[x2[start:end]] > sums[x1[start:end]]
         return found
 
 

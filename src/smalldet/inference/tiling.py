@@ -131,15 +131,25 @@ def _one_scale(
     scaled = (size * scale).round().long().clamp(min=1)
     width, height = scaled.tolist()
     lefts, tops = tile_starts(width, height, tile_px, overlap_frac)
-    windows, shapes = [], []
-    for band in tops.split(max(1, TILES_AT_ONCE // len(lefts))):
+
+    def in_scene(grid: Tensor) -> Tensor:
+        if scale == 1:
+            return grid
+        low = (grid[:, :2] * size.double() / scaled).floor().long()
+        high = (grid[:, 2:] * size.double() / scaled).ceil().long()
+        return torch.cat((low, torch.minimum(high, size)), dim=1)
+
+    def filled(windows: Tensor) -> Tensor:
+        if has_data is None:
+            return torch.ones(len(windows), dtype=torch.bool)
+        return torch.from_numpy(has_data(windows.numpy()))
+
+    rows = tiles_at(lefts[:1], tops, width, height, tile_px)
+    rows[:, 2] = width
+    windows, shapes = [torch.zeros(0, 4).long()], [torch.zeros(0, 2).long()]
+    for band in tops[filled(in_scene(rows))].split(max(1, TILES_AT_ONCE // len(lefts))):
         grid = tiles_at(lefts, band, width, height, tile_px)
-        in_scene = grid
-        if scale != 1:
-            low = (grid[:, :2] * size.double() / scaled).floor().long()
-            high = (grid[:, 2:] * size.double() / scaled).ceil().long()
-            in_scene = torch.cat((low, torch.minimum(high, size)), dim=1)
-        kept = slice(None) if has_data is None else torch.from_numpy(has_data(in_scene.numpy()))
-        windows.append(in_scene[kept])
-        shapes.append((grid[:, 2:] - grid[:, :2]).flip(1)[kept])
+        kept = filled(in_scene(grid))
+        windows.append(in_scene(grid[kept]))
+        shapes.append((grid[kept, 2:] - grid[kept, :2]).flip(1))
     return torch.cat(windows), torch.cat(shapes)
