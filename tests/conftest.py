@@ -88,7 +88,9 @@ class OutcomeReport:
         terminalreporter.section("what became of broken files")
         for what, counts in [("", {}), *sorted(self.counts.items()), ("all", total)]:
             cells = [counts.get(name, 0) if what else name for name in columns]
-            row = "".join(f"{cell:>{len(name) + 2}}" for cell, name in zip(cells, columns))
+            row = "".join(
+                f"{cell:>{len(name) + 2}}" for cell, name in zip(cells, columns, strict=True)
+            )
             terminalreporter.write_line(f"{what:<26}{row}")
 
 

@@ -31,9 +31,7 @@ SHARE = 0.62 / len(LABEL_SETS)
 def equal(index: Index, sound: Index) -> bool:
     if index.class_names != sound.class_names or len(index) != len(sound):
         return False
-    return all(
-        _same(one, other) for one, other in zip(index.records, sound.records, strict=True)
-    )
+    return all(_same(one, other) for one, other in zip(index.records, sound.records, strict=True))
 
 
 def _same(one: ImageRecord, other: ImageRecord) -> bool:

@@ -127,9 +127,7 @@ def test_broken_pictures(
             def fault(_: object, wrong: bool = wrong) -> str | None:
                 return "other pixels" if wrong else None
 
-            judge = Judge(
-                lambda: pixels_of(path), path, lambda value: equal(value, sound), fault
-            )
+            judge = Judge(lambda: pixels_of(path), path, lambda value: equal(value, sound), fault)
             tally.add(judge(), f"{mutation.kind}: {mutation.raw[:80]!r}, {len(mutation.raw)} bytes")
     record_outcomes(f"pictures: {name}", tally)
     assert not tally.faults, tally.faults

@@ -22,7 +22,14 @@ NETWORKS = sorted((ROOT / "src/smalldet/models/yolo/networks").glob("*.yaml"))
 SHARE = 0.08 / (len(RECIPES) + len(NETWORKS))
 LARGEST = 1e9
 """No number of a recipe is larger."""
-TANGLES = [b"a: &a [*a]\n", b"a: &a {b: *a}\n", b"? [1]\n: 2\n", b"<<: 5\n", b"[" * 5000, b"{a: " * 5000]
+TANGLES = [
+    b"a: &a [*a]\n",
+    b"a: &a {b: *a}\n",
+    b"? [1]\n: 2\n",
+    b"<<: 5\n",
+    b"[" * 5000,
+    b"{a: " * 5000,
+]
 
 
 def broken(raw: bytes, tree: Any, rng: random.Random) -> Mutation:

@@ -153,7 +153,7 @@ def has_area(xywh: NDArray[np.float64], sizes: NDArray[Any]) -> NDArray[np.bool_
     """(N,) bool, whether boxes (N, 4) have an area in pictures of `sizes` (N, 2), in float32."""
     low = np.clip(xywh[:, :2], 0, sizes).astype(np.float32)
     high = np.clip(xywh[:, :2] + xywh[:, 2:], 0, sizes).astype(np.float32)
-    return (high > low).all(axis=1)
+    return np.asarray((high > low).all(axis=1))
 
 
 def _are_numbers(values: Any, num: int) -> bool:

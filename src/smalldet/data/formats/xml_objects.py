@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from smalldet.data.formats.lines import floats_of
 
-
 TEXTS = ("name", "difficult", "ignore")
 """What is told of an object beside its place."""
 FLAGS = {"": False, "0": False, "1": True}
