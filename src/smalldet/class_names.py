@@ -45,9 +45,12 @@ def read_class_names(path: Path) -> tuple[str, ...]:
     if path.stat().st_size > MAX_NAMES_BYTES:
         raise ValueError(f"{path}: {path.stat().st_size} bytes are no list of class names")
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
-        raise ValueError(f"{path}: no text: {error}") from error
+        raise ValueError(f"{path}: no text: {error}; save it as UTF-8") from error
+    if "\0" in text:
+        raise ValueError(f"{path}: has null characters, as UTF-16 has; save it as UTF-8")
+    lines = text.splitlines()
     names = tuple(line.strip() for line in lines if line.strip())
     if not names:
         raise ValueError(f"{path}: no class names in it")

@@ -69,7 +69,7 @@ def merge_tiles(
         ValueError: the threshold is out of range or a tile row does not exist.
 
     Warns:
-        UserWarning: several tiles, and no two of them overlap: nothing can be joined.
+        UserWarning: tiles touch, and no two of them overlap: nothing can be joined.
     """
     _check(dets, iou_threshold, tiny_px)
     device = dets.boxes.device

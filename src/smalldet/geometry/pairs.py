@@ -30,7 +30,11 @@ def intersecting_pairs(
 
     Returns:
         first, second: (P,) int64, each pair once, with first < second, in no particular order.
+
+    Raises:
+        ValueError: a box is not finite.
     """
+    _refuse_non_finite(boxes)
     solid = torch.nonzero((boxes[:, 2:] > boxes[:, :2]).all(dim=1)).flatten()
     if len(solid) == 0:
         return torch.zeros(0, dtype=torch.long), torch.zeros(0, dtype=torch.long)
@@ -74,6 +78,14 @@ def alike_pairs(
     half = (boxes[:, 2:] - boxes[:, :2]).clamp(min=least_px) * (share / 2)
     centre = (boxes[:, :2] + boxes[:, 2:]) / 2
     return intersecting_pairs(torch.cat((centre - half, centre + half), dim=1), group, owner)
+
+
+def _refuse_non_finite(boxes: Tensor) -> None:
+    """Every search for pairs begins here, so that merges and suppression never see NaN."""
+    finite = torch.isfinite(boxes)
+    if not bool(finite.all()):
+        row = int((~finite.all(dim=1)).nonzero()[0])
+        raise ValueError(f"boxes must be finite; row {row} is {boxes[row].tolist()}")
 
 
 class _Strips(NamedTuple):

@@ -30,7 +30,8 @@ class Views(NamedTuple):
 def shared_views(boxes: Tensor, tile: Tensor, tiles: Tensor, kept: Tensor) -> Views:
     """Every kept box (of boxes (N, 4), tile (N,)) on all ground that it shares with other tiles."""
     a, b = intersecting_pairs(tiles)
-    _warn_of_gaps(len(tiles), len(a))
+    if len(a) == 0:
+        _warn_of_gaps(tiles)
     # Each tile's neighbours side by side, with the number of the ground that both see.
     own, order = torch.sort(torch.cat((a, b)), stable=True)
     other = torch.cat((b, a))[order]
@@ -54,8 +55,10 @@ def shared_views(boxes: Tensor, tile: Tensor, tiles: Tensor, kept: Tensor) -> Vi
     return Views(row[seen], ground[link[seen]], window, part[seen])
 
 
-def _warn_of_gaps(num_tiles: int, num_overlaps: int) -> None:
-    if num_tiles > 1 and num_overlaps == 0:
+def _warn_of_gaps(tiles: Tensor) -> None:
+    """Tiles that touch without sharing ground cut objects; tiles far apart do not."""
+    touching = torch.cat((tiles[:, :2], tiles[:, 2:] + 1), dim=1)
+    if len(intersecting_pairs(touching)[0]):
         warnings.warn(
             "tiles do not overlap: objects on their borders come out in pieces; "
             "ask for an overlap_frac above 0",

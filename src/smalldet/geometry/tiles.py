@@ -27,12 +27,29 @@ def tile_grid(width: int, height: int, tile_px: int, overlap_frac: float) -> Ten
     Raises:
         ValueError: a side is not positive, or the overlap leaves no whole pixel to step.
     """
+    lefts, tops = tile_starts(width, height, tile_px, overlap_frac)
+    return tiles_at(lefts, tops, width, height, tile_px)
+
+
+def tile_starts(
+    width: int, height: int, tile_px: int, overlap_frac: float
+) -> tuple[Tensor, Tensor]:
+    """The columns and rows at which the tiles of `tile_grid` begin, (C,) and (R,) int64.
+
+    A grid of a million tiles is taken in bands of them.
+
+    Raises:
+        ValueError: as `tile_grid`.
+    """
     if min(width, height, tile_px) < 1:
         raise ValueError(f"scene {width} x {height} and tile_px {tile_px} must be at least 1 px")
     if not 0 <= overlap_frac < 1:
         raise ValueError(f"overlap_frac must be in [0, 1), not {overlap_frac}")
-    lefts = _starts(width, tile_px, overlap_frac)
-    tops = _starts(height, tile_px, overlap_frac)
+    return _starts(width, tile_px, overlap_frac), _starts(height, tile_px, overlap_frac)
+
+
+def tiles_at(lefts: Tensor, tops: Tensor, width: int, height: int, tile_px: int) -> Tensor:
+    """(R * C, 4) int64 xyxy, tiles at all of (C,) `lefts` and (R,) `tops`, row by row."""
     y, x = torch.meshgrid(tops, lefts, indexing="ij")
     corner = torch.stack((x.flatten(), y.flatten()), dim=1)
     size = torch.tensor([min(tile_px, width), min(tile_px, height)])

@@ -11,7 +11,7 @@ from rasterio.crs import CRS
 from rasterio.io import DatasetReader
 
 from smalldet.imagery.pixels import ArrayPixels, Pixels, pil_pixels
-from smalldet.imagery.png_chunks import check_png_ends
+from smalldet.imagery.png_chunks import check_png
 from smalldet.imagery.rasters import RasterPixels, ignoring, open_dataset
 from smalldet.imagery.tiff_blocks import checked_blocks
 
@@ -88,7 +88,7 @@ def _check_sequential(path: str, dataset: DatasetReader, size: str) -> None:
         if claims_too_much:
             raise ValueError(f"{path}: its header claims {size}, which so small a file cannot hold")
         if dataset.driver == "PNG":
-            check_png_ends(path)
+            check_png(path)
     except ValueError:
         dataset.close()
         raise

@@ -25,6 +25,9 @@ from smalldet.imagery.tiff_blocks import TiffBlocks
 # 640 px tiles of a striped RGB scene 250,000 px wide.
 BLOCK_CACHE_BYTES = 512 << 20
 
+# Each handle keeps the places of all blocks; those of a scene of 10^12 px take 60 MB.
+DIRECTORIES_BYTES, BYTES_PER_BLOCK = 128 << 20, 16
+
 # A larger window of a sparse file is looked at in parts, of so many pixels a side in the result.
 SPARSE_PX, SPARSE_CELLS = 1 << 26, 16
 PARTS, ENDS = slice(None, -1), slice(1, None)
@@ -106,7 +109,10 @@ class RasterPixels:
         self._blocks = blocks
         self._free = [dataset]
         striped = all(columns >= dataset.width for _, columns in dataset.block_shapes)
-        self._slots = threading.Semaphore(1 if striped else max_handles)
+        rows, columns = dataset.block_shapes[0]
+        num_blocks = -(-dataset.height // rows) * -(-dataset.width // columns)
+        most = max(1, DIRECTORIES_BYTES // (num_blocks * BYTES_PER_BLOCK))
+        self._slots = threading.Semaphore(1 if striped else min(max_handles, most))
         self._closed = False
         self.width, self.height = dataset.width, dataset.height
         self.num_bands = dataset.count

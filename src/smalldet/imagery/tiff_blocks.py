@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,13 +43,15 @@ class TiffBlocks:
         """(T,) bool, whether a block with pixels lies in windows (T, 4) xyxy inside the picture."""
         x1, y1 = windows[:, 0] // self.width_px, windows[:, 1] // self.height_px
         x2, y2 = -(-windows[:, 2] // self.width_px), -(-windows[:, 3] // self.height_px)
-        if len(windows) < 64:
-            rows = zip(x1.tolist(), y1.tolist(), x2.tolist(), y2.tolist(), strict=True)
-            return np.array([self.filled[t:b, lt:r].any() for lt, t, r, b in rows], dtype=np.bool_)
-        sums = np.zeros((self.filled.shape[0] + 1, self.filled.shape[1] + 1), dtype=np.int32)
-        np.cumsum(self.filled, axis=0, out=sums[1:, 1:])
-        np.cumsum(sums, axis=1, out=sums)
-        return sums[y2, x2] - sums[y1, x2] - sums[y2, x1] + sums[y1, x1] > 0
+        found = np.zeros(len(windows), dtype=np.bool_)
+        # Tiles come in rows: for each run of them the blocks become one line, with its sums.
+        changes = np.flatnonzero((np.diff(y1) != 0) | (np.diff(y2) != 0)) + 1
+        starts = [0, *changes.tolist()] if len(windows) else []
+        for start, end in pairwise([*starts, len(windows)]):
+            line = self.filled[y1[start] : y2[start]].any(axis=0)
+            sums = np.concatenate([[0], np.cumsum(line)])
+            found[start:end] = sums[x2[start:end]] > sums[x1[start:end]]
+        return found
 
 
 def checked_blocks(path: str, width: int, height: int) -> TiffBlocks | None:

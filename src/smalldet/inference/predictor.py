@@ -117,7 +117,9 @@ class Predictor:
         fits_one_tile = side / longer_side
         if self.options.whole_pass and fits_one_tile < min(scales):
             scales = (*scales, fits_one_tile)
-        return tile_scene(scene.width, scene.height, side, self.options.overlap_frac, scales)
+        return tile_scene(
+            scene.width, scene.height, side, self.options.overlap_frac, scales, scene.has_data
+        )
 
     def _visited(
         self, scene: Scene, tiling: Tiling, on_scouted: Callable[[int, int], None] | None

@@ -44,7 +44,8 @@ class Scout:
 
     def promising(self, scene: Scene, tiling: Tiling) -> Tensor:
         """(T,) bool, the tiles of a tiling in which something may be."""
-        far = tile_scene(scene.width, scene.height, self.runner.tile_px, OVERLAP_FRAC, [self.scale])
+        extent, scales = (scene.width, scene.height), [self.scale]
+        far = tile_scene(*extent, self.runner.tile_px, OVERLAP_FRAC, scales, scene.has_data)
         hints = torch.cat([torch.zeros(0, 4), *self._hints(scene, far)])
         hints[:, :2] -= self.reach_px
         hints[:, 2:] += self.reach_px

@@ -7,6 +7,7 @@ from itertools import chain
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from smalldet.data.formats.json_files import shown
 from smalldet.data.formats.number_lists import is_number
@@ -102,7 +103,7 @@ def _doubtful(
     size = np.array([sizes[image] for image in images], dtype=np.float64).reshape(-1, 2)
     sound = (np.abs(xywh) <= MAX_PX).all(axis=1) & (xywh[:, 2:] > 0).all(axis=1)
     with np.errstate(over="ignore", invalid="ignore"):
-        sound &= ((xywh[:, :2] < size) & (xywh[:, :2] + xywh[:, 2:] > 0)).all(axis=1)
+        sound &= has_area(xywh, size)
     more = [
         place
         for place, entry in enumerate(annotations)
@@ -134,8 +135,10 @@ def _annotation_fault(
         return f"bbox {shown(bbox)} lies outside image {image_id} of {width}x{height}"
     if not _on_a_picture(bbox):
         return f"bbox {shown(bbox)} is larger than any picture"
+    if not has_area(np.array([bbox], dtype=np.float64), np.array([[width, height]]))[0]:
+        return f"bbox {shown(bbox)} has no area in its image, in float32"
     rbbox = entry.get("rbbox", [0, 0, 1, 1, 0])
-    if not _are_numbers(rbbox, 5) or rbbox[2] <= 0 or rbbox[3] <= 0 or not _on_a_picture(rbbox):
+    if not (_are_numbers(rbbox, 5) and _on_a_picture(rbbox) and np.float32(rbbox[2:4]).min() > 0):
         return f"rbbox {shown(rbbox)} is not cx, cy, w, h, angle with w and h positive"
     runs = entry.get("segmentation")
     if isinstance(runs, dict) and runs.get("size") != [height, width]:
@@ -144,6 +147,13 @@ def _annotation_fault(
             f"{[height, width]}"
         )
     return None
+
+
+def has_area(xywh: NDArray[np.float64], sizes: NDArray[Any]) -> NDArray[np.bool_]:
+    """(N,) bool, whether boxes (N, 4) have an area in pictures of `sizes` (N, 2), in float32."""
+    low = np.clip(xywh[:, :2], 0, sizes).astype(np.float32)
+    high = np.clip(xywh[:, :2] + xywh[:, 2:], 0, sizes).astype(np.float32)
+    return np.asarray((high > low).all(axis=1))
 
 
 def _are_numbers(values: Any, num: int) -> bool:

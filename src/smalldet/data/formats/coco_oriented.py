@@ -44,7 +44,8 @@ def oriented_boxes(
         return None
     upright = boxes[:, [0, 1, 2, 1, 2, 3, 0, 3]]
     pairs = zip(annotations, upright.tolist(), strict=True)
-    corners = np.array([_four_corners(annotation) or box for annotation, box in pairs])
+    quads = [_four_corners(annotation) or box for annotation, box in pairs]
+    corners = np.array(quads, dtype=np.float64)
     rboxes = rboxes_of_quads(corners)
     wrong = ~((np.abs(corners) <= MAX_PX).all(axis=1) & (rboxes[:, 2:4] > 0).all(axis=1))
     if wrong.any():

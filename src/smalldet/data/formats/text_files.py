@@ -35,12 +35,17 @@ def utf8_bytes(path: Path, max_bytes: int) -> bytes:
     """UTF-8 text of a file without its byte order mark, lines ended by one line feed.
 
     Raises:
-        FileNotFoundError, ValueError: as `file_bytes`, or it is not UTF-8; names the line.
+        FileNotFoundError, ValueError: as `file_bytes`, or it is no UTF-8 text; names the line.
     """
     raw = file_bytes(path, max_bytes)
     if raw.startswith(UTF16):
         raise ValueError(f"{path}: is UTF-16 text; save it as UTF-8")
     raw = raw.removeprefix(BOM)
+    if b"\0" in raw:
+        number = raw.count(b"\n", 0, raw.index(b"\0")) + 1
+        raise ValueError(
+            f"{path}: line {number} has null characters, as UTF-16 has; save it as UTF-8"
+        )
     if not raw.isascii():
         try:
             raw.decode("utf-8")

@@ -127,7 +127,9 @@ def flag(layer: Layer, fields: Fields, name: str) -> NDArray[np.bool_]:
     elif values.dtype.kind in "iub":
         numbers = values.astype(int)
     elif values.dtype.kind == "f":  # whole numbers with gaps come as these
-        numbers = np.where(np.isnan(values), 0, np.where(values == 1, 1, -(values != 0)))
+        numbers = np.where(
+            np.isnan(values), 0, np.where(values == 0, 0, np.where(values == 1, 1, -1))
+        )
     else:
         numbers = np.full(len(values), -1)
     wrong = (numbers != 0) & (numbers != 1)

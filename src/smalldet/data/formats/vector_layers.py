@@ -22,6 +22,7 @@ from pyogrio import raw
 from rasterio.crs import CRS
 from rasterio.errors import CRSError
 
+from smalldet.data.formats.lines import MAX_NUMBER
 from smalldet.imagery.rasters import filtering
 
 logger = logging.getLogger(__name__)
@@ -118,7 +119,8 @@ def read_layer(path: Path, layer: str | None = None, columns: Sequence[str] | No
     if codes is None:
         raise ValueError(f"{path}: is a table without shapes; export a layer of polygons or points")
     feature = np.asarray(fids, dtype=np.int64)
-    shapes = shapely.from_wkb(codes, on_invalid="ignore")
+    with np.errstate(invalid="ignore"):  # coordinates are looked at next
+        shapes = shapely.from_wkb(codes, on_invalid="ignore")
     _check(path, shapes, feature)
     order = [str(name) for name in meta["fields"]]
     attributes = dict(zip(order, values, strict=True))
@@ -190,17 +192,24 @@ def _check(path: Path, shapes: Shapes, feature: NDArray[np.int64]) -> None:
     empty = (kind < 0) | shapely.is_empty(shapes)
     points, owner = shapely.get_coordinates(shapes, return_index=True)
     finite = np.ones(len(shapes), dtype=np.bool_)
-    finite[owner[~np.isfinite(points).all(axis=1)]] = False
+    finite[owner[~(np.abs(points) <= MAX_NUMBER).all(axis=1)]] = False
     for wrong, what in [
         (empty, "no shape"),
         (~known & ~empty, "a shape that is neither polygon nor point"),
-        (~finite & ~empty, "coordinates that are no finite numbers"),
-        (areal & ~empty & (shapely.area(shapes) == 0), "a polygon of no area"),
+        (~finite & ~empty, "coordinates that are no finite numbers, or too large"),
+        (areal & ~empty & finite & (_areas(shapes, finite) == 0), "a polygon of no area"),
     ]:
         if wrong.any():
             raise ValueError(
                 f"{path}: {described(feature[wrong])} {what}; mend or delete what is wrong there"
             )
+
+
+def _areas(shapes: Shapes, finite: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """(N,) areas of the finite shapes, 0 of the others."""
+    areas = np.zeros(len(shapes))
+    areas[finite] = shapely.area(shapes[finite])
+    return areas
 
 
 def _check_degrees(path: Path, shapes: Shapes, feature: NDArray[np.int64]) -> None:

@@ -22,7 +22,7 @@ from smalldet.data.formats.picture_files import picture_sizes
 from smalldet.data.formats.text_files import first_text
 from smalldet.data.formats.voc_writing import LOSES, write
 from smalldet.data.formats.xml_files import fields_of, read_xml, root_tag
-from smalldet.data.formats.xml_objects import XmlObjects, labels_of
+from smalldet.data.formats.xml_objects import TEXTS, XmlObjects, labels_of
 from smalldet.data.formats.xml_sets import devkit_root, splits, xml_set
 from smalldet.data.index import Index
 
@@ -116,12 +116,9 @@ def _read_file(objects: XmlObjects, file: Path, row: int, size: list[int]) -> bo
             said = [texts.get("width", ""), texts.get("height", "")]
         elif element.tag == "object":
             number += 1
-            texts: dict[str, str] = {}
-            corners: dict[str, str] = {}
-            for child in element:
-                texts[child.tag] = (child.text or "").strip()
-                if child.tag == "bndbox":
-                    corners = fields_of(child)
-            objects.add(file, number, row, texts, [corners.get(key, "") for key in CORNERS])
+            children = {child.tag: child for child in element}
+            texts = {key: children[key].text or "" for key in TEXTS if key in children}
+            corners = {child.tag: child.text for child in children.get("bndbox", ())}
+            objects.add(file, number, row, texts, [corners.get(key) or "" for key in CORNERS])
     # Some programs write 0 or nothing.
     return said is None or said in (["0", "0"], ["", ""]) or said == [str(side) for side in size]

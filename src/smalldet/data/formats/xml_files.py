@@ -45,11 +45,12 @@ def read_xml(path: Path, roots: tuple[str, ...]) -> Element:
     except ValueError as error:  # lone surrogates, null characters
         raise ValueError(f"{path}: is no XML: {error}") from None
     level = [root]
+    spaced = "xmlns" in text
     for _ in range(MAX_DEPTH):
-        if "}" in "".join({element.tag for element in level}):
+        if spaced:
             for element in level:
                 element.tag = element.tag.rpartition("}")[2]
-        level = [child for element in level for child in element]
+        level = [child for element in level if len(element) for child in element]
         if not level:
             break
     if level:

@@ -11,6 +11,10 @@ from numpy.typing import NDArray
 
 from smalldet.data.formats.lines import floats_of
 
+TEXTS = ("name", "difficult", "ignore")
+"""What is told of an object beside its place."""
+FLAGS = {"": False, "0": False, "1": True}
+
 
 @dataclass
 class XmlObjects:
@@ -42,25 +46,24 @@ class XmlObjects:
         texts: Mapping[str, str],
         numbers: Sequence[str],
     ) -> None:
-        """Object `number` of a file: `texts` has name, difficult, ignore; `numbers` its place.
+        """Object `number` of a file: `texts` has what of TEXTS there is, `numbers` its place.
 
         Raises:
             ValueError: it has no name, or a flag is neither 0 nor 1.
         """
-        name = texts.get("name", "")
+        name = texts.get("name", "").strip()
         if not name:
             raise ValueError(f"{file}: object {number} has no name")
-        flags: list[bool] = []
-        for key in ("difficult", "ignore"):
-            flag = texts.get(key, "") or "0"
-            if flag not in ("0", "1"):
-                raise ValueError(f"{file}: object {number} has {key} {flag[:40]!r}, not 0 or 1")
-            flags.append(flag == "1")
+        difficult, ignore = (FLAGS.get(texts.get(key, "").strip()) for key in TEXTS[1:])
+        if difficult is None or ignore is None:
+            key = TEXTS[1 if difficult is None else 2]
+            said = texts[key].strip()[:40]
+            raise ValueError(f"{file}: object {number} has {key} {said!r}, not 0 or 1")
         self.pictures.append(picture)
         self.names.append(name)
         self.texts += numbers
-        self.difficult.append(flags[0])
-        self.ignore.append(flags[1])
+        self.difficult.append(difficult)
+        self.ignore.append(ignore)
         self.files.append(file)
         self.in_file.append(number)
 
