@@ -10,12 +10,13 @@ from cyclopts import Parameter
 from smalldet.cli.parameters import (
     DEFAULT_MODEL,
     FLATTENED,
+    Backend,
     ClassNames,
     Device,
     Model,
     Network,
 )
-from smalldet.cli.printing import console, progress_bar
+from smalldet.cli.printing import console, progress_bar, say_aside
 from smalldet.evaluation.options import EvaluateOptions
 
 DEFAULTS = EvaluateOptions()
@@ -44,6 +45,7 @@ def evaluate(
     ] = (),
     options: Annotated[EvaluateOptions, FLATTENED] = DEFAULTS,
     device: Device = "auto",
+    backend: Backend = "auto",
 ) -> None:
     """Measure a model on labelled pictures, by object size."""
     from smalldet.data.formats.read_labels import read_labels
@@ -52,7 +54,14 @@ def evaluate(
 
     options = options.model_copy(update={"map": _mapping(map_)})
     truth = read_labels(data, images, split="val")
-    tile_model = open_tile_model(model, class_names=class_names, network=network, device=device)
+    tile_model = open_tile_model(
+        model,
+        class_names=class_names,
+        network=network,
+        device=device,
+        backend=backend,
+        say=say_aside,
+    )
     with progress_bar() as advance:
         report = run_evaluation(
             tile_model,

@@ -33,6 +33,11 @@ def option_mistakes(error: ValidationError) -> str:
     return "\n".join(lines)
 
 
+def say_aside(text: str) -> None:
+    """A line that is no result."""
+    stderr.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
 def is_main_process() -> bool:
     """False in all but the first process of `torchrun` or `accelerate launch`."""
     return os.environ.get("RANK", "0") == "0"

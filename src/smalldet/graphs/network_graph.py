@@ -56,9 +56,7 @@ class FixedSame(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         conv = self.conv
         padded = F.pad(x, self.pads)
-        return F.conv2d(
-            padded, conv.weight, conv.bias, conv.stride, 0, conv.dilation, conv.groups
-        )
+        return F.conv2d(padded, conv.weight, conv.bias, conv.stride, 0, conv.dilation, conv.groups)
 
 
 def network_graph(
