@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from smalldet.cli.converting import convert
 from smalldet.cli.evaluating import evaluate
+from smalldet.cli.exporting import export
 from smalldet.cli.predicting import demo, predict
 from smalldet.cli.printing import console, option_mistakes, stderr
 from smalldet.cli.training import train
@@ -19,7 +20,7 @@ app = App(
     name="smalldet",
     help="Find small objects in large pictures: train on tiles, measure by size, predict scenes.",
 )
-for verb in (train, evaluate, predict, convert, demo):
+for verb in (train, evaluate, predict, convert, export, demo):
     app.command(verb)
 
 

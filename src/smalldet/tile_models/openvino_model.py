@@ -47,6 +47,19 @@ def open_openvino(
     return checked(model, str(path))
 
 
+def open_exactly(folder: Path) -> GraphTileModel:
+    """An exported folder, computed in float32 whatever is fast here."""
+    facts, decoder = from_metadata(folder_texts(folder), str(folder))
+    return compiled_model(
+        read_openvino(folder),
+        facts,
+        decoder,
+        fingerprint="",
+        where=str(folder),
+        precision=torch.float32,
+    )
+
+
 def compiled_model(
     graph: Any,
     facts: GraphFacts,
