@@ -197,7 +197,8 @@ def _by_disturbance(
 ) -> list[str]:
     """Places of rounding, those first without which the outputs come nearest to float32."""
     tiles = [torch.from_numpy(batch[:1]) for batch in batches[:NUM_SENSITIVITY_TILES]]
-    wanted = [[out.clone() for out in model_of(graph).outputs(tile)] for tile in tiles]
+    exact = model_of(graph)  # its outputs lie in its own memory
+    wanted = [[out.clone() for out in exact.outputs(tile)] for tile in tiles]
     errors: dict[str, float] = {}
     for name in _roundings(rounded):
         opened = rounded.clone()

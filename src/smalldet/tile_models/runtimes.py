@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -96,7 +97,8 @@ def open_tile_model(
         class_names: names, a file of names, or `a,b,c`, where the file has none.
         network: name of the architecture or a file that describes it, where the file does not.
         device: "auto" takes the best that there is.
-        backend: name of a runtime; "auto" takes the fastest, by a trial that is made once.
+        backend: name of a runtime; "auto" takes what SMALLDET_BACKEND says in the environment,
+            else the fastest, by a trial that is made once.
         say: told in a line what a trial found.
 
     Raises:
@@ -107,6 +109,8 @@ def open_tile_model(
     path = Path(name_or_path)
     path = path if path.is_dir() else model_path(name_or_path)
     able = [runtime for runtime in RUNTIMES if runtime.recognises(path)]
+    if backend == "auto":
+        backend = os.environ.get("SMALLDET_BACKEND") or backend
     if backend != "auto":
         return _named(backend, able, path).open(path, class_names, network, device)
     on = choose_device(device)
