@@ -21,6 +21,8 @@ from tests.parity.outcomes import Outcome, Tally
 # near-equal scores does not depend on how a sum was shared out.
 os.environ["OMP_NUM_THREADS"] = "1"
 torch.set_num_threads(1)
+# No trial of runtimes: it takes seconds for every model that a test makes.
+os.environ["SMALLDET_BACKEND"] = "torch"
 # A busy machine is no failure.
 settings.register_profile("smalldet", deadline=None)
 settings.load_profile("smalldet")

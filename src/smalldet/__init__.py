@@ -6,15 +6,16 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from smalldet.api import convert, evaluate, load, predict, train
+    from smalldet.api import convert, evaluate, export, load, predict, train
     from smalldet.detections import Detections
 
-__all__ = ["Detections", "convert", "evaluate", "load", "predict", "train"]
+__all__ = ["Detections", "convert", "evaluate", "export", "load", "predict", "train"]
 
 _HOMES = {
     "Detections": "smalldet.detections",
     "convert": "smalldet.api",
     "evaluate": "smalldet.api",
+    "export": "smalldet.api",
     "load": "smalldet.api",
     "predict": "smalldet.api",
     "train": "smalldet.api",

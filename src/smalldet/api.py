@@ -1,4 +1,4 @@
-"""The Python API: what the command line does, in five functions."""
+"""The Python API: what the command line does, in six functions."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from smalldet.detections import Detections
 from smalldet.evaluation.evaluate import evaluate as evaluate_model
 from smalldet.evaluation.options import EvaluateKeywords, EvaluateOptions
 from smalldet.evaluation.report import Report
+from smalldet.exporting import Exported, ExportKeywords, ExportOptions, export_model
 from smalldet.imagery import Source
 from smalldet.inference.options import PredictKeywords, PredictOptions
 from smalldet.inference.predictor import Predictor
@@ -26,16 +27,19 @@ def load(
     class_names: ClassNames | None = None,
     network: str | None = None,
     device: str = "auto",
+    backend: str = "auto",
     **options: Unpack[PredictKeywords],
 ) -> Predictor:
     """A model ready to predict.
 
     Args:
-        model: name of an embedded model, or a file of trained weights: smalldet's own, Darknet's,
-            Ultralytics', torchvision's, ...
+        model: name of an embedded model, a file of trained weights (smalldet's own, Darknet's,
+            Ultralytics', torchvision's, ...), or what `export` wrote.
         class_names: names, a file of names, or `a,b,c`, where the file of weights has none.
         network: name or description file of the network, where the file of weights has none.
         device: "auto" takes CUDA, then Apple's MPS, then the CPU.
+        backend: `torch`, `onnxruntime` or `openvino`; "auto" takes the fastest here, by a trial
+            that is made once and kept in the user's cache.
         options: fields of `PredictOptions`: `tile_px`, `overlap_frac`, `conf`, `classes`, ...
 
     Returns:
@@ -45,9 +49,10 @@ def load(
         FileNotFoundError, ValueError: there is no such model or device, or an option is wrong.
     """
     chosen = PredictOptions.model_validate(options)
-    return Predictor(
-        open_tile_model(model, class_names=class_names, network=network, device=device), chosen
+    tile_model = open_tile_model(
+        model, class_names=class_names, network=network, device=device, backend=backend
     )
+    return Predictor(tile_model, chosen)
 
 
 def predict(
@@ -57,10 +62,13 @@ def predict(
     class_names: ClassNames | None = None,
     network: str | None = None,
     device: str = "auto",
+    backend: str = "auto",
     **options: Unpack[PredictKeywords],
 ) -> Detections:
     """Objects of one picture in its pixels, strongest first; arguments as in `load`."""
-    predictor = load(model, class_names=class_names, network=network, device=device, **options)
+    predictor = load(
+        model, class_names=class_names, network=network, device=device, backend=backend, **options
+    )
     return predictor.predict(source)
 
 
@@ -73,6 +81,7 @@ def evaluate(
     class_names: ClassNames | None = None,
     network: str | None = None,
     device: str = "auto",
+    backend: str = "auto",
     on_progress: Callable[[int, int], None] | None = None,
     **options: Unpack[EvaluateKeywords],
 ) -> Report:
@@ -82,7 +91,7 @@ def evaluate(
         data: labelled pictures as `train` takes them: a COCO json, a folder with `val.json`, or a
             folder of Pascal VOC XML, YOLO text or DOTA text.
         images: folder of the pictures; each format has a usual place.
-        model: as in `load`, and so `class_names`, `network` and `device`.
+        model: as in `load`, and so `class_names`, `network`, `device` and `backend`.
         out: folder for `metrics.json`, `options.yaml`, `detections.json` and pictures of the worst
             cases.
         on_progress: called with pictures done and pictures in all.
@@ -95,7 +104,9 @@ def evaluate(
     """
     chosen = EvaluateOptions.model_validate(options)
     truth = read_labels(Path(data), None if images is None else Path(images), split="val")
-    tile_model = open_tile_model(model, class_names=class_names, network=network, device=device)
+    tile_model = open_tile_model(
+        model, class_names=class_names, network=network, device=device, backend=backend
+    )
     return evaluate_model(tile_model, truth, chosen, out=out, on_progress=on_progress)
 
 
@@ -117,6 +128,43 @@ def convert(
         The files.
     """
     return convert_model(model, to, class_names=class_names, network=network)
+
+
+def export(
+    model: str | Path,
+    to: str | Path,
+    *,
+    data: str | Path | None = None,
+    images: str | Path | None = None,
+    picture: str | Path | None = None,
+    class_names: ClassNames | None = None,
+    network: str | None = None,
+    **options: Unpack[ExportKeywords],
+) -> Exported:
+    """Write a model for ONNX Runtime or OpenVINO, and hold it to what torch gives.
+
+    Args:
+        model: as in `load`, and so `class_names` and `network`.
+        to: an `.onnx` file, or a folder with `format="openvino"`.
+        data: labelled pictures for `int8`, as `evaluate` takes them.
+        images: folder of the pictures.
+        picture: whose tiles are compared; a drawn scene if None.
+        options: fields of `ExportOptions`: `format`, `int8`, `fp16`, `tile_px`, `batch`.
+
+    Raises:
+        FileExistsError, FileNotFoundError, ValueError: see `smalldet.exporting.export_model`.
+    """
+    chosen = ExportOptions.model_validate(options)
+    folder = None if images is None else Path(images)
+    return export_model(
+        model,
+        to,
+        chosen,
+        class_names=class_names,
+        network=network,
+        data=None if data is None else read_labels(Path(data), folder, split="val"),
+        picture=None if picture is None else Path(picture),
+    )
 
 
 def train(

@@ -11,6 +11,7 @@ from smalldet.cli.parameters import (
     DEFAULT_MODEL,
     FLATTENED,
     NO_OPTIONS,
+    Backend,
     ClassNames,
     DataClasses,
     Device,
@@ -20,7 +21,7 @@ from smalldet.cli.parameters import (
     Options,
     label_source,
 )
-from smalldet.cli.printing import console, progress_bar
+from smalldet.cli.printing import console, note, progress_bar
 from smalldet.evaluation.options import EvaluateOptions
 
 DEFAULTS = EvaluateOptions()
@@ -47,6 +48,7 @@ def evaluate(
     ] = (),
     options: Annotated[EvaluateOptions, FLATTENED] = DEFAULTS,
     device: Device = "auto",
+    backend: Backend = "auto",
 ) -> None:
     """Measure a model on labelled pictures, by object size."""
     from smalldet.data.formats.read_labels import read_labels
@@ -55,7 +57,14 @@ def evaluate(
 
     options = options.model_copy(update={"map": _mapping(map_)})
     truth = read_labels(label_source(data, labels, data_classes), split=split)
-    tile_model = open_tile_model(model, class_names=class_names, network=network, device=device)
+    tile_model = open_tile_model(
+        model,
+        class_names=class_names,
+        network=network,
+        device=device,
+        backend=backend,
+        say=note,
+    )
     with progress_bar() as advance:
         report = run_evaluation(
             tile_model,

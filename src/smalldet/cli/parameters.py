@@ -32,6 +32,12 @@ Network = Annotated[
         help="Network where the file has none: its name, or a .cfg or .yaml.",
     ),
 ]
+Backend = Annotated[
+    str,
+    Parameter(
+        help="auto (the fastest here, by a trial that is made once), torch, onnxruntime, openvino."
+    ),
+]
 Device = Annotated[str, Parameter(help="auto, cpu, cuda, cuda:1, mps.")]
 
 

@@ -11,6 +11,7 @@ from cyclopts import Parameter
 from smalldet.cli.parameters import (
     DEFAULT_MODEL,
     FLATTENED,
+    Backend,
     ClassNames,
     Device,
     Model,
@@ -39,6 +40,7 @@ def predict(
     network: Network = None,
     options: Annotated[PredictOptions, FLATTENED] = DEFAULTS,
     device: Device = "auto",
+    backend: Backend = "auto",
     bands: Annotated[
         tuple[int, ...],
         Parameter(
@@ -56,6 +58,14 @@ def predict(
     from smalldet.inference.predict import Listener, predict_sources
     from smalldet.tile_models import open_tile_model
 
+    tile_model = open_tile_model(
+        model,
+        class_names=class_names,
+        network=network,
+        device=device,
+        backend=backend,
+        say=note,
+    )
     with progress_bar() as advance:
         listener = Listener(
             on_progress=lambda name, done, total: advance(done, total, Path(name).name),
@@ -65,7 +75,7 @@ def predict(
             on_failure=lambda _, why: complain(why),
         )
         outcome = predict_sources(
-            open_tile_model(model, class_names=class_names, network=network, device=device),
+            tile_model,
             sources,
             out,
             options,
@@ -91,12 +101,13 @@ def demo(
     model: Model = DEFAULT_MODEL,
     conf: Annotated[float | None, Parameter(help="Least score; default: the model's own.")] = None,
     device: Device = "auto",
+    backend: Backend = "auto",
 ) -> None:
     """Draw a large georeferenced scene, find its small objects, and compare with the truth."""
     from smalldet.demo.run import run_demo
     from smalldet.tile_models import open_tile_model
 
-    tile_model = open_tile_model(model, device=device)
+    tile_model = open_tile_model(model, device=device, backend=backend, say=note)
     run_demo(out, source=source, model=tile_model, conf=conf, console=console)
 
 

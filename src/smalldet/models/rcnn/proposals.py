@@ -88,7 +88,7 @@ class ProposalNetwork(nn.Module):
     def forward(self, features: list[Tensor]) -> tuple[Tensor, Tensor]:
         """Objectness logits (B, A) and box codes (B, A, 4) of all anchors of all levels."""
         objectness, codes = self.head(features)
-        num = len(features[0])
+        num = features[0].shape[0]
         objectness, codes = concat_box_prediction_layers(objectness, codes)
         return objectness.view(num, -1), codes.view(num, -1, 4)
 

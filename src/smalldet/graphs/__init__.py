@@ -1,0 +1,1 @@
+"""Networks as graphs outside torch: how they are made, and what a file of one says of itself."""
