@@ -95,9 +95,14 @@ def test_files_that_cannot_be_read_are_named(tmp_path: Path):
         list(read_lines([tmp_path / "large.txt"]))
 
 
-@pytest.mark.parametrize(
-    "word", ["nan", "inf", "1e999", "1e31", "1_0", "٣", "0x10", "1,0", "--1", "\0"]
-)
+def test_text_with_null_characters_is_refused(tmp_path: Path):
+    """UTF-16 without its mark is ASCII with these between."""
+    files = saved(tmp_path, [b"1 2\n", b"3 4\n\n5 \0\n"])
+    with pytest.raises(ValueError, match=r"1\.txt: line 3 has null characters"):
+        list(read_lines(files))
+
+
+@pytest.mark.parametrize("word", ["nan", "inf", "1e999", "1e31", "1_0", "٣", "0x10", "1,0", "--1"])
 def test_what_only_python_takes_for_a_number_is_none(tmp_path: Path, word: str):
     assert np.isnan(floats_of([word])[0])
     files = saved(tmp_path, [b"1 2\n", f"3 4\n\n5 {word}\n".encode()])

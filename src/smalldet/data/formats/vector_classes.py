@@ -142,7 +142,9 @@ def flag(layer: Layer, fields: Fields, name: str) -> NDArray[np.bool_]:
 
 
 def _folded(value: Any) -> Any:
-    return value.strip().casefold() if isinstance(value, str) else value
+    if isinstance(value, str):
+        return value.strip().casefold()
+    return value if value is None or isinstance(value, int | float) else "a list"
 
 
 def _texts(layer: Layer, name: str) -> NDArray[np.str_]:
