@@ -94,7 +94,7 @@ def test_mistakes_of_a_recipe_name_its_file(failing: Failing, tmp_path: Path) ->
         said = failing("train", path)
         assert said.startswith(f"error: {path}: ") and meant in said and "\n" not in said
     path.with_suffix(".json").write_text(50_000 * '{"a":', encoding="utf-8")
-    assert f"{path.with_suffix('.json')}:: its objects and lists are nested too deep" in failing(
+    assert f"{path.with_suffix('.json')}: its objects and lists are nested too deep" in failing(
         "train", path.with_suffix(".json")
     )
 
