@@ -81,6 +81,7 @@ def quantised(graph: Any, facts: GraphFacts, detector: Detector, labelled: Index
         tiles = [_grown(tile, facts.fixed_px) for tile in tiles]
     batches = [np.repeat(tile[None], facts.batch or 1, axis=0) for tile in tiles]
     decoder = from_metadata(to_metadata(facts, detector), "the model")[1]
+    facts = facts.model_copy(update={"weights": "int8"})
 
     def model_of(network: Any) -> GraphTileModel:
         return compiled_model(

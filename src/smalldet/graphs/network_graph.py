@@ -5,7 +5,8 @@ from __future__ import annotations
 import copy
 import logging
 import warnings
-from collections.abc import Callable
+from collections.abc import Generator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -38,13 +39,13 @@ class NetworkAlone(nn.Module):
 
 
 class FixedSame(nn.Module):
-    """A convolution padded as TensorFlow's `same`, for maps whose sides are multiples of its stride.
+    """A convolution padded as TensorFlow's `same`, for maps with sides of whole strides.
 
     Then the padding does not depend on the side: a graph in which it did would be slow to make and
     to run. The sides of tiles are multiples of the network's stride, and so are those of its maps.
     """
 
-    def __init__(self, conv: nn.Conv2d) -> None:
+    def __init__(self, conv: Conv2dSame) -> None:
         super().__init__()
         self.conv = copy.copy(conv)
         self.pads: list[int] = []
@@ -113,7 +114,7 @@ def _fixed_padding(detector: Detector) -> Detector:
     detector = copy.deepcopy(detector)
     for parent in list(detector.modules()):
         for name, child in parent.named_children():
-            if isinstance(child, Conv2dSame):
+            if type(child) is Conv2dSame:
                 setattr(parent, name, FixedSame(child))
     return detector
 
@@ -133,18 +134,14 @@ def _named(graph: onnx.ModelProto) -> onnx.ModelProto:
     return graph
 
 
-class _quiet:  # noqa: N801
-    """The exporter's warnings of its own kinds and its progress are nothing a person can mend."""
-
-    def __enter__(self) -> None:
-        self._caught = warnings.catch_warnings()
-        self._caught.__enter__()
-        warnings.simplefilter("ignore")
-        logging.disable(logging.WARNING)
-
-    def __exit__(self, *error: object) -> None:
-        logging.disable(logging.NOTSET)
-        self._caught.__exit__(*error)
-
-
-GraphMaker = Callable[[Detector], "onnx.ModelProto"]
+@contextmanager
+def _quiet() -> Generator[None]:
+    """The exporter's warnings of its own kinds are nothing that a person could mend."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)

@@ -58,7 +58,10 @@ def cuda_providers() -> list[str]:
 
 def _session(content: bytes, path: Path, device: str) -> tuple[Any, str]:
     """Of a file's content: so that nothing beside the file is read."""
-    import onnxruntime
+    try:
+        import onnxruntime
+    except ModuleNotFoundError as error:
+        raise ValueError(f"{path}: ONNX Runtime is not installed: install onnxruntime") from error
 
     providers = [CPU]
     chosen = choose_device(device)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -89,12 +88,9 @@ def compiled_model(
         "INFERENCE_PRECISION_HINT": "bf16" if half else "f32",
         "PERFORMANCE_HINT": "LATENCY",
     }
-    try:
-        compiled = openvino_core().compile_model(graph, "CPU", options)
-    except RuntimeError as error:
-        raise ValueError(f"{where}: OpenVINO cannot compile it: {last_line(error)}") from error
+    run = _Graph(graph, options, where, by_shape=facts.weights == "int8")
     return GraphTileModel(
-        partial(_run, compiled.create_infer_request(), len(compiled.outputs)),
+        run,
         facts,
         decoder,
         fingerprint=fingerprint,
@@ -102,6 +98,38 @@ def compiled_model(
     )
 
 
-def _run(request: Any, num_outputs: int, images: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
-    request.infer([images], share_inputs=True)
-    return [request.get_output_tensor(i).data for i in range(num_outputs)]
+class _Graph:
+    """Computes a graph.
+
+    Args:
+        graph: as OpenVINO reads it.
+        options: of the compiler.
+        where: its file, for messages.
+        by_shape: compile it for each shape of tiles by itself. OpenVINO 2026.4 crashes on some
+            graphs in 8 bits when the shape changes.
+    """
+
+    def __init__(self, graph: Any, options: dict[str, Any], where: str, *, by_shape: bool) -> None:
+        self._graph, self._options, self._where = graph, options, where
+        self._by_shape = by_shape
+        self._requests: dict[tuple[int, ...], Any] = {}
+        if not by_shape:
+            self._requests[()] = self._compiled(graph)
+
+    def __call__(self, images: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
+        shape = images.shape if self._by_shape else ()
+        if shape not in self._requests:
+            graph = self._graph.clone()
+            graph.reshape(list(images.shape))
+            self._requests[shape] = self._compiled(graph)
+        request = self._requests[shape]
+        request.infer([images], share_inputs=True)
+        return [tensor.data for tensor in request.output_tensors]
+
+    def _compiled(self, graph: Any) -> Any:
+        try:
+            return openvino_core().compile_model(graph, "CPU", self._options).create_infer_request()
+        except RuntimeError as error:
+            raise ValueError(
+                f"{self._where}: OpenVINO cannot compile it: {last_line(error)}"
+            ) from error

@@ -12,7 +12,6 @@ from pathlib import Path
 import torch
 
 from smalldet.class_names import ClassNames
-from smalldet.graphs.openvino_folder import INSTALL
 from smalldet.hardware import choose_device
 from smalldet.models import DEFAULT_MODEL, model_path
 from smalldet.tile_models.cached_graphs import ModelFile, cached_graph
@@ -66,7 +65,10 @@ RUNTIMES: tuple[Runtime, ...] = (
         "onnxruntime",
         lambda path: not path.is_dir(),
         _by_graph(open_onnx),
-        lambda device: device.type == "cpu" or (device.type == "cuda" and bool(cuda_providers())),
+        lambda device: (
+            find_spec("onnxruntime") is not None
+            and (device.type == "cpu" or (device.type == "cuda" and bool(cuda_providers())))
+        ),
     ),
     Runtime(
         "openvino",
@@ -133,6 +135,4 @@ def _named(name: str, able: list[Runtime], path: Path) -> Runtime:
     if chosen is None:
         can = ", ".join(runtime.name for runtime in able)
         raise ValueError(f"{path}: {name} does not read it; {can} does")
-    if name == "openvino" and find_spec("openvino") is None:
-        raise ValueError(f"OpenVINO is not installed: {INSTALL}")
     return chosen
