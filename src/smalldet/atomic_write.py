@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,11 +22,42 @@ def atomic_write(path: Path) -> Generator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.stem}.part{path.suffix}")
     try:
-        yield draft
-        draft.replace(path)
+        with errors_naming(path, draft):
+            yield draft
+            draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """A text file, old or whole new; raises as `atomic_write`."""
+    with atomic_write(path) as draft:
+        draft.write_text(text, encoding="utf-8")
+
+
+def append_line(path: Path, line: str) -> None:
+    """A line at the end of a text file, whole or not at all.
+
+    Raises:
+        OSError: the system refused; names the file.
+    """
+    size = path.stat().st_size if path.exists() else 0
+    with errors_naming(path):
+        try:
+            with path.open("a", encoding="utf-8") as lines:
+                lines.write(line + "\n")
+        except OSError:
+            if path.exists():
+                os.truncate(path, size)
+            raise
+
+
+@contextmanager
+def errors_naming(path: Path, draft: Path | None = None) -> Generator[None]:
+    """Errors of the system that name no file, or the draft, name `path`."""
+    try:
+        yield
     except OSError as error:
         if error.errno is None or error.filename not in (None, draft, str(draft)):
             raise
         raise OSError(error.errno, error.strerror, str(path)) from error
-    finally:
-        draft.unlink(missing_ok=True)

@@ -12,6 +12,7 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table
 from rich.text import Text
 
+from smalldet.atomic_write import write_text
 from smalldet.evaluation.size_ranges import SIZE_RANGES_PX, SizeRanges
 
 
@@ -86,7 +87,7 @@ class Report:
     def write(self, path: Path | str) -> None:
         """Write `metrics.json`."""
         text = json.dumps(self.as_dict(), indent=2, allow_nan=False, ensure_ascii=False)
-        Path(path).write_text(text + "\n", encoding="utf-8")
+        write_text(Path(path), text + "\n")
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         yield self._table()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from collections.abc import Callable, Sequence
@@ -22,6 +23,8 @@ from smalldet.inference.writers.output import (
     write_one,
 )
 from smalldet.tile_models import TileModel
+
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 @dataclass
@@ -118,6 +121,8 @@ def predict_sources(
         except OtherRunError:
             raise
         except (OSError, ValueError) as error:
+            if isinstance(error, OSError) and error.errno in DISK_FULL:
+                raise  # the next picture would fail too
             outcome.failures[path] = str(error)
             listener.on_failure(path, str(error))
             continue

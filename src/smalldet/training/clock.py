@@ -41,7 +41,7 @@ class Clock:
     def seconds_left(self) -> float | None:
         """Seconds of training that are left, as fast as so far; None before the first step."""
         share = self.share_done()
-        return self.progress.elapsed_s * (1 - share) / share if share else None
+        return max(self.progress.elapsed_s * (1 - share) / share, 0.0) if share else None
 
     def evaluations_left(self) -> int:
         """Evaluations that are still to come, the one after the last step included."""

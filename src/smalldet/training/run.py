@@ -10,6 +10,7 @@ import torch
 from accelerate import Accelerator, DistributedDataParallelKwargs
 from torch import nn
 
+from smalldet.atomic_write import write_text
 from smalldet.data.index import Index
 from smalldet.data.loading import Batch, loader
 from smalldet.detections import Detections
@@ -243,7 +244,7 @@ class Run:
                 self.run_log.write("stop", self.progress.step, {"num_stale": num_stale})
                 self.teller.out_of_patience(num_stale)
             lines = summary(self.run_log.lines(), self.dataset.index, report, self.recipe, self.out)
-            (self.out / "summary.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
+            write_text(self.out / "summary.txt", "\n".join(lines) + "\n")
 
     def close(self) -> None:
         if self.run_log is not None:

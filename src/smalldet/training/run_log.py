@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 from torch.utils.tensorboard.writer import SummaryWriter
 
-from smalldet.atomic_write import atomic_write
+from smalldet.atomic_write import append_line, write_text
 from smalldet.config.load import dump
 from smalldet.training.recipe import TrainRecipe
 
@@ -32,21 +32,19 @@ class RunLog:
 
     def __init__(self, folder: Path, recipe: TrainRecipe, device: str, step: int = 0) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / "recipe.yaml").write_text(dump(recipe), encoding="utf-8")
+        write_text(folder / "recipe.yaml", dump(recipe))
         versions = {name: version(name) for name in RECORDED}
         versions |= {"python": platform.python_version(), "device": device}
         versions |= {"seed": str(recipe.training.seed)}
-        (folder / "versions.json").write_text(json.dumps(versions, indent=1), encoding="utf-8")
+        write_text(folder / "versions.json", json.dumps(versions, indent=1))
         self._lines = folder / "log.jsonl"
         kept = [line for line in self.lines() if line["step"] <= step]
-        with atomic_write(self._lines) as draft:
-            draft.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
+        write_text(self._lines, "".join(json.dumps(line) + "\n" for line in kept))
         self._curves = SummaryWriter(str(folder / "tensorboard"), purge_step=step + 1)
 
     def write(self, group: str, step: int, values: Mapping[str, float | None]) -> None:
         """One line and a point on each curve; None is left out of the curves."""
-        with self._lines.open("a", encoding="utf-8") as lines:
-            lines.write(json.dumps({"group": group, "step": step, **values}) + "\n")
+        append_line(self._lines, json.dumps({"group": group, "step": step, **values}))
         for name, value in values.items():
             if value is not None:
                 self._curves.add_scalar(f"{group}/{name}", value, step)

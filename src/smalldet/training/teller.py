@@ -42,7 +42,7 @@ class Teller:
         self._loss = f", loss {loss:.3f}"
         if self.on_progress is not None:
             left = self._left(self.clock.evaluations_left())
-            self.on_progress(self.clock.share_done(), f"{self._epoch()}{self._loss}{left}")
+            self.on_progress(self._share(), f"{self._epoch()}{self._loss}{left}")
 
     def epoch(self) -> None:
         """An epoch has ended; it is not yet counted as done."""
@@ -55,7 +55,7 @@ class Teller:
         if self.on_progress is not None:
             left = self._left(self.clock.evaluations_left() - 1, ran_s / done * (total - done))
             text = f"evaluating, {done} of {total} pictures{left}"
-            self.on_progress(self.clock.share_done(), text)
+            self.on_progress(self._share(), text)
 
     def evaluated(self, ap: float, best_ap: float) -> None:
         self._event(
@@ -76,11 +76,15 @@ class Teller:
 
     def _event(self, event: Event, text: str) -> None:
         if self.on_event is not None:
-            share = self.clock.share_done()
+            share = self._share()
             # the evaluation of this epoch has just been, or is the next thing to come
             num = self.clock.evaluations_left() - (event == "evaluation")
             left = self._left(num) if share < 1 else ""
             self.on_event(event, f"{share:.0%}  {text}{left}")
+
+    def _share(self) -> float:
+        """A run by minutes ends with the step that is under way, so a little late."""
+        return min(self.clock.share_done(), 1.0)
 
     def _end(self, text: str) -> None:
         if self.on_event is not None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from smalldet.atomic_write import atomic_write
+from smalldet.atomic_write import write_text
 from smalldet.data.formats.coco_checks import Entry
 from smalldet.data.formats.coco_places import default_images_dir
 from smalldet.data.formats.mask_outlines import simple_rings
@@ -63,8 +63,7 @@ def write_json(index: Index, json_path: str | Path) -> None:
         annotations += _annotations(record, first_id=len(annotations) + 1)
     categories = [{"id": i + 1, "name": name} for i, name in enumerate(index.class_names)]
     content = {"images": images, "annotations": annotations, "categories": categories}
-    with atomic_write(json_path) as draft:
-        draft.write_text(json.dumps(content), encoding="utf-8")
+    write_text(json_path, json.dumps(content))
 
 
 def _annotations(record: ImageRecord, first_id: int) -> list[Entry]:

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from smalldet.atomic_write import write_text
 from smalldet.class_names import read_class_names
 from smalldet.data.formats.lines import TextLines, codes_of, floats_of, origins_of, read_lines
 from smalldet.data.formats.number_text import whole_or_shortest
@@ -192,10 +193,10 @@ def write(index: Index, out_dir: str | Path) -> list[Path]:
     written: list[Path] = []
     for record, link in zip(index.records, links, strict=True):
         file = out_dir / FOLDER / f"{link.stem}.txt"
-        file.write_text(_lines(record, words), encoding="utf-8")
+        write_text(file, _lines(record, words))
         written.append(file)
     file = out_dir / CLASSES_FILE
-    file.write_text("".join(f"{name}\n" for name in index.class_names), encoding="utf-8")
+    write_text(file, "".join(f"{name}\n" for name in index.class_names))
     return [*written, file]
 
 

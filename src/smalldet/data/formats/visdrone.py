@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from smalldet.atomic_write import write_text
 from smalldet.class_names import positions_of, read_class_names
 from smalldet.data.formats.lines import TextLines, origins_of, read_lines
 from smalldet.data.formats.number_text import whole_or_shortest
@@ -177,12 +178,12 @@ def write(index: Index, out_dir: str | Path) -> list[Path]:
     written: list[Path] = []
     for record, link in zip(index.records, links, strict=True):
         file = folder / f"{link.stem}.txt"
-        file.write_text(_lines(record, places + 1), encoding="utf-8")
+        write_text(file, _lines(record, places + 1))
         written.append(file)
     names_file = out_dir / "classes.txt"
     names_file.unlink(missing_ok=True)
     if own_names:
-        names_file.write_text("".join(f"{n}\n" for n in index.class_names), encoding="utf-8")
+        write_text(names_file, "".join(f"{n}\n" for n in index.class_names))
         written.append(names_file)
     return written
 

@@ -8,7 +8,7 @@ from xml.sax.saxutils import escape
 
 import numpy as np
 
-from smalldet.atomic_write import atomic_write
+from smalldet.atomic_write import write_text
 from smalldet.data.formats.number_text import whole_or_shortest
 from smalldet.data.formats.picture_links import link_pictures
 from smalldet.data.index import ImageRecord, Index
@@ -68,11 +68,10 @@ def write(index: Index, out_dir: str | Path, *, split: str = "train") -> list[Pa
     written: list[Path] = []
     for record, link in zip(index.records, links, strict=True):
         file = out_dir / "Annotations" / f"{link.stem}.xml"
-        file.write_text(_text(record, link.name, index.class_names), encoding="utf-8")
+        write_text(file, _text(record, link.name, index.class_names))
         written.append(file)
     listed = out_dir / "ImageSets" / "Main" / f"{split}.txt"
-    with atomic_write(listed) as draft:
-        draft.write_text("".join(f"{link.stem}\n" for link in links), encoding="utf-8")
+    write_text(listed, "".join(f"{link.stem}\n" for link in links))
     return [*written, listed]
 
 

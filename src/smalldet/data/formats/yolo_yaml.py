@@ -19,7 +19,7 @@ import torch
 import yaml
 from numpy.typing import NDArray
 
-from smalldet.atomic_write import atomic_write
+from smalldet.atomic_write import write_text
 from smalldet.data.formats.object_columns import records_of
 from smalldet.data.formats.picture_files import (
     is_dir,
@@ -178,12 +178,11 @@ def write(index: Index, out_dir: str | Path, *, split: str = "train") -> list[Pa
     (out_dir / "labels" / split).mkdir(parents=True, exist_ok=True)
     for record, link in zip(index.records, links, strict=True):
         file = out_dir / "labels" / split / f"{link.stem}.txt"
-        file.write_text(_lines(record, oriented), encoding="utf-8")
+        write_text(file, _lines(record, oriented))
         written.append(file)
     listed = "".join(f"./{link.relative_to(out_dir).as_posix()}\n" for link in links)
     for file, text in zip(written[:2], (description, listed), strict=True):
-        with atomic_write(file) as draft:
-            draft.write_text(text, encoding="utf-8")
+        write_text(file, text)
     return written
 
 
