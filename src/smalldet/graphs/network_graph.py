@@ -7,7 +7,7 @@ import logging
 import warnings
 from collections.abc import Generator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 import torch.nn.functional as F
@@ -45,9 +45,10 @@ class FixedSame(nn.Module):
     to run. The sides of tiles are multiples of the network's stride, and so are those of its maps.
     """
 
-    def __init__(self, conv: Conv2dSame) -> None:
+    def __init__(self, conv: nn.Conv2d) -> None:
         super().__init__()
-        self.conv = copy.copy(conv)
+        self.weight, self.bias = conv.weight, conv.bias
+        self.strides, self.dilation, self.groups = conv.stride, conv.dilation, conv.groups
         self.pads: list[int] = []
         for axis in (1, 0):
             reach = conv.dilation[axis] * (conv.kernel_size[axis] - 1) + 1
@@ -55,9 +56,8 @@ class FixedSame(nn.Module):
             self.pads += [total // 2, total - total // 2]
 
     def forward(self, x: Tensor) -> Tensor:
-        conv = self.conv
         padded = F.pad(x, self.pads)
-        return F.conv2d(padded, conv.weight, conv.bias, conv.stride, 0, conv.dilation, conv.groups)
+        return F.conv2d(padded, self.weight, self.bias, self.strides, 0, self.dilation, self.groups)
 
 
 def network_graph(
@@ -115,7 +115,7 @@ def _fixed_padding(detector: Detector) -> Detector:
     for parent in list(detector.modules()):
         for name, child in parent.named_children():
             if type(child) is Conv2dSame:
-                setattr(parent, name, FixedSame(child))
+                setattr(parent, name, FixedSame(cast("nn.Conv2d", child)))
     return detector
 
 
