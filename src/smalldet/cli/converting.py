@@ -15,7 +15,7 @@ from smalldet.cli.parameters import (
     Options,
     label_source,
 )
-from smalldet.cli.printing import console
+from smalldet.cli.printing import say
 
 FOLDERS_SHOWN = 8
 
@@ -56,7 +56,7 @@ def convert(
     from smalldet.api import convert as run_conversion
 
     for path in run_conversion(source, to, class_names=class_names, network=network):
-        console.print(f"Written: {path}", highlight=False, markup=False)
+        say(f"Written: {path}")
 
 
 def _convert_labels(
@@ -66,11 +66,11 @@ def _convert_labels(
 
     def tell(split: str, lost: list[str]) -> None:
         text = "".join(f"\n  {line}" for line in lost)
-        console.print(f"{split}: {to} cannot keep{text}", highlight=False, markup=False)
+        say(f"{split}: {to} cannot keep{text}")
 
     written = convert_labels(label_source(source, labels, data_classes), to, out, on_losses=tell)
     folders = sorted({path.parent for path in written})
     for folder in folders[:FOLDERS_SHOWN]:
         num = sum(path.parent == folder for path in written)
         files = "1 file" if num == 1 else f"{num:,} files"
-        console.print(f"Written: {folder}/ ({files})", highlight=False, markup=False)
+        say(f"Written: {folder}/ ({files})")

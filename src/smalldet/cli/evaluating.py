@@ -21,7 +21,7 @@ from smalldet.cli.parameters import (
     Options,
     label_source,
 )
-from smalldet.cli.printing import console, note, progress_bar
+from smalldet.cli.printing import console, note, progress_bar, say
 from smalldet.evaluation.options import EvaluateOptions
 
 DEFAULTS = EvaluateOptions()
@@ -75,7 +75,7 @@ def evaluate(
         )
     console.print(report)
     if out is not None:
-        console.print(f"Written: {out}/")
+        say(f"Written: {out}/")
 
 
 def _mapping(pairs: tuple[str, ...]) -> dict[str, str]:

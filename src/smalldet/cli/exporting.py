@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from smalldet.cli.parameters import FLATTENED, ClassNames, Model, Network
-from smalldet.cli.printing import console
+from smalldet.cli.printing import console, say
 from smalldet.exporting.options import ExportOptions
 
 if TYPE_CHECKING:
@@ -47,9 +47,9 @@ def export(
     )
     if exported.gate is not None:
         _print_gate(exported.gate)
-    console.print(f"Compared with torch: {exported.comparison}", highlight=False)
+    say(f"Compared with torch: {exported.comparison}")
     for path in exported.files:
-        console.print(f"Written: {path}", highlight=False, markup=False)
+        say(f"Written: {path}")
 
 
 def _print_gate(gate: Gate) -> None:
@@ -71,4 +71,4 @@ def _print_gate(gate: Gate) -> None:
             highlight=False,
         )
         for layer in gate.opened:
-            console.print(f"  {layer}", highlight=False, markup=False, soft_wrap=True)
+            say(f"  {layer}")

@@ -9,12 +9,16 @@ STARTS = (yaml.MappingStartEvent, yaml.SequenceStartEvent)
 ENDS = (yaml.MappingEndEvent, yaml.SequenceEndEvent)
 
 
-def parse_yaml(text: str, where: str) -> object:
+Loader = type[yaml.SafeLoader] | type[yaml.BaseLoader]
+
+
+def parse_yaml(text: str, where: str, loader: Loader = yaml.SafeLoader) -> object:
     """What a text in YAML says.
 
     Args:
         text: the text.
         where: what messages begin with: the file, or the words of a command line.
+        loader: yaml.BaseLoader leaves every value a text.
 
     Raises:
         ValueError: in one line: it is no YAML, is nested too deep, or uses aliases, by which a few
@@ -22,7 +26,7 @@ def parse_yaml(text: str, where: str) -> object:
     """
     try:
         _check_events(text, where)
-        return _constructed(text, where)
+        return _constructed(text, where, loader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = f" in line {mark.line + 1}" if mark else ""
@@ -34,9 +38,9 @@ def parse_yaml(text: str, where: str) -> object:
         ) from error
 
 
-def _constructed(text: str, where: str) -> object:
+def _constructed(text: str, where: str, loader: Loader) -> object:
     try:
-        return yaml.safe_load(text)
+        return yaml.load(text, Loader=loader)
     except ValueError as error:  # a date or a number that Python has none of
         raise ValueError(f"{where}: not readable as YAML: {error}") from error
 

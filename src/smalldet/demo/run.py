@@ -108,7 +108,9 @@ def _say(console: Console, run: DemoRun, truth: Index | None, runtime: str) -> N
     detections = run.result.detections
     if truth is None or run.tallies is None:
         counts = ", ".join(f"{num} {name}" for name, num in found_counts(detections))
-        console.print(f"Found in {run.result.name}: {counts or 'nothing'}.", soft_wrap=True)
+        console.print(
+            f"Found in {run.result.name}: {counts or 'nothing'}.", soft_wrap=True, markup=False
+        )
     else:
         console.print(tally_table(run.tallies))
         known = {class_key(name) for name in truth.class_names}
@@ -131,4 +133,4 @@ def _say(console: Console, run: DemoRun, truth: Index | None, runtime: str) -> N
         f"{size:.1f} megapixels in {run.seconds:.1f} s on {runtime}: {speed:.2f} a second."
     )
     for path in run.written:
-        console.print(f"  {path}", soft_wrap=True, highlight=False)
+        console.print(f"  {path}", soft_wrap=True, highlight=False, markup=False)
