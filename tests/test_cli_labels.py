@@ -98,7 +98,7 @@ def test_a_gis_layer_over_a_raster_from_layer_to_report(
     )  # fmt: skip
     model = tmp_path / "run/last.safetensors"
     said = run(capsys, "evaluate", "--data", cars, *options, "--area", east, "--model", model)
-    assert "vector layers: 1 pictures" in said and "car" in said
+    assert "vector layers: 1 picture" in said and "car" in said
 
 
 def test_what_to_measure_on_is_said_once(draw_set: Callable[..., Path], tmp_path: Path) -> None:

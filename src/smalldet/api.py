@@ -11,7 +11,8 @@ from smalldet.detections import Detections
 from smalldet.evaluation.evaluate import evaluate as evaluate_model
 from smalldet.evaluation.options import EvaluateKeywords, EvaluateOptions
 from smalldet.evaluation.report import Report
-from smalldet.exporting import Exported, ExportKeywords, ExportOptions, export_model
+from smalldet.exporting.export import Exported, export_model
+from smalldet.exporting.options import ExportKeywords, ExportOptions
 from smalldet.imagery import Source
 from smalldet.inference.options import PredictKeywords, PredictOptions
 from smalldet.inference.predictor import Predictor

@@ -181,3 +181,12 @@ def test_the_command_line_says_how_tiles_are_changed(
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert "data.flips" in done.stderr
+
+
+def test_a_single_small_picture_fills_a_batch(draw_set: Callable[..., Path]) -> None:
+    """What was drawn over one GeoTIFF trains at once; a number that is said is kept."""
+    recipe = recipe_for_labels(draw_set(num_pictures=1), ("data.tile_px=96",))
+    data, (index, _) = recipe.data, read_indexes(recipe)
+    assert len(build_dataset(index, data, 0, batch_size=16)) == 16
+    said = data.model_copy(update={"tiles_per_epoch": 3})
+    assert len(build_dataset(index, said, 0, batch_size=16)) == 3

@@ -29,10 +29,14 @@ def read_indexes(recipe: TrainRecipe) -> tuple[Index, Index | None]:
     return index, val
 
 
-def build_dataset(index: Index, data: DataConfig, seed: int) -> TiledDataset:
-    """Training tiles of a fitted recipe."""
+def build_dataset(index: Index, data: DataConfig, seed: int, batch_size: int = 1) -> TiledDataset:
+    """Training tiles of a fitted recipe.
+
+    Pictures that have fewer tiles than a batch are drawn from oftener, until an epoch is a batch,
+    unless the recipe says how many tiles an epoch has.
+    """
     assert data.tile_px is not None
-    return TiledDataset(
+    tiles = TiledDataset(
         index,
         tile_px=data.tile_px,
         train=True,
@@ -40,6 +44,10 @@ def build_dataset(index: Index, data: DataConfig, seed: int) -> TiledDataset:
         augmentation=data,
         seed=seed,
     )
+    if data.tiles_per_epoch is None and len(tiles) < batch_size:
+        enough = data.model_copy(update={"tiles_per_epoch": batch_size})
+        return build_dataset(index, enough, seed)
+    return tiles
 
 
 def start_detector(recipe: TrainRecipe, class_names: Sequence[str]) -> Detector:

@@ -96,7 +96,8 @@ def _described(path: Path, label_format: LabelFormat, part: str | None, index: I
     names = ", ".join(index.class_names[:MAX_CLASSES_SHOWN])
     more = ", ..." if len(index.class_names) > MAX_CLASSES_SHOWN else ""
     return (
-        f"{path}: {label_format.name}{f', {part}' if part else ''}: {len(index):,} pictures "
+        f"{path}: {label_format.name}{f', {part}' if part else ''}: {len(index):,} "
+        f"{'picture' if len(index) == 1 else 'pictures'} "
         f"({empty:,} without objects), {sum(counts.values()):,} objects of {len(counts)} "
         f"{'class' if len(counts) == 1 else 'classes'}: {names}{more}"
     )
