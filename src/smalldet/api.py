@@ -11,7 +11,8 @@ from smalldet.detections import Detections
 from smalldet.evaluation.evaluate import evaluate as evaluate_model
 from smalldet.evaluation.options import EvaluateKeywords, EvaluateOptions
 from smalldet.evaluation.report import Report
-from smalldet.exporting import Exported, ExportKeywords, ExportOptions, export_model
+from smalldet.exporting.export import Exported, export_model
+from smalldet.exporting.options import ExportKeywords, ExportOptions
 from smalldet.imagery import Source
 from smalldet.inference.options import PredictKeywords, PredictOptions
 from smalldet.inference.predictor import Predictor
@@ -152,7 +153,7 @@ def export(
         options: fields of `ExportOptions`: `format`, `int8`, `fp16`, `tile_px`, `batch`.
 
     Raises:
-        FileExistsError, FileNotFoundError, ValueError: see `smalldet.exporting.export_model`.
+        FileExistsError, FileNotFoundError, ValueError: see `smalldet.exporting.export`.
     """
     chosen = ExportOptions.model_validate(options)
     folder = None if images is None else Path(images)
