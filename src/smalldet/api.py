@@ -153,7 +153,7 @@ def export(
         options: fields of `ExportOptions`: `format`, `int8`, `fp16`, `tile_px`, `batch`.
 
     Raises:
-        FileExistsError, FileNotFoundError, ValueError: see `smalldet.exporting.export_model`.
+        FileExistsError, FileNotFoundError, ValueError: see `smalldet.exporting.export`.
     """
     chosen = ExportOptions.model_validate(options)
     folder = None if images is None else Path(images)

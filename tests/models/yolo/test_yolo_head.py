@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from smalldet.models.yolo.specs import Yolo
-from smalldet.models.yolo.yolo_head import decode_places, grid_of
+from smalldet.models.yolo.yolo_head import decode_places, grid_of, likely_places
 
 LAYER = Yolo((0,), ((10.0, 20.0), (30.0, 8.0), (5.0, 5.0)), (1, 2), num_classes=2, scale_xy=1.1)
 HEIGHT_PX, WIDTH_PX = 32, 48  # 2 x 3 cells of 16 px
@@ -55,3 +55,20 @@ def test_new_coordinates_are_activated_already() -> None:
 def test_wild_values_stay_finite() -> None:
     raw = torch.full((1, 14, 2, 3), 1e4)
     assert torch.isfinite(decode_places(LAYER, raw, grid_of(LAYER, raw, 48, 32)).boxes).all()
+
+
+@pytest.mark.parametrize("activated", [False, True])
+def test_likely_places_are_those_of_all_in_their_order(activated: bool) -> None:
+    """Prediction decodes only where something may be; nothing may be lost or moved by that."""
+    layer = replace(LAYER, activated=activated)
+    size = (2, len(layer.mask) * (5 + layer.num_classes), HEIGHT_PX // 8, WIDTH_PX // 8)
+    raw = torch.randn(size, generator=torch.Generator().manual_seed(0))
+    raw = raw.sigmoid() if activated else raw
+    grid = grid_of(layer, raw, WIDTH_PX, HEIGHT_PX)
+    every = decode_places(layer, raw, grid)
+    for picture in range(2):
+        likely = likely_places(layer, raw[picture], grid, 0.6)
+        rows = (every.objectness[picture].sigmoid() > 0.6).nonzero()[:, 0]
+        assert 0 < len(rows) < len(every.objectness[picture])
+        for some, of_all in zip(likely, every, strict=True):
+            torch.testing.assert_close(some, of_all[picture][rows], rtol=1e-6, atol=1e-6)

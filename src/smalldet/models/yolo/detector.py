@@ -16,7 +16,13 @@ from smalldet.models.yolo import ratio_loss, yolo_loss
 from smalldet.models.yolo.layers import ConvolutionLayer
 from smalldet.models.yolo.net import GraphNet
 from smalldet.models.yolo.shapes import Graph
-from smalldet.models.yolo.yolo_head import Grid, Places, decode_places, grid_of
+from smalldet.models.yolo.yolo_head import (
+    Grid,
+    Places,
+    decode_places,
+    grid_of,
+    likely_places,
+)
 from smalldet.targets import Target
 
 # How often a place holds an object, to start objectness with (arXiv 1708.02002, section 4.1).
@@ -89,14 +95,19 @@ class YoloDetector(Detector):
     def decode(
         self, outputs: Outputs, size: Size, conf: float = 0.05, max_detections: int = 3000
     ) -> list[Detections]:
-        levels = [places for _, places in self.places(outputs, size)]
-        boxes = torch.cat([level.boxes for level in levels], 1)
-        objectness = torch.cat([level.objectness for level in levels], 1).sigmoid()
-        classes = torch.cat([level.classes for level in levels], 1)
         height, width = size
+        levels = [
+            (layer, output, grid_of(layer, output, width, height))
+            for layer, output in zip(self.outputs, outputs, strict=True)
+        ]
         return [
-            self._detections(clip_boxes(b, width, height), o, c, conf, max_detections)
-            for b, o, c in zip(boxes, objectness, classes, strict=True)
+            self._detections(
+                [likely_places(layer, output[i], grid, conf) for layer, output, grid in levels],
+                size,
+                conf,
+                max_detections,
+            )
+            for i in range(len(outputs[0]))
         ]
 
     def class_rows(self, key: str, num_classes: int) -> Tensor | None:
@@ -107,15 +118,17 @@ class YoloDetector(Detector):
         return None
 
     def _detections(
-        self, boxes: Tensor, objectness: Tensor, classes: Tensor, conf: float, max_detections: int
+        self, levels: list[Places], size: Size, conf: float, max_detections: int
     ) -> Detections:
-        """Boxes (L, 4), objectness (L,) and class logits (L, C) of one picture to detections."""
-        # A score is never above its objectness: most places are gone before their classes are read.
-        likely = (objectness > conf).nonzero()[:, 0]
-        scores = objectness[likely, None] * classes[likely].sigmoid()
+        """The likely places of one picture to detections."""
+        # A score is never above its objectness: most places are gone before anything else is read.
+        boxes = torch.cat([level.boxes for level in levels])
+        objectness = torch.cat([level.objectness for level in levels]).sigmoid()
+        classes = torch.cat([level.classes for level in levels])
+        scores = objectness[:, None] * classes.sigmoid()
         rows, labels = (scores > conf).nonzero(as_tuple=True)
         return select_detections(
-            boxes[likely[rows]],
+            clip_boxes(boxes[rows], size[1], size[0]),
             scores[rows, labels],
             labels,
             self.class_names,

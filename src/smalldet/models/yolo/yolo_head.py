@@ -64,11 +64,41 @@ def decode_places(layer: Yolo, raw: Tensor, grid: Grid) -> Places:
     """Raw values (B, A * (5 + C), H, W) to boxes and logits, in float32."""
     batch, _, height, width = raw.shape
     values = raw.float().reshape(batch, len(layer.mask), 5 + layer.num_classes, height * width)
-    values = values.transpose(2, 3).flatten(1, 2)
+    return _decoded(layer, values.transpose(2, 3).flatten(1, 2), grid)
+
+
+def likely_places(layer: Yolo, raw: Tensor, grid: Grid, conf: float) -> Places:
+    """Places of a picture whose objectness is over `conf`, in their order.
+
+    Of the others only the objectness is computed.
+
+    Args:
+        layer: the output.
+        raw: (A * (5 + C), H, W) of one picture.
+        grid: of the output.
+        conf: least probability of an object.
+
+    Returns:
+        rows (K, ...) instead of (B, L, ...).
+    """
+    num_places = raw[0].numel()
+    values = raw.float().reshape(len(layer.mask), 5 + layer.num_classes, num_places)
+    likely = _objectness(layer, values[:, 4]).sigmoid().flatten() > conf
+    rows = likely.nonzero()[:, 0]
+    picked = values[rows // num_places, :, rows % num_places]
+    return _decoded(layer, picked, Grid(grid.cells[rows], grid.anchors[rows], grid.cell_px))
+
+
+def _objectness(layer: Yolo, values: Tensor) -> Tensor:
+    return values.logit(eps=1e-6) if layer.activated else values
+
+
+def _decoded(layer: Yolo, values: Tensor, grid: Grid) -> Places:
+    """Raw values (..., L, 5 + C) in float32 of L places to boxes and logits."""
     offsets, objectness, classes = values[..., :4], values[..., 4], values[..., 5:]
     xy, wh = offsets[..., :2], offsets[..., 2:]
     if layer.activated:
-        objectness, classes = objectness.logit(eps=1e-6), classes.logit(eps=1e-6)
+        classes = classes.logit(eps=1e-6)
     else:
         xy = xy.sigmoid()
     if layer.squared_sides:
@@ -78,4 +108,4 @@ def decode_places(layer: Yolo, raw: Tensor, grid: Grid) -> Places:
         sides = wh.clamp(max=10.0).exp() * grid.anchors
     centres = (xy * layer.scale_xy - (layer.scale_xy - 1) / 2 + grid.cells) * grid.cell_px
     boxes = torch.cat((centres - sides / 2, centres + sides / 2), -1)
-    return Places(offsets, boxes, objectness, classes)
+    return Places(offsets, boxes, _objectness(layer, objectness), classes)
