@@ -20,7 +20,7 @@ from typing import IO, Any, cast
 import torch
 from torch import Tensor
 
-from smalldet.models.checkpoints.pickle_values import PERSISTENT, Record
+from smalldet.models.checkpoints.pickle_values import PERSISTENT, Name, Record
 from smalldet.models.checkpoints.safe_pickle import load_pickle
 
 # what torch.save itself names, and modules of torch
@@ -236,6 +236,8 @@ def _open_old(stack: ExitStack, path: Path, known: Sequence[str]) -> tuple[_Stor
         if outside.args[0] == "module":  # a class, with its source code
             return outside.args[1]
         _, dtype, key, _, count = outside.args[:5]
+        if not isinstance(dtype, Name) or not isinstance(count, int) or count < 0:
+            raise ValueError("a storage of an unknown kind")
         sizes[str(key)] = STORAGES[dtype.name].itemsize * count
         return outside
 
