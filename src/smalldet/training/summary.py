@@ -52,7 +52,7 @@ def summary(
 
 def _measured(evaluations: Sequence[dict[str, Any]], report: Report | None) -> list[str]:
     if report is None or not evaluations:
-        return ["Nothing was measured: name validation pictures in data.val."]
+        return ["Nothing was measured: say on what with --val, or in data.val."]
     best = max(evaluations, key=lambda line: line["AP"] or 0.0)
     lines = [
         f"Best AP {best['AP'] or 0:.3f} (AP50 {best['AP50'] or 0:.3f}) after {best['step']} steps; "
