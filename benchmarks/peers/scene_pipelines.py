@@ -24,14 +24,17 @@ from smalldet.inference.predict import Listener, predict_sources
 from smalldet.models import load_model
 from smalldet.models.detector import Detector
 from smalldet.models.fuse_batchnorm import fuse_batchnorm
-from smalldet.tile_models import TorchTileModel
+from smalldet.tile_models import TorchTileModel, open_tile_model
 
 Run = Callable[[str, Path], dict[str, Any]]
 """Predicts a file, writes COCO results, and says what else is worth a column."""
 
 
-def smalldet(model: str, *, device: str, **options: Any) -> Run:
-    tile_model = TorchTileModel(_detector(model), device)
+def smalldet(model: str, *, device: str, backend: str = "torch", **options: Any) -> Run:
+    if backend == "torch":
+        tile_model = TorchTileModel(_detector(model), device)
+    else:
+        tile_model = open_tile_model(model, device=device, backend=backend)
 
     def run(source: str, out: Path) -> dict[str, Any]:
         told: dict[str, Any] = {}
@@ -110,6 +113,49 @@ def sahi(
     return run
 
 
+def sahi_as_it_comes(
+    model: str, *, device: str, tile_px: int, overlap_frac: float, **_: Any
+) -> Run:
+    """SAHI as its guide runs it: its own adapter, slices one by one, all else at its defaults.
+
+    Args:
+        model: an Ultralytics `.pt`, or what Ultralytics exported it to.
+        device: as `choose_device`.
+        tile_px: side of a slice.
+        overlap_frac: of slices.
+    """
+    from sahi import AutoDetectionModel
+    from sahi.predict import get_sliced_prediction
+
+    wrapped = AutoDetectionModel.from_pretrained(
+        model_type="ultralytics",
+        model_path=model,
+        confidence_threshold=Detector.conf,
+        device=str(choose_device(device)),
+    )
+
+    def run(source: str, out: Path) -> dict[str, Any]:
+        found = get_sliced_prediction(
+            source,
+            wrapped,
+            slice_height=tile_px,
+            slice_width=tile_px,
+            overlap_height_ratio=overlap_frac,
+            overlap_width_ratio=overlap_frac,
+            verbose=0,
+        )
+        rows = found.to_coco_annotations()
+        for row in rows:
+            row["score"] = float(row["score"])
+            row["category_id"] += 1
+        names = wrapped.category_mapping or {}
+        categories = [{"id": int(i) + 1, "name": name} for i, name in names.items()]
+        out.write_text(json.dumps({"categories": categories, "annotations": rows}))
+        return {}
+
+    return run
+
+
 def _sahi_ultralytics(model: str, conf: float | None, device: torch.device) -> tuple[Any, Any]:
     from sahi.models.ultralytics import UltralyticsDetectionModel
 
@@ -177,7 +223,11 @@ def _sahi_own(model: str, conf: float | None, device: torch.device) -> tuple[Any
     return wrapped, detector.class_names
 
 
-PIPELINES: dict[str, Callable[..., Run]] = {"smalldet": smalldet, "sahi": sahi}
+PIPELINES: dict[str, Callable[..., Run]] = {
+    "smalldet": smalldet,
+    "sahi": sahi,
+    "sahi as it comes": sahi_as_it_comes,
+}
 
 
 def main(name: str, settings: str, source: str, out: str, memory_gb: float) -> None:

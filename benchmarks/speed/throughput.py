@@ -17,6 +17,11 @@ predictor takes, smalldet's detector with its norms folded, and batches; `float3
 autocast, as SAHI computes unless its caller sees to more. With `--model FILE.pt`, an Ultralytics
 checkpoint, all run by PYTHON, which must have `ultralytics` too: SAHI by its own adapter, smalldet
 by `peers/ultralytics_detector.py`.
+
+Rows "as it comes" are what a person gets who changes nothing but the side and overlap of tiles:
+smalldet in the runtime that it takes by itself, and SAHI by its own adapter with the checkpoint
+`--as-it-comes FILE`, a `.pt` of Ultralytics or what Ultralytics exported it to; name it several
+times. Its classes are COCO's: an AP beside smalldet's tells of the models, not of the pipelines.
 """
 
 from __future__ import annotations
@@ -49,6 +54,8 @@ RUNS: dict[str, tuple[str, dict[str, Any]]] = {
     "SAHI GREEDYNMM": ("sahi", SAHI | {"postprocess_type": "GREEDYNMM"}),
     "SAHI NMS": ("sahi", SAHI | NMS),
     "SAHI NMS, float32": ("sahi", SAHI | NMS | {"float32": True}),
+    "smalldet as it comes": ("smalldet", {"backend": "auto"}),
+    "smalldet as it comes, scout": ("smalldet", {"backend": "auto", "scout": True}),
 }
 
 
@@ -68,6 +75,9 @@ def main(
     runs: Annotated[
         tuple[str, ...], Parameter(help="Rows of each scene.", consume_multiple=True)
     ] = tuple(RUNS),
+    as_it_comes: Annotated[
+        tuple[str, ...], Parameter(help="Checkpoints for SAHI as it comes.", consume_multiple=True)
+    ] = (),
     peers: Annotated[str | None, Parameter(help="An interpreter with SAHI and smalldet.")] = None,
     memory_gb: float = 12.0,
     limit_s: float = 3600.0,
@@ -91,14 +101,19 @@ def main(
         place.mkdir(parents=True, exist_ok=True)
         for name, source, truth in _scenes(place, side, num_patches, only, shared):
             reference: Detections | None = None
-            for title in runs:
-                pipeline, options = RUNS[title]
-                if pipeline == "sahi" and peers is None:
+            plain = {
+                f"SAHI as it comes, {Path(file).name}": ("sahi as it comes", {"model": file})
+                for file in as_it_comes
+            }
+            rows: dict[str, tuple[str, dict[str, Any]]] = {run: RUNS[run] for run in runs} | plain
+            for title, (pipeline, options) in rows.items():
+                theirs = pipeline != "smalldet"
+                if theirs and peers is None:
                     continue
                 extra = {"batch_size": batch_size} if pipeline == "sahi" else {}
                 out = place / "found.json"
                 outcome = run_pipeline(
-                    (peers or "") if pipeline == "sahi" or of_peers else sys.executable,
+                    (peers or "") if theirs or of_peers else sys.executable,
                     pipeline, settings | options | extra, source, out,
                     memory_gb=memory_gb, limit_s=limit_s,
                 )  # fmt: skip
