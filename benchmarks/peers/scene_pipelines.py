@@ -102,12 +102,7 @@ def sahi(
                 force_postprocess_type=True,
                 **postprocess,
             )
-        rows = found.to_coco_annotations()
-        for row in rows:
-            row["category_id"] += 1
-            row["score"] = float(row["score"])
-        categories = [{"id": i, "name": name} for i, name in enumerate(class_names, start=1)]
-        out.write_text(json.dumps({"categories": categories, "annotations": rows}))
+        _write_coco(found, dict(enumerate(class_names)), out)
         return {}
 
     return run
@@ -144,16 +139,20 @@ def sahi_as_it_comes(
             overlap_width_ratio=overlap_frac,
             verbose=0,
         )
-        rows = found.to_coco_annotations()
-        for row in rows:
-            row["score"] = float(row["score"])
-            row["category_id"] += 1
-        names = wrapped.category_mapping or {}
-        categories = [{"id": int(i) + 1, "name": name} for i, name in names.items()]
-        out.write_text(json.dumps({"categories": categories, "annotations": rows}))
+        names = {int(i): name for i, name in (wrapped.category_mapping or {}).items()}
+        _write_coco(found, names, out)
         return {}
 
     return run
+
+
+def _write_coco(found: Any, class_names: dict[int, str], out: Path) -> None:
+    rows = found.to_coco_annotations()
+    for row in rows:
+        row["category_id"] += 1
+        row["score"] = float(row["score"])
+    categories = [{"id": i + 1, "name": name} for i, name in class_names.items()]
+    out.write_text(json.dumps({"categories": categories, "annotations": rows}))
 
 
 def _sahi_ultralytics(model: str, conf: float | None, device: torch.device) -> tuple[Any, Any]:
