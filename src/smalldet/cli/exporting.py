@@ -66,8 +66,8 @@ def _print_gate(gate: Gate) -> None:
     console.print(table)
     if gate.opened:
         console.print(
-            f"Back to higher precision: the inputs of {len(gate.opened)} of {gate.num_layers} "
-            "layers:",
+            f"Back to higher precision, {len(gate.opened)} of {gate.num_layers} places, before "
+            "the layers:",
             highlight=False,
         )
         for layer in gate.opened:

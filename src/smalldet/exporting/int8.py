@@ -34,6 +34,7 @@ MOST_MEASURED = 60
 CALIBRATION_SHARE = 3  # one picture of so many calibrates
 SIZES = {"under 16 px": (0.0, 16.0), "16-32 px": (16.0, 32.0), "from 32 px": (32.0, 1e9)}
 ROUNDING = "FakeQuantize"
+WITH_WEIGHTS = ("Convolution", "GroupConvolution", "MatMul")
 
 
 @dataclass(frozen=True)
@@ -106,16 +107,16 @@ def quantised(graph: Any, facts: GraphFacts, detector: Detector, labelled: Index
     while _loses(wanted, rows[-1][1]):
         if num_opened == len(roundings):
             raise ValueError(
-                f"8 bits cost more than a point of AP even with all {len(roundings)} layers' "
-                "inputs in float32: this model is not written in int8"
+                f"8 bits cost more than a point of AP even with all {len(roundings)} places "
+                "opened: this model is not written in int8"
             )
         order = order or _by_disturbance(graph, rounded, model_of, batches)
         num_opened = min(max(1, 2 * num_opened), len(roundings))
         opened_graph = rounded.clone()
-        _open(opened_graph, order[:num_opened])
+        _open(opened_graph, order[:num_opened], graph)
         rows.append((f"int8, {num_opened} opened", measured(opened_graph)))
     if num_opened:
-        _open(rounded, order[:num_opened])
+        _open(rounded, order[:num_opened], graph)
     layers = tuple(roundings[name] for name in order[:num_opened])
     return Quantised(rounded, Gate(tuple(rows), layers, len(roundings), len(unseen)))
 
@@ -182,12 +183,24 @@ def _takers(node: Any) -> list[Any]:
     return list(node.output(0).get_target_inputs())
 
 
-def _open(graph: Any, names: Sequence[str]) -> None:
-    """Let values pass these places as they are."""
+def _open(graph: Any, names: Sequence[str], exact: Any) -> None:
+    """Let values pass these places as they are, and give the layers behind their exact weights."""
+    import openvino
+
+    originals = {node.get_friendly_name(): node for node in exact.get_ordered_ops()}
     for node in graph.get_ordered_ops():
-        if node.get_friendly_name() in names:
-            for taker in _takers(node):
-                taker.replace_source_output(node.input_value(0))
+        if node.get_friendly_name() not in names:
+            continue
+        for taker in _takers(node):
+            taker.replace_source_output(node.input_value(0))
+            layer = taker.get_node()
+            original = originals.get(layer.get_friendly_name())
+            if original is None or layer.get_type_name() not in WITH_WEIGHTS:
+                continue
+            weights = original.input_value(1).get_node()
+            if weights.get_type_name() == "Constant":
+                restored = openvino.opset13.constant(weights.data)
+                layer.input(1).replace_source_output(restored.output(0))
 
 
 def _by_disturbance(
@@ -203,7 +216,7 @@ def _by_disturbance(
     errors: dict[str, float] = {}
     for name in _roundings(rounded):
         opened = rounded.clone()
-        _open(opened, [name])
+        _open(opened, [name], graph)
         model = model_of(opened)
         errors[name] = sum(
             _error(model.outputs(tile), out) for tile, out in zip(tiles, wanted, strict=True)
