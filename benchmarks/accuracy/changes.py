@@ -155,7 +155,7 @@ def _measured(common: dict[str, Any], change: str, seed: int, truth: Index, fold
             content["data"]["tiles_per_epoch"] = round(data["tiles_per_epoch"] * share)
         train(checked(TrainRecipe, content, change), folder, device="auto")
         chosen = json.loads(scales[0].partition("=")[2]) if scales else [1.0]
-        model = open_tile_model(folder / "last.safetensors")
+        model = open_tile_model(folder / "last.safetensors", backend="torch")
         report = evaluate(model, truth, EvaluateOptions(scales=chosen))
         row = {key: report.metrics[key] for key in SHOWN} | {"tiles_per_s": tiles_per_s(folder)}
         kept.write_text(json.dumps(row), encoding="utf-8")

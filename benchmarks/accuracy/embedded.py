@@ -43,7 +43,7 @@ def main(
     for model, name, mapping in PASSES:
         truth = labelled_set(root, name, "val")
         folder = out / f"{model}-{name}"
-        tile_model = open_tile_model(model, device=device)
+        tile_model = open_tile_model(model, device=device, backend="torch")
         report = evaluate(tile_model, truth, EvaluateOptions(map=mapping), out=folder)
         console.print(f"\n[bold]{model}[/bold] on {name} val", report)
         reports.append((model, name, report))

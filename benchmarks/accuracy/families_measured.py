@@ -83,7 +83,7 @@ def accuracy(folder: Path, truth: Index) -> dict[str, float | None]:
         measured = json.loads(kept.read_text())
         if measured["num_pictures"] == len(truth):
             return measured["metrics"]
-    report = evaluate(open_tile_model(weights), truth)
+    report = evaluate(open_tile_model(weights, backend="torch"), truth)
     metrics = {key: report.metrics[key] for key in METRICS}
     kept.write_text(json.dumps({"num_pictures": len(truth), "metrics": metrics}))
     return metrics

@@ -85,7 +85,7 @@ def main(
         if name not in sets:
             continue
         truth = spread(labelled_set(root, name, "val"), pictures)
-        tile_model = open_tile_model(model, device=device)
+        tile_model = open_tile_model(model, device=device, backend="torch")
         whole_picture = PredictOptions(conf=conf, whole=True)
         whole = [seen.as_detections() for seen in _predicted(tile_model, truth, whole_picture)]
         title = f"{name} ({len(truth)})"
