@@ -27,10 +27,18 @@ def parse_class_names(given: ClassNames | None) -> tuple[str, ...] | None:
     if given is None:
         return None
     if isinstance(given, str | Path):
-        if isinstance(given, Path) or Path(given).is_file() or "," not in given:
+        if isinstance(given, Path) or "," not in given or _is_file(given):
             return read_class_names(Path(given))
         given = given.split(",")
     return tuple(name.strip() for name in given)
+
+
+def _is_file(text: str) -> bool:
+    """Whether a text names a file; a list of many classes is longer than any name may be."""
+    try:
+        return Path(text).is_file()
+    except OSError:
+        return False
 
 
 def read_class_names(path: Path) -> tuple[str, ...]:
