@@ -17,7 +17,7 @@ from tests.parity.mutations import Mutation, a_number, a_value, an_encoding, som
 from tests.parity.outcomes import Judge, Tally, num_cases
 
 ROOT = Path(__file__).parents[2]
-RECIPES = sorted((ROOT / "configs").glob("*.yaml"))
+RECIPES = sorted((ROOT / "src/smalldet/recipes").glob("*.yaml"))
 NETWORKS = sorted((ROOT / "src/smalldet/models/yolo/networks").glob("*.yaml"))
 SHARE = 0.08 / (len(RECIPES) + len(NETWORKS))
 LARGEST = 1e9

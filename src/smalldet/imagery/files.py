@@ -102,5 +102,6 @@ def _decoded(path: str, upright: bool) -> ArrayPixels:
             return pil_pixels(image, upright)
     except UnidentifiedImageError as error:
         raise ValueError(f"{path}: cannot be read as a picture") from error
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    # other packages change what Pillow opens, and ask for plugins that are not there
+    except (OSError, SyntaxError, ValueError, ImportError, Image.DecompressionBombError) as error:
         raise ValueError(f"{path}: is damaged or cut short: {error}") from error

@@ -14,12 +14,11 @@ from pathlib import Path
 import numpy as np
 from affine import Affine
 from numpy.typing import NDArray
-from rasterio._err import CPLE_BaseError
 from rasterio.crs import CRS
-from rasterio.errors import CRSError, RasterioError
+from rasterio.errors import CRSError
 from rasterio.warp import transform as warp_points
 
-from smalldet.imagery.rasters import open_dataset
+from smalldet.imagery.rasters import GDAL_ERRORS, open_dataset
 
 WGS84 = CRS.from_epsg(4326)
 EQUATOR_RADIUS_M, ECCENTRICITY_SQUARED = 6_378_137.0, 6.694379990141e-3
@@ -147,7 +146,7 @@ def reprojected(points: Points, source: CRS, target: CRS) -> Points:
         return points
     try:
         return np.array(warp_points(source, target, points[:, 0], points[:, 1])[:2]).T
-    except (CPLE_BaseError, RasterioError):
+    except GDAL_ERRORS:
         # One point without a place fails all: halves find it.
         if len(points) == 1:
             return np.full((1, 2), np.inf)

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import rasterio
 from numpy.typing import NDArray
+from rasterio._err import CPLE_BaseError
 from rasterio.enums import ColorInterp, MaskFlags, Resampling
 from rasterio.env import get_gdal_config, set_gdal_config
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
@@ -31,6 +32,9 @@ DIRECTORIES_BYTES, BYTES_PER_BLOCK = 128 << 20, 16
 # A larger window of a sparse file is looked at in parts, of so many pixels a side in the result.
 SPARSE_PX, SPARSE_CELLS = 1 << 26, 16
 PARTS, ENDS = slice(None, -1), slice(1, None)
+
+GDAL_ERRORS = (RasterioError, CPLE_BaseError)
+"""What rasterio raises; not all that GDAL says is made one of its own errors."""
 
 filtering = threading.Lock()
 """Filters of warnings belong to the process: who changes them holds this."""
@@ -55,7 +59,8 @@ def open_dataset(path: str) -> DatasetReader:
     try:
         with ignoring(NotGeoreferencedWarning):  # most pictures lie on no map
             dataset = rasterio.open(path)
-    except RasterioError as error:
+            dataset.crs  # noqa: B018  a damaged one fails when it is asked for
+    except GDAL_ERRORS as error:
         raise _explained(path, error) from error
     if dataset.count == 0:
         parts = ", ".join(dataset.subdatasets[:4]) or "it has none"
@@ -143,7 +148,7 @@ class RasterPixels:
                 handle = open_dataset(self._path)
             try:
                 yield handle
-            except RasterioError as error:
+            except GDAL_ERRORS as error:
                 reason = error.__cause__ or error
                 raise ValueError(f"{self._path}: is damaged or cut short: {reason}") from error
             finally:

@@ -18,11 +18,11 @@ from __future__ import annotations
 
 from typing import Any, Literal, cast
 
-import yaml
 from pydantic import Field
 
 from smalldet.config.base import Frozen
 from smalldet.config.load import checked
+from smalldet.config.yaml_text import parse_yaml
 from smalldet.models.yolo.block_writer import BlockWriter, Style
 from smalldet.models.yolo.blocks import BLOCKS, Block
 from smalldet.models.yolo.builder import GraphBuilder
@@ -112,13 +112,7 @@ def build_graph(description: dict[str, Any], where: str = "network") -> Graph:
 def _read(text: str, where: str) -> dict[str, Any]:
     if len(text) > MAX_TEXT_BYTES:
         raise ValueError(f"{where}: {len(text)} bytes are no network text ({MAX_TEXT_BYTES} most)")
-    try:
-        # what refers to itself ten times ten times ten ... is small only until it is walked
-        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, yaml.SafeLoader)):
-            raise ValueError(f"{where}: a network text has no aliases (*)")
-        content: object = yaml.safe_load(text)
-    except (yaml.YAMLError, RecursionError) as error:
-        raise ValueError(f"{where}: not readable as YAML: {error}") from None
+    content = parse_yaml(text, where)
     if not isinstance(content, dict):
         raise ValueError(f"{where}: expected keys such as layers, found {type(content).__name__}")
     return cast("dict[str, Any]", content)
