@@ -46,7 +46,10 @@ class Sampling(Frozen):
         default=False, description="objects marked difficult are mute regions"
     )
     cache_mb: float = Field(
-        default=512, ge=0, description="memory of each worker for decoded pictures, in MiB"
+        default=512,
+        ge=0,
+        le=2**31 - 1,
+        description="memory of each worker for decoded pictures, in MiB",
     )
 
     @field_validator("scale_jitter")

@@ -12,7 +12,7 @@ from rasterio.io import DatasetReader
 
 from smalldet.imagery.pixels import ArrayPixels, Pixels, pil_pixels
 from smalldet.imagery.png_chunks import check_png
-from smalldet.imagery.rasters import RasterPixels, ignoring, open_dataset
+from smalldet.imagery.rasters import RasterPixels, damage_named, ignoring, open_dataset
 from smalldet.imagery.tiff_blocks import checked_blocks
 
 # These formats can only be decoded from their first row on: reading them by windows would decode
@@ -46,6 +46,11 @@ def open_file(path: str) -> Opened:
         ValueError: it is not a picture, is damaged, or claims a size that it cannot hold.
     """
     dataset = open_dataset(path)
+    with damage_named(path):
+        return _opened(path, dataset)
+
+
+def _opened(path: str, dataset: DatasetReader) -> Opened:
     transform = None if dataset.transform == Affine.identity() else dataset.transform
     crs = dataset.crs or None
     local = Path(path).is_file()

@@ -18,7 +18,7 @@ from rasterio.crs import CRS
 from rasterio.errors import CRSError
 from rasterio.warp import transform as warp_points
 
-from smalldet.imagery.rasters import GDAL_ERRORS, open_dataset
+from smalldet.imagery.rasters import GDAL_ERRORS, damage_named, open_dataset
 
 WGS84 = CRS.from_epsg(4326)
 EQUATOR_RADIUS_M, ECCENTRICITY_SQUARED = 6_378_137.0, 6.694379990141e-3
@@ -111,7 +111,7 @@ def read_ground(path: str | Path) -> Ground | None:
     Raises:
         FileNotFoundError, ValueError: there is no such file, or it is no picture.
     """
-    with open_dataset(str(path)) as dataset:
+    with open_dataset(str(path)) as dataset, damage_named(str(path)):
         crs, transform = dataset.crs, dataset.transform
         if not crs or transform == Affine.identity():
             return None

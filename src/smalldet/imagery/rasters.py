@@ -48,6 +48,20 @@ def ignoring(category: type[Warning]) -> Generator[None]:
         yield
 
 
+@contextmanager
+def damage_named(path: str) -> Generator[None]:
+    """What GDAL says of an open file becomes a ValueError that names it.
+
+    GDAL may find a fault where something else is asked for: a broken coordinate system shows when
+    the colours are read.
+    """
+    try:
+        yield
+    except GDAL_ERRORS as error:
+        reason = error.__cause__ or error
+        raise ValueError(f"{path}: is damaged or cut short: {reason}") from error
+
+
 def open_dataset(path: str) -> DatasetReader:
     """Open anything that GDAL can name: a file, a URL, /vsicurl/, s3://.
 
@@ -59,7 +73,6 @@ def open_dataset(path: str) -> DatasetReader:
     try:
         with ignoring(NotGeoreferencedWarning):  # most pictures lie on no map
             dataset = rasterio.open(path)
-            dataset.crs  # noqa: B018  a damaged one fails when it is asked for
     except GDAL_ERRORS as error:
         raise _explained(path, error) from error
     if dataset.count == 0:
@@ -147,10 +160,8 @@ class RasterPixels:
             except IndexError:
                 handle = open_dataset(self._path)
             try:
-                yield handle
-            except GDAL_ERRORS as error:
-                reason = error.__cause__ or error
-                raise ValueError(f"{self._path}: is damaged or cut short: {reason}") from error
+                with damage_named(self._path):
+                    yield handle
             finally:
                 self._free.append(handle)
                 if self._closed:

@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 from smalldet.config.base import Frozen
 from smalldet.config.load import checked, load_yaml, override
 from smalldet.data.formats.label_source import LabelOptions
+from smalldet.data.formats.picture_files import is_file
 from smalldet.data.formats.read_labels import label_splits
 from smalldet.data.formats.recognising import recognise
 from smalldet.models.families import ModelConfig
@@ -134,7 +135,7 @@ def _anchored(content: dict[str, Any], base: Path) -> dict[str, Any]:
         training["imagenet_weights"] = str(base / str(training["imagenet_weights"]))
     for key in ("start", "class_names", "start_classes", "start_network"):
         # a name stays a name: only what is a file beside the recipe is one
-        if isinstance(training, dict) and (base / str(training.get(key, ""))).is_file():
+        if isinstance(training, dict) and is_file(base / str(training.get(key, ""))):
             training[key] = str(base / str(training[key]))
     model = content.get("model")
     if isinstance(model, dict) and str(model.get("network", "")).endswith(

@@ -97,7 +97,10 @@ class TrainingConfig(Frozen):
         default=60, ge=1, le=MOST, description="passes over the tiles of an epoch, at most"
     )
     minutes: float | None = Field(
-        default=None, gt=0, description="of training, evaluation left out, at most; default: no end"
+        default=None,
+        gt=0,
+        le=MOST,
+        description="of training, evaluation left out, at most; default: no end",
     )
     patience: int | None = Field(
         default=None,
@@ -164,6 +167,7 @@ class TrainingConfig(Frozen):
     save_every_s: float = Field(
         default=300,
         ge=0,
+        le=MOST,
         description="seconds between saved states to resume from; the end of an epoch saves too",
     )
     eval_pictures: int | None = Field(

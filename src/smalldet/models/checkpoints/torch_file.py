@@ -77,7 +77,7 @@ class TorchFile:
         self._open = ExitStack()
         names = (*TORCH_NAMES, *known)
         with ExitStack() as stack:
-            if zipfile.is_zipfile(path):
+            if _is_zip(path):
                 self._storages, self.content = _open_zip(stack, path, names)
             else:
                 self._storages, self.content = _open_old(stack, path, names)
@@ -186,6 +186,13 @@ def _values(path: Path, key: str, content: bytes, count: int, dtype: torch.dtype
     if count == 0:
         return torch.empty(0, dtype=dtype)
     return torch.frombuffer(bytearray(content[: count * dtype.itemsize]), dtype=dtype)
+
+
+def _is_zip(path: Path) -> bool:
+    try:
+        return zipfile.is_zipfile(path)
+    except ZIP_ERRORS as error:  # of one that says it spans several disks
+        raise ValueError(f"{path}: damaged zip: {error}") from error
 
 
 def _open_zip(stack: ExitStack, path: Path, known: Sequence[str]) -> tuple[_ZippedStorages, Any]:
