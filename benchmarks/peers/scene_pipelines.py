@@ -92,10 +92,7 @@ def sahi(
             found = get_sliced_prediction(
                 source,
                 wrapped,
-                slice_height=tile_px,
-                slice_width=tile_px,
-                overlap_height_ratio=overlap_frac,
-                overlap_width_ratio=overlap_frac,
+                **_slices(tile_px, overlap_frac),
                 perform_standard_pred=False,
                 batch_size=batch_size or 1,
                 verbose=0,
@@ -133,10 +130,7 @@ def sahi_as_it_comes(
         found = get_sliced_prediction(
             source,
             wrapped,
-            slice_height=tile_px,
-            slice_width=tile_px,
-            overlap_height_ratio=overlap_frac,
-            overlap_width_ratio=overlap_frac,
+            **_slices(tile_px, overlap_frac),
             verbose=0,
         )
         names = {int(i): name for i, name in (wrapped.category_mapping or {}).items()}
@@ -144,6 +138,16 @@ def sahi_as_it_comes(
         return {}
 
     return run
+
+
+def _slices(tile_px: int, overlap_frac: float) -> dict[str, Any]:
+    """Square slices in SAHI's words."""
+    return {
+        "slice_height": tile_px,
+        "slice_width": tile_px,
+        "overlap_height_ratio": overlap_frac,
+        "overlap_width_ratio": overlap_frac,
+    }
 
 
 def _write_coco(found: Any, class_names: dict[int, str], out: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -27,18 +28,11 @@ def parse_class_names(given: ClassNames | None) -> tuple[str, ...] | None:
     if given is None:
         return None
     if isinstance(given, str | Path):
-        if isinstance(given, Path) or "," not in given or _is_file(given):
+        # Path.is_file raises where a list of many classes is longer than a name may be
+        if isinstance(given, Path) or "," not in given or os.path.isfile(given):  # noqa: PTH113
             return read_class_names(Path(given))
         given = given.split(",")
     return tuple(name.strip() for name in given)
-
-
-def _is_file(text: str) -> bool:
-    """Whether a text names a file; a list of many classes is longer than any name may be."""
-    try:
-        return Path(text).is_file()
-    except OSError:
-        return False
 
 
 def read_class_names(path: Path) -> tuple[str, ...]:

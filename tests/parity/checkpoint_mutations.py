@@ -15,6 +15,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load
 
 from smalldet.models.checkpoints.tensor_file import checksum
+from tests.parity.mutations import broken_bytes
 
 Mutation = Callable[[bytes, random.Random], bytes]
 
@@ -30,23 +31,13 @@ VALUES: list[Any] = [
 
 
 def any_bytes(raw: bytes, rng: random.Random) -> bytes:
-    """Bytes flipped, cut, left out, repeated, or hostile ones put in."""
-    for _ in range(rng.randint(1, 3)):
-        start = rng.randrange(len(raw) + 1)
-        end = min(len(raw), start + rng.choice([0, 0, 1, 1, 3, 20]))
-        kind = rng.randrange(5)
-        if kind == 0:
-            raw = raw[:start] + rng.choice(TOKENS) + raw[end:]
-        elif kind == 1:
-            raw = raw[:start] + bytes([rng.randrange(256)]) + raw[start + 1 :]
-        elif kind == 2:
-            raw = raw[:start] if rng.random() < 0.3 else raw[:start] + raw[end:]
-        elif kind == 3:
-            raw = raw[:end] + raw[start:]
-        else:
-            at = rng.randrange(max(1, min(len(raw), 400)))
-            raw = raw[:at] + bytes([rng.randrange(256)]) + raw[at + 1 :]
-    return raw
+    """Bytes flipped, cut, left out, repeated, or hostile ones put in; those of headers oftener."""
+    return broken_bytes(raw, rng, TOKENS, _early_byte)
+
+
+def _early_byte(raw: bytes, rng: random.Random, _: int) -> bytes:
+    at = rng.randrange(max(1, min(len(raw), 400)))
+    return raw[:at] + bytes([rng.randrange(256)]) + raw[at + 1 :]
 
 
 def last_bytes(raw: bytes, rng: random.Random) -> bytes:

@@ -7,7 +7,7 @@ import json
 import random
 import re
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,8 +50,20 @@ class Mutation:
     same: bool = False
 
 
-def some_bytes(raw: bytes, rng: random.Random) -> Mutation:
-    """One to three bytes or pieces exchanged, cut, taken out, doubled or swapped."""
+def broken_bytes(
+    raw: bytes,
+    rng: random.Random,
+    tokens: Sequence[bytes],
+    fifth: Callable[[bytes, random.Random, int], bytes],
+) -> bytes:
+    """One to three bytes or pieces exchanged, cut, taken out or doubled.
+
+    Args:
+        raw: the sound bytes.
+        rng: of what is drawn.
+        tokens: that may be put in.
+        fifth: a further way, of (bytes, what draws, a place).
+    """
     for _ in range(rng.randint(1, 3)):
         start = rng.randrange(len(raw) + 1)
         end = min(len(raw), start + rng.choice([0, 0, 1, 1, 3, 20]))
@@ -65,9 +77,18 @@ def some_bytes(raw: bytes, rng: random.Random) -> Mutation:
         elif kind == 3:
             raw = raw[:end] + raw[start:]
         else:
-            middle = (start + len(raw)) // 2
-            raw = raw[:start] + raw[middle:] + raw[start:middle]
-    return Mutation(raw, "bytes")
+            raw = fifth(raw, rng, start)
+    return raw
+
+
+def some_bytes(raw: bytes, rng: random.Random) -> Mutation:
+    """Bytes or pieces exchanged, cut, taken out, doubled or swapped."""
+    return Mutation(broken_bytes(raw, rng, TOKENS, _swapped), "bytes")
+
+
+def _swapped(raw: bytes, _: random.Random, start: int) -> bytes:
+    middle = (start + len(raw)) // 2
+    return raw[:start] + raw[middle:] + raw[start:middle]
 
 
 def a_number(raw: bytes, rng: random.Random) -> Mutation:

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from smalldet.data.formats.read_labels import recognised_format
+from smalldet.data.formats.recognising import recognised_format
 from smalldet.data.index import ImageRecord, Index
 from tests.parity.label_sets import LABEL_SETS, LabelSet
 from tests.parity.mutations import Mutation, a_text, some_bytes

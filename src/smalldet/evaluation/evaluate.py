@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from smalldet.atomic_write import atomic_write
+from smalldet.atomic_write import write_text
 from smalldet.config.load import dump
 from smalldet.data.index import Index
 from smalldet.detections import Detections
@@ -72,10 +72,8 @@ def evaluate(
     report = report_of(comparison, detections)
     if out is not None:
         folder = Path(out)
-        with atomic_write(folder / "metrics.json") as draft:
-            report.write(draft)
-        with atomic_write(folder / "options.yaml") as draft:
-            draft.write_text(dump(options), encoding="utf-8")
+        report.write(folder / "metrics.json")
+        write_text(folder / "options.yaml", dump(options))
         write_coco_results(folder / "detections.json", classes, detections)
         draw_worst(comparison.index, comparison.at_conf, folder)
     return report
@@ -101,5 +99,4 @@ def write_coco_results(path: Path, classes: ClassMatch, detections: Sequence[Det
     )
     keys = ("image_id", "category_id", "bbox", "score")
     lines = [json.dumps(dict(zip(keys, row, strict=True))) for row in columns]
-    with atomic_write(path) as draft:
-        draft.write_text("[" + ",\n".join(lines) + "]\n", encoding="utf-8")
+    write_text(path, "[" + ",\n".join(lines) + "]\n")

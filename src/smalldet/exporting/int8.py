@@ -99,7 +99,7 @@ def quantised(graph: Any, facts: GraphFacts, detector: Detector, labelled: Index
         return (report.metrics["AP"], *(report.metrics[f"AP_{name}"] for name in SIZES))
 
     wanted = measured(graph)
-    rounded = _quantise(graph, batches)
+    rounded = chosen = _quantise(graph, batches)
     roundings = _roundings(rounded)
     rows = [("float32", wanted), ("int8", measured(rounded))]
     order: Sequence[str] = ()
@@ -112,13 +112,11 @@ def quantised(graph: Any, facts: GraphFacts, detector: Detector, labelled: Index
             )
         order = order or _by_disturbance(graph, rounded, model_of, batches)
         num_opened = min(max(1, 2 * num_opened), len(roundings))
-        opened_graph = rounded.clone()
-        _open(opened_graph, order[:num_opened], graph)
-        rows.append((f"int8, {num_opened} opened", measured(opened_graph)))
-    if num_opened:
-        _open(rounded, order[:num_opened], graph)
+        chosen = rounded.clone()
+        _open(chosen, order[:num_opened], graph)
+        rows.append((f"int8, {num_opened} opened", measured(chosen)))
     layers = tuple(roundings[name] for name in order[:num_opened])
-    return Quantised(rounded, Gate(tuple(rows), layers, len(roundings), len(unseen)))
+    return Quantised(chosen, Gate(tuple(rows), layers, len(roundings), len(unseen)))
 
 
 def _shared_out(labelled: Index) -> tuple[Index, Index]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from smalldet.atomic_write import atomic_write
+from smalldet.atomic_write import write_text
 from smalldet.graphs.facts import FACTS_KEY, PARTS_KEY
 
 XML, BIN, MEANING = "model.xml", "model.bin", "smalldet.json"
@@ -69,8 +69,7 @@ def write_openvino(folder: Path, graph: Any, texts: Mapping[str, str], *, half: 
     content = {"facts": json.loads(texts[FACTS_KEY])}
     if PARTS_KEY in texts:
         content["torch_parts"] = texts[PARTS_KEY]
-    with atomic_write(folder / MEANING) as draft:
-        draft.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    write_text(folder / MEANING, json.dumps(content, indent=1) + "\n")
 
 
 def folder_texts(folder: Path) -> dict[str, str]:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 
-from smalldet.atomic_write import atomic_write
+from smalldet.atomic_write import write_text
 from smalldet.tile_models.graph_model import content_fingerprint
 from smalldet.tile_models.parity import (
     LEAST_SCORE,
@@ -133,9 +133,6 @@ def _noted(path: Path) -> str | None:
 def _write(path: Path, name: str, seconds: dict[str, float]) -> None:
     """A cache that cannot be written is no reason to stop: the trial comes again."""
     try:
-        with atomic_write(path) as draft:
-            draft.write_text(
-                json.dumps({"runtime": name, "seconds_a_tile": seconds}) + "\n", encoding="utf-8"
-            )
+        write_text(path, json.dumps({"runtime": name, "seconds_a_tile": seconds}) + "\n")
     except OSError:
         return

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from smalldet.data.formats.read_labels import read_labels, recognised_format
+from smalldet.data.formats.read_labels import read_labels
+from smalldet.data.formats.recognising import recognised_format
 
 BOX = [10.0, 20.0, 30.0, 50.0]  # in a picture of 100 x 80 px
 

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from smalldet.atomic_write import atomic_write
+from smalldet.atomic_write import atomic_write, write_text
 from smalldet.class_names import class_key, read_class_names
 from smalldet.data.formats.csv_boxes import (
     BoxFields,
@@ -168,8 +168,7 @@ def write(index: Index, out_dir: str | Path, *, split: str = "train") -> list[Pa
         writer.writerow([*LAYOUT.split(","), *extra])
         for record in index.records:
             writer.writerows(_rows(record, index.class_names, extra, out_dir))
-    with atomic_write(names_file) as draft:
-        draft.write_text("".join(f"{name}\n" for name in index.class_names), encoding="utf-8")
+    write_text(names_file, "".join(f"{name}\n" for name in index.class_names))
     return [file, names_file]
 
 

@@ -10,11 +10,9 @@ from typing import Literal
 from smalldet.data.formats.label_format import LabelFormat
 from smalldet.data.formats.label_source import LabelSource
 from smalldet.data.formats.picture_lists import listed_names
-from smalldet.data.formats.recognising import Recognised, recognise, recognised_format
+from smalldet.data.formats.recognising import Recognised, recognise
 from smalldet.data.index import Index
 from smalldet.data.splits import by_list
-
-__all__ = ["label_splits", "read_labels", "recognised_format"]
 
 logger = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from smalldet.data.formats.label_format import LabelFormat
-from smalldet.data.formats.picture_files import is_dir, is_file
+from smalldet.data.formats.picture_files import SUFFIXES, is_dir, is_file
 from smalldet.data.formats.split_names import by_split, split_of
 from smalldet.data.formats.table import FORMATS
 
@@ -47,9 +47,9 @@ def recognise(path: Path) -> Recognised:
         FileNotFoundError: there is no such file or folder, or no labels are in the folder.
         ValueError: the file is of none of the formats, or several sets are of one split.
     """
-    for label_format in FORMATS:
-        if label_format.recognises(path):
-            return Recognised(path, label_format, label_format.splits(path))
+    label_format = _format_of(path)
+    if label_format is not None:
+        return Recognised(path, label_format, label_format.splits(path))
     for inner in INNER:
         parts = _parts(path, path / inner)
         if parts:
@@ -69,10 +69,14 @@ def recognised_format(path: Path) -> LabelFormat:
     Raises:
         FileNotFoundError, ValueError: as of `recognise`.
     """
-    for label_format in FORMATS:
-        if label_format.recognises(path):
-            return label_format
-    raise _unknown(path)
+    label_format = _format_of(path)
+    if label_format is None:
+        raise _unknown(path)
+    return label_format
+
+
+def _format_of(path: Path) -> LabelFormat | None:
+    return next((one for one in FORMATS if one.recognises(path)), None)
 
 
 def _parts(path: Path, folder: Path) -> dict[str, Path]:
@@ -90,16 +94,15 @@ def _parts(path: Path, folder: Path) -> dict[str, Path]:
 
 
 def _has_labels(path: Path) -> bool:
-    return _is_labels(path) or len(_label_files(path)) == 1
+    return _format_of(path) is not None or len(_label_files(path)) == 1
 
 
 def _label_files(folder: Path) -> list[Path]:
-    files = [file for file in sorted(folder.iterdir()) if is_file(file)] if is_dir(folder) else []
-    return [file for file in files if _is_labels(file)]
-
-
-def _is_labels(path: Path) -> bool:
-    return any(one.recognises(path) for one in FORMATS)
+    """Files of labels; a folder may hold 100,000 pictures, which are not asked about."""
+    if not is_dir(folder):
+        return []
+    files = [file for file in sorted(folder.iterdir()) if file.suffix.lower() not in SUFFIXES]
+    return [file for file in files if is_file(file) and _format_of(file) is not None]
 
 
 def _unknown(path: Path) -> FileNotFoundError | ValueError:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from smalldet.atomic_write import atomic_write
+from smalldet.atomic_write import atomic_write, write_text
 from smalldet.data.formats.bitmap_masks import pixels_of
 from smalldet.data.formats.label_map import label_map_text
 from smalldet.data.formats.tf_example import example_bytes
@@ -77,8 +77,7 @@ def write(
         files.append(path)
     path = out_dir / "label_map.pbtxt"
     try:
-        with atomic_write(path) as draft:
-            draft.write_text(label_map_text(index.class_names), encoding="utf-8")
+        write_text(path, label_map_text(index.class_names))
     except OSError as error:
         raise ValueError(f"{path}: cannot be written: {error.strerror}") from error
     return [*files, path]
