@@ -108,6 +108,14 @@ def from_metadata(texts: Mapping[str, str], where: str) -> tuple[GraphFacts, Det
     Raises:
         ValueError: not written by smalldet, damaged, or the parts contradict each other.
     """
+    facts = facts_in(texts, where)
+    detector = _decoder(facts, where)
+    _load_parts(detector, texts.get(PARTS_KEY, ""), where)
+    return facts, detector
+
+
+def facts_in(texts: Mapping[str, str], where: str) -> GraphFacts:
+    """The facts of a file alone; see `from_metadata`."""
     if FACTS_KEY not in texts:
         raise ValueError(
             f"{where}: does not say what its outputs mean; only files that `smalldet export` wrote "
@@ -117,13 +125,10 @@ def from_metadata(texts: Mapping[str, str], where: str) -> tuple[GraphFacts, Det
         content = json.loads(texts[FACTS_KEY])
         if not isinstance(content, dict) or content.get("format") != FORMAT:
             raise ValueError(f"the format of its facts is not {FORMAT}")
-        facts = GraphFacts.model_validate(content)
+        return GraphFacts.model_validate(content)
     except (ValueError, RecursionError) as error:
         reason = _first(error) if isinstance(error, ValidationError) else str(error)
         raise ValueError(f"{where}: damaged, or of another version: {reason}") from error
-    detector = _decoder(facts, where)
-    _load_parts(detector, texts.get(PARTS_KEY, ""), where)
-    return facts, detector
 
 
 def _decoder(facts: GraphFacts, where: str) -> Detector:

@@ -14,8 +14,8 @@ import torch
 from smalldet.class_names import ClassNames
 from smalldet.hardware import choose_device
 from smalldet.models import DEFAULT_MODEL, model_path
-from smalldet.tile_models.cached_graphs import ModelFile, cached_graph
 from smalldet.tile_models.fastest import fastest
+from smalldet.tile_models.graph_of_weights import ModelFile, graph_of
 from smalldet.tile_models.onnxruntime_model import cuda_providers, open_onnx
 from smalldet.tile_models.openvino_model import open_openvino
 from smalldet.tile_models.protocol import TileModel
@@ -47,14 +47,14 @@ def _is_weights(path: Path) -> bool:
 
 
 def _by_graph(open_graph: Open) -> Open:
-    """Opens weights too, by their graph in the user's cache."""
+    """Opens weights too, by their graph."""
 
     def opened(
         path: Path, class_names: ClassNames | None, network: str | None, device: str
     ) -> TileModel:
         if not _is_weights(path):
             return open_graph(path, class_names, network, device)
-        return open_graph(cached_graph(ModelFile(path, class_names, network)), None, None, device)
+        return open_graph(graph_of(ModelFile(path, class_names, network)), None, None, device)
 
     return opened
 

@@ -1,4 +1,4 @@
-"""Graphs of models of weights, made once and kept in the user's cache."""
+"""Graphs of models of weights: those beside them, or made once and kept in the user's cache."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from pathlib import Path
 
 from smalldet.atomic_write import atomic_write
 from smalldet.class_names import ClassNames, parse_class_names
-from smalldet.graphs.facts import FORMAT, facts_of, to_metadata
+from smalldet.graphs.facts import FORMAT, facts_in, facts_of, to_metadata
 from smalldet.graphs.network_graph import network_graph
-from smalldet.graphs.onnx_file import with_metadata, write_onnx
+from smalldet.graphs.onnx_file import onnx_texts, with_metadata, write_onnx
 from smalldet.models import import_model
 from smalldet.models.checkpoints.loaded_model import LoadedModel
 from smalldet.tile_models.graph_model import content_fingerprint
@@ -47,12 +47,32 @@ class ModelFile:
         return import_model(self.path, class_names=self.class_names, network=self.network)
 
 
-def cached_graph(file: ModelFile) -> Path:
+def graph_of(file: ModelFile) -> Path:
     """The .onnx file of a model of weights; made, and checked against torch, where there is none.
+
+    Embedded models come with theirs.
 
     Raises:
         ValueError: it cannot be exported, or what is exported gives other outputs.
     """
+    return _beside(file) or _cached(file)
+
+
+def _beside(file: ModelFile) -> Path | None:
+    """What `smalldet export` wrote from these weights, under their name, for tiles of any size."""
+    path = file.path.with_suffix(".onnx")
+    if not path.is_file() or file != ModelFile(file.path):
+        return None
+    try:
+        facts = facts_in(onnx_texts(path), str(path))
+    except ValueError:
+        return None  # of another program
+    same = facts.made_from == content_fingerprint(file.path.read_bytes())
+    whole = facts.weights == "float32" and facts.batch is None and facts.fixed_px is None
+    return path if same and whole else None
+
+
+def _cached(file: ModelFile) -> Path:
     key = content_fingerprint(
         file.key().encode(),
         FORMAT.encode(),
