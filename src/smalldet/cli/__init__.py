@@ -10,6 +10,7 @@ from typing import NoReturn
 from cyclopts import App, CycloptsError, CycloptsPanel
 from pydantic import ValidationError
 
+from smalldet.cli.checking import check
 from smalldet.cli.converting import convert
 from smalldet.cli.evaluating import evaluate
 from smalldet.cli.exporting import export
@@ -24,7 +25,7 @@ app = App(
     help="Find small objects in large pictures: train on tiles, measure by size, predict scenes.",
     suppress_keyboard_interrupt=False,  # `main` says what a stopped run has saved
 )
-for verb in (train, evaluate, predict, convert, export, recipe, demo):
+for verb in (check, train, evaluate, predict, convert, export, recipe, demo):
     app.command(verb)
 
 

@@ -56,6 +56,15 @@ def complain(why: object) -> None:
     stderr.print(Text.assemble(("error:", "red"), " ", as_is(why)), soft_wrap=True)
 
 
+SEVERITY_COLOURS = {"error": "red", "warning": "yellow", "note": "blue"}
+
+
+def say_finding(severity: str, text: str) -> None:
+    """Print a line of a result behind its severity."""
+    mark = (f"{severity}:", SEVERITY_COLOURS[severity])
+    console.print(Text.assemble(mark, " ", as_is(text)), soft_wrap=True)
+
+
 def option_mistakes(error: ValidationError) -> str:
     """What is wrong with options, one line for each, under the names as they are typed."""
     lines: list[str] = []

@@ -1,0 +1,118 @@
+"""Pictures that are equal, nearly equal, or of the same ground, in a split and across splits."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+
+from smalldet.checking.findings import MAX_EXAMPLES, Example, Finding, Severity, counted
+from smalldet.checking.labelled_set import LabelledSet
+from smalldet.checking.near_equal import near_equal_pairs
+from smalldet.data.footprints import Footprints, overlapping
+
+Pair = tuple[Path, Path, str]
+
+LEAK = "what is measured on them was learned by heart; divide by place, flight or day"
+KINDS = {
+    "equal": "the same file's bytes",
+    "ground": "the same ground",
+    "near": "nearly the same picture",
+}
+
+
+def find(labelled: LabelledSet) -> Iterator[Finding]:
+    """Pairs of pictures, each told once: by bytes, by ground, by looks."""
+    paths = [
+        path
+        for path, look in (labelled.looks or {}).items()
+        if look.error is None and path.is_file()
+    ]
+    place = {path: row for row, path in enumerate(paths)}
+    splits: list[set[str]] = [set() for _ in paths]
+    for record, split in zip(labelled.records, labelled.split_of, strict=True):
+        if record.path in place:
+            splits[place[record.path]].add(split)
+    yield from _in_both(labelled, paths, splits)
+    told: set[tuple[int, int]] = set()
+    across: dict[str, list[Example]] = {kind: [] for kind in KINDS}
+    within: dict[str, list[Example]] = {kind: [] for kind in KINDS}
+    members: dict[str, set[int]] = {kind: set() for kind in KINDS}
+    for kind, (a, b), caption in _pairs(labelled, paths):
+        if (a, b) in told:
+            continue
+        told.add((a, b))
+        apart = not splits[a] & splits[b]
+        names = f" ({min(splits[a])} and {min(splits[b])})" if apart else ""
+        example = Example(paths[a], caption=caption + names, other=paths[b])
+        (across if apart else within)[kind].append(example)
+        if not apart:
+            members[kind] |= {a, b}
+    for kind, what in KINDS.items():
+        examples = across[kind]
+        if examples:
+            yield Finding(
+                Severity.WARNING,
+                len(examples),
+                f"{counted(len(examples), 'pair')} of pictures in two splits show {what}",
+                LEAK,
+                tuple(examples[:MAX_EXAMPLES]),
+            )
+    for kind, what in KINDS.items():
+        examples = within[kind]
+        if examples:
+            yield Finding(
+                Severity.WARNING if kind == "equal" else Severity.NOTE,
+                len(members[kind]),
+                f"{counted(len(members[kind]), 'picture')} show {what} as another of their split",
+                "keep one of each, with all its objects"
+                if kind == "equal"
+                else "they teach little more than one of them; never part them between splits",
+                tuple(examples[:MAX_EXAMPLES]),
+            )
+
+
+def _in_both(labelled: LabelledSet, paths: list[Path], splits: list[set[str]]) -> Iterator[Finding]:
+    both = [
+        Example(path, caption=" and ".join(sorted(own)))
+        for path, own in zip(paths, splits, strict=True)
+        if len(own) > 1
+    ]
+    if both:
+        yield Finding(
+            Severity.WARNING,
+            len(both),
+            f"{counted(len(both), 'picture')} stand in two splits",
+            LEAK,
+            tuple(both[:MAX_EXAMPLES]),
+        )
+
+
+def _pairs(labelled: LabelledSet, paths: list[Path]) -> Iterator[tuple[str, tuple[int, int], str]]:
+    for pair in _equal(paths):
+        yield "equal", pair, "equal"
+    looks = labelled.looks or {}
+    placed = [row for row, path in enumerate(paths) if looks[path].gsd_m is not None]
+    if placed:
+        ground = Footprints.of([paths[row] for row in placed])
+        for a, b in overlapping(ground, ground).tolist():
+            if a < b:
+                yield "ground", (placed[a], placed[b]), "the same ground"
+    thumbs = [looks[path].thumb for path in paths]
+    for a, b, likeness, how in near_equal_pairs([one for one in thumbs if one is not None]):
+        yield "near", (a, b), f"alike by {likeness:.2f}{how}"
+
+
+def _equal(paths: list[Path]) -> Iterator[tuple[int, int]]:
+    """Files of the same bytes; only those of one size are read."""
+    by_size: dict[int, list[int]] = defaultdict(list)
+    for row, path in enumerate(paths):
+        by_size[path.stat().st_size].append(row)
+    for rows in by_size.values():
+        by_bytes: dict[bytes, list[int]] = defaultdict(list)
+        for row in rows if len(rows) > 1 else ():
+            with paths[row].open("rb") as file:
+                by_bytes[hashlib.file_digest(file, "blake2b").digest()].append(row)
+        for alike in by_bytes.values():
+            yield from ((alike[0], other) for other in alike[1:])

@@ -1,0 +1,114 @@
+"""Crops: parts of pictures as small JPEGs that lie in the page, with boxes drawn."""
+
+from __future__ import annotations
+
+import base64
+import io
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from smalldet.imagery import open_scene
+from smalldet.imagery.drawing import class_colours, outline_boxes, picture_of
+from smalldet.reporting.page import escaped
+
+JPEG_QUALITY = 82
+CONTEXT = 3.0
+"""Side of a crop, in those of what it shows."""
+LEAST_PX = 24
+DENSITY = 2
+"""Pixels of a crop for each of the page where it is shown, at most: for sharp screens."""
+
+Box = tuple[float, float, float, float]
+
+
+@dataclass(frozen=True)
+class Crop:
+    """What to show of a picture.
+
+    Attributes:
+        picture: the file.
+        boxes: xyxy in its pixels, drawn; a later one in another colour.
+        caption: plain text under it.
+        whole: show the whole picture, not the surroundings of the boxes.
+        other: a second whole picture beside it.
+        side_px: of the page.
+    """
+
+    picture: Path
+    boxes: Sequence[Box] = ()
+    caption: str = ""
+    whole: bool = False
+    other: Path | None = None
+    side_px: int = 170
+
+
+def figures(crops: Sequence[Crop]) -> str:
+    """Crops side by side as HTML; a picture that cannot be read is its name alone."""
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        shown = list(pool.map(_figure, crops))
+    return f'<div class="figures">{"".join(shown)}</div>' if shown else ""
+
+
+def _figure(crop: Crop) -> str:
+    pictures = [crop.picture] if crop.other is None else [crop.picture, crop.other]
+    images = [_image(path, crop) for path in pictures]
+    inside = f'<div class="pair">{"".join(images)}</div>' if len(images) > 1 else images[0]
+    names = " | ".join(escaped(path.name) for path in pictures)
+    caption = f"{escaped(crop.caption)}<br>" if crop.caption else ""
+    width = crop.side_px * len(images)
+    return (
+        f'<figure style="width:{width}px">{inside}<figcaption>{caption}{names}</figcaption>'
+        "</figure>"
+    )
+
+
+def _image(path: Path, crop: Crop) -> str:
+    try:
+        shown = _whole(path, crop) if crop.whole or not crop.boxes else _around(path, crop)
+    except (OSError, ValueError):
+        return '<p class="soft">cannot be shown</p>'
+    file = io.BytesIO()
+    shown.save(file, "JPEG", quality=JPEG_QUALITY)
+    coded = base64.b64encode(file.getvalue()).decode("ascii")
+    width = min(crop.side_px, round(crop.side_px * shown.width / max(shown.size)))
+    return (
+        f'<img src="data:image/jpeg;base64,{coded}" width="{width}" loading="lazy" '
+        f'alt="{escaped(path.name)}">'
+    )
+
+
+def _whole(path: Path, crop: Crop) -> Image.Image:
+    with open_scene(path) as scene:
+        pixels, scale = scene.read_overview(crop.side_px * DENSITY)
+    image = picture_of(pixels)
+    boxes = np.array(crop.boxes, dtype=np.float64).reshape(-1, 4) * scale
+    outline_boxes(ImageDraw.Draw(image), boxes, class_colours(1) * len(boxes))
+    return image
+
+
+def _around(path: Path, crop: Crop) -> Image.Image:
+    """A square round the boxes, within the picture; small ones are enlarged pixel by pixel."""
+    boxes = np.array(crop.boxes, dtype=np.float64)
+    low, high = boxes[:, :2].min(axis=0), boxes[:, 2:].max(axis=0)
+    with open_scene(path) as scene:
+        size = np.array([scene.width, scene.height])
+        side = np.minimum(max(LEAST_PX, CONTEXT * float((high - low).max())), size)
+        first = np.clip((low + high - side) / 2, 0, size - side).astype(int)
+        last = np.minimum(np.ceil(first + side).astype(int), size)
+        width, height = (last - first).tolist()
+        scale = crop.side_px * DENSITY / max(width, height)
+        shape = None if scale >= 1 else (max(1, int(height * scale)), max(1, int(width * scale)))
+        x1, y1, x2, y2 = (*first.tolist(), *last.tolist())
+        image = picture_of(scene.read((x1, y1, x2, y2), shape))
+    if scale >= 1:
+        wanted = (max(1, round(width * scale)), max(1, round(height * scale)))
+        image = image.resize(wanted, Image.Resampling.NEAREST)
+    placed = (boxes - np.tile(first, 2)) * scale
+    outline_boxes(ImageDraw.Draw(image), placed, class_colours(len(boxes)), line_px=2)
+    return image
