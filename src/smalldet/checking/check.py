@@ -9,7 +9,7 @@ from pathlib import Path
 from smalldet.checking.findings import Finding, Severity, worst_first
 from smalldet.checking.labelled_set import LabelledSet
 from smalldet.checking.looking import look_at_all
-from smalldet.checking.reading import read_set
+from smalldet.checking.reading import pictures_of, read_set
 from smalldet.checking.table import CHECKS
 from smalldet.data.formats.label_source import LabelSource
 from smalldet.data.index import Index
@@ -49,6 +49,8 @@ def check(
     """
     labelled = read_set(source)
     paths = [record.path for record in labelled.records]
+    if any(said.fatal for said in labelled.messages):
+        paths += pictures_of(source)  # a damaged one may be why labels cannot be read
     labelled = replace(labelled, looks=look_at_all(paths, on_progress))
     return CheckReport(source.annotations, labelled, _found(labelled, quick=False))
 

@@ -157,10 +157,13 @@ def _crowded(labelled: LabelledSet) -> str:
     crops = [
         Crop(
             labelled.records[row].path,
-            [labelled.box(one) for one in np.flatnonzero(labelled.objects.pictures == row)],
+            [
+                labelled.box(one)
+                for one in np.flatnonzero(labelled.objects.pictures == row).tolist()
+            ],
             counted(int(counts[row]), "object"),
             whole=True,
-            side_px=520,
+            side_px=508,
         )
         for row in rows.tolist()
         if counts[row]

@@ -76,7 +76,7 @@ def worst_first(findings: Sequence[Finding]) -> tuple[Finding, ...]:
 
 
 def counted(num: int, one: str, many: str | None = None) -> str:
-    """`1 picture`, `1,200 pictures`."""
+    """`1 picture`, `1,200 pictures`; with a verb too: `1 class has`, `2 classes have`."""
     return f"{num:,} {one if num == 1 else many or one + 's'}"
 
 

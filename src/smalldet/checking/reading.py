@@ -6,9 +6,11 @@ import logging
 import re
 from collections.abc import Generator
 from contextlib import contextmanager
+from pathlib import Path
 
 from smalldet.checking.labelled_set import WHOLE, LabelledSet, ReaderMessage
 from smalldet.data.formats.label_source import LabelSource
+from smalldet.data.formats.picture_files import is_dir, pictures_in
 from smalldet.data.formats.read_labels import label_splits, read_labels
 from smalldet.data.index import Index
 
@@ -38,6 +40,14 @@ def read_set(source: LabelSource) -> LabelledSet:
             if clipped or record.levelno >= logging.WARNING:
                 messages.append(ReaderMessage(name, text, False, _number(text), clipped))
     return LabelledSet(indexes, tuple(messages))
+
+
+def pictures_of(source: LabelSource) -> list[Path]:
+    """The pictures that lie where a set's usually do, whatever its labels say; may be none."""
+    place = source.annotations
+    folder = place if is_dir(place) else place.parent / "images"
+    folder = source.images or folder
+    return pictures_in(folder, deep=True) if is_dir(folder) else []
 
 
 class _Ears(logging.Handler):

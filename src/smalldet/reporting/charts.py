@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from smalldet.reporting.page import escaped
 
-WIDTH, HEIGHT, FOOT, HEAD = 760, 210, 40, 22
+WIDTH, HEIGHT, FOOT, HEAD = 1040, 220, 40, 22
 MOST_BINS = 48
 BINS_PER_DOUBLING = 4
 

@@ -45,7 +45,7 @@ class Crop:
     caption: str = ""
     whole: bool = False
     other: Path | None = None
-    side_px: int = 170
+    side_px: int = 164
 
 
 def figures(crops: Sequence[Crop]) -> str:

@@ -41,10 +41,11 @@ figcaption { font-size: 12px; line-height: 1.35; color: var(--soft); margin-top:
   overflow-wrap: anywhere; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 .scroll { overflow-x: auto; }
-th, td { text-align: right; padding: 4px 12px 4px 0; border-bottom: 1px solid var(--line); }
+th, td { text-align: right; padding: 4px 18px 4px 0; border-bottom: 1px solid var(--line); }
 th { font-weight: 600; color: var(--soft); font-size: 13px; }
 th:first-child, td:first-child { text-align: left; overflow-wrap: anywhere; }
 tr:last-child td { border-bottom: 0; }
+td:has(.bar) { text-align: left; }
 td .bar { display: inline-block; height: 9px; border-radius: 2px; background: var(--bar); }
 svg { display: block; max-width: 100%; height: auto; }
 svg text { fill: var(--soft); font-size: 12px; }

@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 
+from smalldet.checking.check import quick_findings
+from smalldet.checking.findings import Severity
 from smalldet.class_names import class_key
 from smalldet.data.footprints import Footprints
 from smalldet.data.formats.picture_lists import listed_names
@@ -19,7 +21,8 @@ logger = logging.getLogger(__name__)
 def read_splits(data: SourcesConfig, *, with_masks: bool = False) -> tuple[Index, Index | None]:
     """Pictures to train on and to measure on, under the classes of the run.
 
-    What both share, pictures or ground, is logged as a warning.
+    Logged as warnings are what both share, pictures or ground, and what the quick part of
+    `smalldet check` finds in the labels.
 
     Args:
         data: sources of the recipe.
@@ -28,23 +31,33 @@ def read_splits(data: SourcesConfig, *, with_masks: bool = False) -> tuple[Index
     Raises:
         FileNotFoundError, ValueError: as of `read_sources` and of `smalldet.data.splits`.
     """
+    train, val = _divided(data, with_masks)
+    if val is not None:
+        for line in shared(train, val).warnings():
+            logger.warning("%s", line)
+    for finding in quick_findings(
+        {"train": train} if val is None else {"train": train, "val": val}
+    ):
+        if finding.severity is not Severity.NOTE:
+            logger.warning("%s", finding.line())
+    return train, val
+
+
+def _divided(data: SourcesConfig, with_masks: bool) -> tuple[Index, Index | None]:
     train = read_sources(data.train, data.classes, with_masks=with_masks)
     if data.val:
-        val = read_sources(data.val, train.class_names, split="val")
-    elif data.val_list is not None:
+        return train, read_sources(data.val, train.class_names, split="val")
+    if data.val_list is not None:
         lists = {"val": listed_names(data.val_list)}
         parts = by_list(train, lists, rest="train")
-        train, val = parts["train"], parts["val"]
     elif data.val_share is not None:
         divide = by_ground if _go_by_ground(data, train) else by_share
         parts = divide(train, {"train": 1 - data.val_share, "val": data.val_share})
-        train, val = parts["train"], parts["val"]
-        logger.info("%d pictures to train on, %d to measure on", len(train), len(val))
+        num_train, num_val = len(parts["train"]), len(parts["val"])
+        logger.info("%d pictures to train on, %d to measure on", num_train, num_val)
     else:
         return train, None
-    for line in shared(train, val).warnings():
-        logger.warning("%s", line)
-    return train, val
+    return parts["train"], parts["val"]
 
 
 def _go_by_ground(data: SourcesConfig, index: Index) -> bool:

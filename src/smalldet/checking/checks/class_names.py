@@ -21,7 +21,8 @@ def find(labelled: LabelledSet) -> Iterator[Finding]:
         yield Finding(
             Severity.WARNING,
             len(groups),
-            f"{counted(len(groups), 'class', 'classes')} have several spellings: {listed(groups)}",
+            f"{counted(len(groups), 'class has', 'classes have')} several spellings: "
+            f"{listed(groups)}",
             "they are taken for one class; use one spelling",
         )
     plurals = [
@@ -34,7 +35,7 @@ def find(labelled: LabelledSet) -> Iterator[Finding]:
         yield Finding(
             Severity.WARNING,
             len(plurals),
-            f"{counted(len(plurals), 'pair')} of classes differ in their end alone: "
-            f"{listed(plurals)}",
+            f"{counted(len(plurals), 'pair')} of classes with names that differ in their end "
+            f"alone: {listed(plurals)}",
             "if they are one class, rename one (`map` of a recipe's source)",
         )

@@ -39,7 +39,10 @@ def find(labelled: LabelledSet) -> Iterator[Finding]:
         yield from _told(
             names[unlearned],
             Severity.WARNING,
-            "have objects, but none to train on",
+            (
+                "class has objects, but none to train on",
+                "classes have objects, but none to train on",
+            ),
             "a model cannot learn them; divide the pictures otherwise or leave the classes out",
         )
     for split in ("val", "test"):
@@ -48,16 +51,23 @@ def find(labelled: LabelledSet) -> Iterator[Finding]:
             yield from _told(
                 names[unmeasured],
                 Severity.NOTE,
-                f"have no object in {split}",
+                (f"class has no object in {split}", f"classes have no object in {split}"),
                 "nothing is measured of them",
             )
-    yield from _told(names[total == 0], Severity.NOTE, "have no object at all")
+    yield from _told(
+        names[total == 0],
+        Severity.NOTE,
+        ("class has no object at all", "classes have no object at all"),
+    )
     learned = counts.get("train", total)
     rare = (learned > 0) & (learned < RARE)
     yield from _told(
         np.array([f"{n} ({c})" for n, c in zip(names[rare], learned[rare], strict=True)]),
         Severity.NOTE,
-        f"have fewer than {RARE} objects to train on",
+        tuple(
+            f"{what} fewer than {RARE} objects to train on"
+            for what in ("class has", "classes have")
+        ),
         "label more, or show them oftener by data.repeat_threshold",
     )
     if (learned > 0).sum() > 1 and learned.max() > SKEW * learned[learned > 0].min():
@@ -72,8 +82,10 @@ def find(labelled: LabelledSet) -> Iterator[Finding]:
 
 
 def _told(
-    names: NDArray[np.object_], severity: Severity, text: str, todo: str = ""
+    names: NDArray[np.object_], severity: Severity, texts: tuple[str, ...], todo: str = ""
 ) -> Iterator[Finding]:
-    if len(names):
-        counts = counted(len(names), "class", "classes")
-        yield Finding(severity, len(names), f"{counts} {text}: {listed(names.tolist())}", todo)
+    """Nothing of no names; the first text is of one class, the second of several."""
+    num = len(names)
+    if num:
+        text = counted(num, *texts)
+        yield Finding(severity, num, f"{text}: {listed(names.tolist())}", todo)

@@ -33,7 +33,7 @@ def find(labelled: LabelledSet) -> Iterator[Finding]:
         second,
         doubled & same_class,
         Severity.WARNING,
-        "are labelled twice with the same class",
+        "labelled twice with the same class",
         "delete one of each pair",
     )
     yield from _told(
@@ -42,7 +42,7 @@ def find(labelled: LabelledSet) -> Iterator[Finding]:
         second,
         doubled & ~same_class,
         Severity.NOTE,
-        "are labelled with two classes",
+        "labelled with two classes",
         "look which class is right, if not both are",
     )
     if any(record.rboxes is not None for record in labelled.records):
@@ -53,7 +53,7 @@ def find(labelled: LabelledSet) -> Iterator[Finding]:
         second,
         same_class & (iou > CLOSE_IOU) & ~doubled,
         Severity.NOTE,
-        "share more than half of their area with another of their class",
+        "over another of the same class by more than half",
         "look whether they are labelled twice",
     )
     yield from _told(
@@ -62,7 +62,7 @@ def find(labelled: LabelledSet) -> Iterator[Finding]:
         second,
         same_class & (inside > INSIDE_FRAC) & (iou <= CLOSE_IOU),
         Severity.NOTE,
-        "lie inside a larger box of their class",
+        "inside a larger box of the same class",
         "look whether a part is labelled beside the whole",
     )
 
@@ -104,5 +104,6 @@ def _told(
         )
         for a, b in list(pairs)[:MAX_EXAMPLES]
     ]
-    total = counted(len(labelled.objects), "object")
-    yield Finding(severity, num, f"{num:,} of {total} {text}", todo, tuple(examples))
+    total = len(labelled.objects)
+    text = f"{counted(num, 'object')} of {total:,} {text}"
+    yield Finding(severity, num, text, todo, tuple(examples))

@@ -7,8 +7,15 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from smalldet.checking.findings import MAX_EXAMPLES, Example, Finding, Severity, counted, share
-from smalldet.checking.labelled_set import LabelledSet
+from smalldet.checking.findings import (
+    MAX_EXAMPLES,
+    Example,
+    Finding,
+    Severity,
+    counted,
+    share,
+)
+from smalldet.checking.labelled_set import WHOLE, LabelledSet
 from smalldet.evaluation.options import EvaluateOptions
 
 CAPS = {
@@ -33,7 +40,7 @@ def _empty(
     where, total = labelled.named(split), int(here.sum())
     if not counts[here].sum():
         yield Finding(
-            Severity.ERROR if split in ("train", "all") else Severity.WARNING,
+            Severity.ERROR if split in ("train", WHOLE) else Severity.WARNING,
             total,
             f"{counted(total, 'picture')}{where} without a single object",
             "label some, or look whether the labels are found",
@@ -62,8 +69,8 @@ def _crowded(labelled: LabelledSet, counts: NDArray[np.int64]) -> Iterator[Findi
     yield Finding(
         Severity.WARNING if cap == own else Severity.NOTE,
         len(rows),
-        f"{counted(len(rows), 'picture')} hold more than {cap:,} objects, the most crowded "
-        f"{counts.max():,}: {caps[cap]}",
+        f"{counted(len(rows), 'picture holds', 'pictures hold')} more than {cap:,} objects, "
+        f"the most crowded {counts.max():,}: {caps[cap]}",
         "mind the caps on detections where you compare or go on with other programs",
         tuple(
             Example(labelled.records[row].path, caption=counted(int(counts[row]), "object"))

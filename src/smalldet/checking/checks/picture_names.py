@@ -19,7 +19,8 @@ def find(labelled: LabelledSet) -> Iterator[Finding]:
             yield Finding(
                 Severity.WARNING,
                 len(twice),
-                f"{counted(len(twice), 'picture')} stand more than once{labelled.named(split)}",
+                f"{counted(len(twice), 'picture stands', 'pictures stand')} more than once"
+                f"{labelled.named(split)}",
                 "keep one entry with all its objects: what only the other entry labels is taught "
                 "as background",
                 tuple(Example(path) for path in twice[:MAX_EXAMPLES]),
@@ -32,7 +33,8 @@ def find(labelled: LabelledSet) -> Iterator[Finding]:
         yield Finding(
             Severity.WARNING,
             len(groups),
-            f"{counted(len(groups), 'name')} of pictures differ in case or ending alone",
+            f"{counted(len(groups), 'group')} of pictures with names that differ in case or "
+            "ending alone",
             "rename one of each: labels that go by name fit both",
             tuple(
                 Example(paths[0], caption=f"and {paths[1].name}", other=paths[1])

@@ -13,8 +13,7 @@ def find(labelled: LabelledSet) -> Iterator[Finding]:
     for said in labelled.messages:
         where = labelled.named(said.split)
         if said.fatal:
-            text = f"{counted(said.count, 'fault')}{where} for which labels cannot be read: "
-            yield Finding(Severity.ERROR, said.count, text + said.text, "mend the labels")
+            yield Finding(Severity.ERROR, said.count, f"no labels{where} can be read: {said.text}")
         elif said.clipped:
             yield Finding(
                 Severity.WARNING,

@@ -38,7 +38,7 @@ def find(labelled: LabelledSet) -> Iterator[Finding]:
     told: set[tuple[int, int]] = set()
     across: dict[str, list[Example]] = {kind: [] for kind in KINDS}
     within: dict[str, list[Example]] = {kind: [] for kind in KINDS}
-    members: dict[str, set[int]] = {kind: set() for kind in KINDS}
+    joined: dict[str, list[tuple[int, int]]] = {kind: [] for kind in KINDS}
     for kind, (a, b), caption in _pairs(labelled, paths):
         if (a, b) in told:
             continue
@@ -48,29 +48,50 @@ def find(labelled: LabelledSet) -> Iterator[Finding]:
         example = Example(paths[a], caption=caption + names, other=paths[b])
         (across if apart else within)[kind].append(example)
         if not apart:
-            members[kind] |= {a, b}
+            joined[kind].append((a, b))
     for kind, what in KINDS.items():
-        examples = across[kind]
-        if examples:
+        if examples := across[kind]:
             yield Finding(
                 Severity.WARNING,
                 len(examples),
-                f"{counted(len(examples), 'pair')} of pictures in two splits show {what}",
+                f"{counted(len(examples), 'pair')} of pictures in two splits with {what}",
                 LEAK,
                 tuple(examples[:MAX_EXAMPLES]),
             )
     for kind, what in KINDS.items():
-        examples = within[kind]
-        if examples:
+        if examples := within[kind]:
+            groups = _groups(joined[kind])
+            num = sum(map(len, groups))
             yield Finding(
                 Severity.WARNING if kind == "equal" else Severity.NOTE,
-                len(members[kind]),
-                f"{counted(len(members[kind]), 'picture')} show {what} as another of their split",
-                "keep one of each, with all its objects"
+                num,
+                f"{num:,} pictures make {counted(len(groups), 'group')} with {what}",
+                "keep one of each group, with all its objects"
                 if kind == "equal"
-                else "they teach little more than one of them; never part them between splits",
-                tuple(examples[:MAX_EXAMPLES]),
+                else "a group teaches little more than one of it; never part it between splits",
+                _spread(examples),
             )
+
+
+def _groups(pairs: list[tuple[int, int]]) -> list[set[int]]:
+    """What hangs together by pairs."""
+    group_of: dict[int, set[int]] = {}
+    for a, b in pairs:
+        joined = group_of.get(a, {a}) | group_of.get(b, {b})
+        group_of.update(dict.fromkeys(joined, joined))
+    return list({id(group): group for group in group_of.values()}.values())
+
+
+def _spread(examples: list[Example]) -> tuple[Example, ...]:
+    """Those first that show pictures not shown before."""
+    seen: set[Path] = set()
+    first: list[Example] = []
+    rest: list[Example] = []
+    for one in examples:
+        pair = {one.picture} if one.other is None else {one.picture, one.other}
+        (rest if seen & pair else first).append(one)
+        seen |= pair
+    return tuple([*first, *rest][:MAX_EXAMPLES])
 
 
 def _in_both(labelled: LabelledSet, paths: list[Path], splits: list[set[str]]) -> Iterator[Finding]:
@@ -83,7 +104,7 @@ def _in_both(labelled: LabelledSet, paths: list[Path], splits: list[set[str]]) -
         yield Finding(
             Severity.WARNING,
             len(both),
-            f"{counted(len(both), 'picture')} stand in two splits",
+            f"{counted(len(both), 'picture stands', 'pictures stand')} in two splits",
             LEAK,
             tuple(both[:MAX_EXAMPLES]),
         )

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import re
-from collections import defaultdict
 from collections.abc import Iterator
 
 import numpy as np
+from numpy.typing import NDArray
 
-from smalldet.checking.findings import MAX_EXAMPLES, Example, Finding, Severity, counted, share
-from smalldet.checking.labelled_set import LabelledSet
-
-# DOTA's `P0003__1__512___1024`, `scene_0_512`, `scene-x512-y0`, `scene_r03_c01`,
-# `scene_0_512_640_1152` with the far corner too.
-NAMES = (
-    re.compile(r"^(?P<scene>.+?)__[\d.]+__(?P<x>\d+)___(?P<y>\d+)$"),
-    re.compile(r"^(?P<scene>.+?)[_-](?P<x>\d+)[_-](?P<y>\d+)[_-]\d+[_-]\d+$"),
-    re.compile(r"^(?P<scene>.+?)[_-](?:[a-z]+)?(?P<x>\d+)[_-](?:[a-z]+)?(?P<y>\d+)$", re.I),
+from smalldet.checking.findings import (
+    MAX_EXAMPLES,
+    Example,
+    Finding,
+    Severity,
+    counted,
+    share,
 )
-MIN_TILES = 4
-MIN_FILL = 0.5
+from smalldet.checking.labelled_set import LabelledSet
+from smalldet.checking.tile_names import scenes_of
+
 MIN_SHARE_NAMED = 0.5
 EDGE_PX = 1.0
 TIMES_CHANCE = 1.5
@@ -29,7 +27,7 @@ PART_FRAC = 0.25
 
 def find(labelled: LabelledSet) -> Iterator[Finding]:
     """Tiles of one scene in two splits, sets of tiles, and objects that edges cut to pieces."""
-    scenes = _scenes(labelled)
+    scenes = scenes_of([record.path.stem for record in labelled.records])
     rows = [row for tiles in scenes.values() for row in tiles]
     tiled = len(rows) >= MIN_SHARE_NAMED * len(labelled.records) > 0
     if tiled:
@@ -42,7 +40,8 @@ def find(labelled: LabelledSet) -> Iterator[Finding]:
             yield Finding(
                 Severity.WARNING,
                 len(split),
-                f"{counted(len(split), 'scene')} have tiles in two splits, by their names",
+                f"{counted(len(split), 'scene has', 'scenes have')} tiles in two splits, by "
+                "their names",
                 "keep all tiles of a scene in one split: neighbours share objects and light",
                 _examples(labelled, split),
             )
@@ -56,22 +55,6 @@ def find(labelled: LabelledSet) -> Iterator[Finding]:
             _examples(labelled, list(scenes.items())),
         )
     yield from _edges(labelled, tiled)
-
-
-def _scenes(labelled: LabelledSet) -> dict[str, list[int]]:
-    """{scene: rows of its pictures} of names that fill a grid of places."""
-    places: dict[str, dict[tuple[int, int], list[int]]] = defaultdict(lambda: defaultdict(list))
-    for row, record in enumerate(labelled.records):
-        found = next(filter(None, (name.match(record.path.stem) for name in NAMES)), None)
-        if found:
-            places[found["scene"]][int(found["x"]), int(found["y"])].append(row)
-    scenes: dict[str, list[int]] = {}
-    for scene, tiles in places.items():
-        columns, lines = ({place[axis] for place in tiles} for axis in (0, 1))
-        grid = len(columns) * len(lines)
-        if min(len(columns), len(lines)) > 1 and len(tiles) >= max(MIN_TILES, MIN_FILL * grid):
-            scenes[scene] = [row for rows in tiles.values() for row in rows]
-    return scenes
 
 
 def _examples(labelled: LabelledSet, scenes: list[tuple[str, list[int]]]) -> tuple[Example, ...]:
@@ -89,7 +72,7 @@ def _edges(labelled: LabelledSet, tiled: bool) -> Iterator[Finding]:
     """Objects at the borders, against what a random window cuts: its side over the picture's."""
     objects = labelled.objects
     low, high = objects.boxes[:, :2], objects.frames - objects.boxes[:, 2:]
-    touching = ((low < EDGE_PX) | (high < EDGE_PX)).any(axis=1)
+    touching = np.asarray(((low < EDGE_PX) | (high < EDGE_PX)).any(axis=1))
     num = int(touching.sum())
     if num < MIN_TOUCHING or touching.all():
         return
@@ -111,7 +94,7 @@ def _edges(labelled: LabelledSet, tiled: bool) -> Iterator[Finding]:
     )
 
 
-def _usual_sides(labelled: LabelledSet, touching: np.ndarray) -> np.ndarray:
+def _usual_sides(labelled: LabelledSet, touching: NDArray[np.bool_]) -> NDArray[np.float64]:
     """(N, 2) median sides of the objects of each one's class that no border cuts."""
     objects = labelled.objects
     usual = np.tile(np.median(objects.sides[~touching], axis=0), (len(labelled.class_names), 1))

@@ -7,7 +7,6 @@ that may occur there without a label.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -27,16 +26,13 @@ from smalldet.data.formats.coco_places import images_dir_of, recognises
 from smalldet.data.formats.coco_writing import LOSES, write, write_json
 from smalldet.data.formats.collector import collector_paused
 from smalldet.data.formats.json_files import load_json
+from smalldet.data.formats.object_columns import BORDER_TOLERANCE_PX, tell_clipped
 from smalldet.data.formats.picture_files import refuse_missing
 from smalldet.data.index import ImageRecord, Index
 
 __all__ = ["LOSES", "read", "recognises", "write", "write_json"]
 
-logger = logging.getLogger(__name__)
-
 MAX_PROBLEMS_SHOWN = 10
-# Half a pixel of rounding over the border is the labels' precision, not a mistake worth telling.
-BORDER_TOLERANCE_PX = 0.5
 
 
 def read(
@@ -122,8 +118,7 @@ def _columns(
     limits = np.tile(sizes, 2)[rows]
     clipped = np.clip(boxes, 0, limits)
     num_over = int((np.abs(clipped - boxes) > BORDER_TOLERANCE_PX).any(axis=1).sum())
-    if num_over:
-        logger.info("%d boxes left their pictures and were clipped", num_over)
+    tell_clipped(num_over)
     columns: dict[str, NDArray[Any]] = {
         "boxes": clipped.astype(np.float32),
         "labels": np.array([label_of[a["category_id"]] for a in annotations], dtype=np.int64),

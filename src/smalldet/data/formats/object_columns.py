@@ -23,6 +23,8 @@ MAX_PX = 1e7
 """No picture is so large; farther out, float32 would move corners."""
 MAX_SHOWN = 5
 QUADS_AT_ONCE = 100_000
+# Half a pixel of rounding over the border is the labels' precision, not a mistake worth telling.
+BORDER_TOLERANCE_PX = 0.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,10 +76,12 @@ def records_of(
     """
     _refuse(columns, where)
     limits = np.tile(sizes, 2).astype(np.float64)[columns.pictures].reshape(-1, 4)
-    boxes = np.clip(columns.boxes, 0, limits).astype(np.float32)
+    clipped = np.clip(columns.boxes, 0, limits)
+    boxes = clipped.astype(np.float32)
     keep = (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
     if columns.rboxes is not None:
         keep &= (columns.rboxes[:, 2:4].astype(np.float32) > 0).all(axis=1)
+    tell_clipped(int((np.abs(clipped - columns.boxes) > BORDER_TOLERANCE_PX).any(axis=1).sum()))
     _report(np.flatnonzero(~keep), where)
     rows = np.flatnonzero(keep)
     rows = rows[np.argsort(columns.pictures[rows], kind="stable")]
@@ -109,6 +113,12 @@ def records_of(
     )
 
 
+def tell_clipped(num: int) -> None:
+    """Log how many boxes reached over their pictures' borders, if any did."""
+    if num:
+        logger.info("%d boxes left their pictures and were clipped", num)
+
+
 def corners_of(xywh: NDArray[np.float64]) -> NDArray[np.float64]:
     """Left, top, width, height (N, 4) to xyxy."""
     return np.concatenate([xywh[:, :2], xywh[:, :2] + xywh[:, 2:]], axis=1)
@@ -135,7 +145,7 @@ def _refuse(columns: ObjectColumns, where: Callable[[int], str]) -> None:
     if far.any():
         raise ValueError(
             f"{where(int(far.argmax()))}: its numbers lie on no picture; pixels are below "
-            f"{MAX_PX:.0f}"
+            f"{MAX_PX:.0f}{_and_more(int(far.sum()) - 1)}"
         )
     if columns.rboxes is not None and (columns.rboxes[:, 2:4] < 0).any():
         row = int((columns.rboxes[:, 2:4] < 0).any(axis=1).argmax())
@@ -146,7 +156,14 @@ def _refuse(columns: ObjectColumns, where: Callable[[int], str]) -> None:
         raise ValueError(
             f"{where(row)}: its box runs from {boxes[row, :2].tolist()} to "
             f"{boxes[row, 2:].tolist()}; the second corner must be right of and below the first"
+            f"{_and_more(int(inverted.sum()) - 1)}"
         )
+
+
+def _and_more(num: int) -> str:
+    return (
+        f" ({num:,} more {'object has' if num == 1 else 'objects have'} this fault)" if num else ""
+    )
 
 
 def _report(rows: NDArray[np.int64], where: Callable[[int], str]) -> None:
