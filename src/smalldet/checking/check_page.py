@@ -85,8 +85,9 @@ def _finding(finding: Finding) -> str:
         f"<li>{escaped(one.picture)}: {escaped(one.caption)}</li>"
         for one in broken[:EXAMPLES_SHOWN]
     )
-    more = len(finding.examples) - EXAMPLES_SHOWN
-    rest = f'<p class="soft">The first {EXAMPLES_SHOWN} of more.</p>' if more > 0 else ""
+    places = len(finding.examples)
+    first = f"The first {EXAMPLES_SHOWN} of {counted(places, 'place')}."
+    rest = f'<p class="soft">{first}</p>' if places > EXAMPLES_SHOWN else ""
     todo = f'<p class="soft">{escaped(_sentence(finding.todo))}</p>' if finding.todo else ""
     return (
         f'<div class="card finding {kind}"><p><span class="badge">{kind}</span>'

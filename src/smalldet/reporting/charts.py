@@ -78,7 +78,8 @@ def _range(x1: float, x2: float, name: str, share: float) -> str:
     line = f'<line class="grid" x1="{x2:.1f}" y1="4" x2="{x2:.1f}" y2="{HEIGHT - FOOT}"/>'
     if x2 - x1 < 50:
         return line
-    words = f"{name.replace('_', ' ')} {100 * share:.0f} %"
+    percent = f"{100 * share:.0f}" if share >= 0.01 else f"{100 * share:.1g}"
+    words = f"{name.replace('_', ' ')} {percent} %"
     return (
         f'{line}<text x="{(x1 + x2) / 2:.1f}" y="14" text-anchor="middle">{escaped(words)}</text>'
     )

@@ -32,7 +32,8 @@ p { margin: 4px 0; }
   border-radius: 4px; padding: 0 7px; font-size: 12px; font-weight: 600; margin-right: 8px; }
 .error { --mark: var(--error); } .warning { --mark: var(--warning); }
 .note { --mark: var(--note); } .good { --mark: var(--good); }
-.figures { display: flex; flex-wrap: wrap; gap: 10px; margin-top: 10px; }
+.figures { display: flex; flex-wrap: wrap; gap: 10px; }
+.finding .figures { margin: 10px 0 4px; }
 figure { margin: 0; max-width: 100%; }
 figure img { display: block; max-width: 100%; border-radius: 4px; background: #8883; }
 figure .pair { display: flex; gap: 3px; }

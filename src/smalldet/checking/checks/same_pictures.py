@@ -12,8 +12,6 @@ from smalldet.checking.labelled_set import LabelledSet
 from smalldet.checking.near_equal import near_equal_pairs
 from smalldet.data.footprints import Footprints, overlapping
 
-Pair = tuple[Path, Path, str]
-
 LEAK = "what is measured on them was learned by heart; divide by place, flight or day"
 KINDS = {
     "equal": "the same file's bytes",
@@ -24,17 +22,13 @@ KINDS = {
 
 def find(labelled: LabelledSet) -> Iterator[Finding]:
     """Pairs of pictures, each told once: by bytes, by ground, by looks."""
-    paths = [
-        path
-        for path, look in (labelled.looks or {}).items()
-        if look.error is None and path.is_file()
-    ]
-    place = {path: row for row, path in enumerate(paths)}
-    splits: list[set[str]] = [set() for _ in paths]
+    looks = labelled.looks or {}
+    splits_of: dict[Path, set[str]] = defaultdict(set)
     for record, split in zip(labelled.records, labelled.split_of, strict=True):
-        if record.path in place:
-            splits[place[record.path]].add(split)
-    yield from _in_both(labelled, paths, splits)
+        if record.path in looks and looks[record.path].error is None:
+            splits_of[record.path].add(split)
+    paths, splits = list(splits_of), list(splits_of.values())
+    yield from _in_both(paths, splits)
     told: set[tuple[int, int]] = set()
     across: dict[str, list[Example]] = {kind: [] for kind in KINDS}
     within: dict[str, list[Example]] = {kind: [] for kind in KINDS}
@@ -94,7 +88,7 @@ def _spread(examples: list[Example]) -> tuple[Example, ...]:
     return tuple([*first, *rest][:MAX_EXAMPLES])
 
 
-def _in_both(labelled: LabelledSet, paths: list[Path], splits: list[set[str]]) -> Iterator[Finding]:
+def _in_both(paths: list[Path], splits: list[set[str]]) -> Iterator[Finding]:
     both = [
         Example(path, caption=" and ".join(sorted(own)))
         for path, own in zip(paths, splits, strict=True)
