@@ -65,7 +65,7 @@ def test_every_fault_is_told_worst_first_with_status_1(
     assert lines[0].startswith("error: 1 of 6 pictures cannot be read: is damaged or cut short")
     assert "train1.png" in lines[0] and "replace them" in lines[0]
     assert lines[1].startswith("error: 1 of 6 pictures have another size than the labels say")
-    assert lines[2].startswith("warning: 1 pair of pictures in two splits with the same file")
+    assert lines[2].startswith("warning: 1 picture has a copy in another split")
     assert lines[3].startswith("warning: 1 object of 25 labelled twice with the same class")
     assert "Training may not go ahead: 2 errors, 2 warnings" in said
     assert f"Written: {page}" in said
@@ -166,5 +166,5 @@ def test_real_sets(shared_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixtu
     said = run(capsys, 0, "check", shared_dir / "data/geotiff_samples/OSBS_029.csv")
     assert "the labels seem to count pixels from 1" in said and "3.62 m is the median" in said
     said = run(capsys, 0, "check", shared_dir / "data/naip_trees_dates")
-    assert "337 pictures make 120 groups with the same ground" in said
+    assert "337 pictures make 120 groups of pictures of the same ground" in said
     assert "16,539 boxes have the very same size, 20 x 20 px" in said

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from smalldet.checking.near_equal import near_equal_pairs
+from smalldet.checking.near_equal import near_equal
 
 
 def thumbs(seed: int, num: int) -> list[np.ndarray]:
@@ -26,9 +26,11 @@ def thumbs(seed: int, num: int) -> list[np.ndarray]:
 def test_a_changed_copy_is_found_among_others(change, how: str) -> None:
     pictures = thumbs(0, 20)
     pictures.append(change(pictures[7]))
-    found = list(near_equal_pairs(pictures))
-    assert [(a, b) for a, b, _, _ in found] == [(7, 20)]
-    assert found[0][2] > 0.95 and found[0][3].startswith(how)
+    own, other = near_equal(pictures, ["train"] * 21)
+    assert [(one.first, one.second) for one in own] == [(7, 20)] and other == []
+    assert own[0].likeness > 0.95 and own[0].turn.startswith(how)
+    own, other = near_equal(pictures, ["train"] * 20 + ["val"])
+    assert [(one.first, one.second) for one in other] == [(7, 20)] and own == []
 
 
 def test_smooth_skies_are_not_alike() -> None:
@@ -37,14 +39,21 @@ def test_smooth_skies_are_not_alike() -> None:
     slope = np.linspace(60, 160, 32)[:, None]
     skies = [(slope + rng.normal(0, 1.5, (32, 32))).astype(np.uint8) for _ in range(10)]
     plain = [np.full((32, 32), 90, dtype=np.uint8)] * 2
-    assert list(near_equal_pairs([*skies, *plain])) == []
+    assert near_equal([*skies, *plain], ["train"] * 12) == ([], [])
 
 
 def test_many_pictures_go_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     pictures = thumbs(2, 11)
     pictures += [pictures[0], pictures[9]]
-    whole = list(near_equal_pairs(pictures))
+    splits = ["train"] * 12 + ["val"]
     monkeypatch.setattr("smalldet.checking.near_equal.ROWS_AT_ONCE", 4)
-    again = list(near_equal_pairs(pictures))
-    assert {(a, b, how) for a, b, _, how in again} == {(a, b, how) for a, b, _, how in whole}
-    assert {(a, b) for a, b, _, _ in whole} == {(0, 11), (9, 12)}
+    own, other = near_equal(pictures, splits)
+    assert [(one.first, one.second) for one in own] == [(0, 11)]
+    assert [(one.first, one.second) for one in other] == [(9, 12)]
+
+
+def test_a_clip_of_equal_frames_is_told_once_a_frame() -> None:
+    """A thousand frames have half a million pairs; none of these is kept."""
+    frame = thumbs(3, 1)[0]
+    own, other = near_equal([frame] * 1000, ["train"] * 900 + ["val"] * 100)
+    assert len(own) == 899 + 99 and len(other) == 100

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
+
+import numpy as np
 
 from smalldet.checking.findings import MAX_EXAMPLES, Example, Finding, Severity, counted
 from smalldet.checking.labelled_set import LabelledSet
-from smalldet.checking.near_equal import near_equal_pairs
+from smalldet.checking.looking import Look
+from smalldet.checking.near_equal import near_equal
 from smalldet.data.footprints import Footprints, overlapping
 
 LEAK = "what is measured on them was learned by heart; divide by place, flight or day"
+# What a picture has in another split, and what groups in one split are made of.
 KINDS = {
-    "equal": "the same file's bytes",
-    "ground": "the same ground",
-    "near": "nearly the same picture",
+    "equal": ("a copy", "copies"),
+    "ground": ("the same ground", "pictures of the same ground"),
+    "near": ("nearly the same picture", "nearly equal pictures"),
 }
 
 
@@ -33,7 +38,7 @@ def find(labelled: LabelledSet) -> Iterator[Finding]:
     across: dict[str, list[Example]] = {kind: [] for kind in KINDS}
     within: dict[str, list[Example]] = {kind: [] for kind in KINDS}
     joined: dict[str, list[tuple[int, int]]] = {kind: [] for kind in KINDS}
-    for kind, (a, b), caption in _pairs(labelled, paths):
+    for kind, (a, b), caption in _pairs(looks, paths, splits):
         if (a, b) in told:
             continue
         told.add((a, b))
@@ -43,23 +48,24 @@ def find(labelled: LabelledSet) -> Iterator[Finding]:
         (across if apart else within)[kind].append(example)
         if not apart:
             joined[kind].append((a, b))
-    for kind, what in KINDS.items():
+    for kind, (one, _) in KINDS.items():
         if examples := across[kind]:
+            num = len({example.other for example in examples})
             yield Finding(
                 Severity.WARNING,
-                len(examples),
-                f"{counted(len(examples), 'pair')} of pictures in two splits with {what}",
+                num,
+                f"{counted(num, 'picture has', 'pictures have')} {one} in another split",
                 LEAK,
-                tuple(examples[:MAX_EXAMPLES]),
+                _spread(examples),
             )
-    for kind, what in KINDS.items():
+    for kind, (_, several) in KINDS.items():
         if examples := within[kind]:
             groups = _groups(joined[kind])
             num = sum(map(len, groups))
             yield Finding(
                 Severity.WARNING if kind == "equal" else Severity.NOTE,
                 num,
-                f"{num:,} pictures make {counted(len(groups), 'group')} with {what}",
+                f"{num:,} pictures make {counted(len(groups), 'group')} of {several}",
                 "keep one of each group, with all its objects"
                 if kind == "equal"
                 else "a group teaches little more than one of it; never part it between splits",
@@ -104,19 +110,35 @@ def _in_both(paths: list[Path], splits: list[set[str]]) -> Iterator[Finding]:
         )
 
 
-def _pairs(labelled: LabelledSet, paths: list[Path]) -> Iterator[tuple[str, tuple[int, int], str]]:
+def _pairs(
+    looks: Mapping[Path, Look], paths: list[Path], splits: list[set[str]]
+) -> Iterator[tuple[str, tuple[int, int], str]]:
+    """Kind, rows, and words for a pair."""
     for pair in _equal(paths):
         yield "equal", pair, "equal"
-    looks = labelled.looks or {}
-    placed = [row for row, path in enumerate(paths) if looks[path].gsd_m is not None]
-    if placed:
-        ground = Footprints.of([paths[row] for row in placed])
+    for pair in _same_ground([(row, p) for row, p in enumerate(paths) if looks[p].gsd_m]):
+        yield "ground", pair, "the same ground"
+    thumbs = [thumb for path in paths if (thumb := looks[path].thumb) is not None]
+    for twins in near_equal(thumbs, [min(own) for own in splits]):
+        for twin in twins:
+            words = f"alike by {twin.likeness:.2f}{twin.turn}"
+            yield "near", (twin.first, twin.second), words
+
+
+def _same_ground(placed: list[tuple[int, Path]]) -> Iterator[tuple[int, int]]:
+    """Pairs of rows of pictures that overlap on earth; those without a longitude are left out."""
+    rows: list[int] = []
+    known: list[Footprints] = []
+    for row, path in placed:
+        with suppress(ValueError):
+            known.append(Footprints.of([path]))
+            rows.append(row)
+    if known:
+        shapes = np.concatenate([one.shapes for one in known])
+        ground = Footprints(shapes, np.ones(len(shapes), dtype=np.bool_))
         for a, b in overlapping(ground, ground).tolist():
             if a < b:
-                yield "ground", (placed[a], placed[b]), "the same ground"
-    thumbs = [looks[path].thumb for path in paths]
-    for a, b, likeness, how in near_equal_pairs([one for one in thumbs if one is not None]):
-        yield "near", (a, b), f"alike by {likeness:.2f}{how}"
+                yield rows[a], rows[b]
 
 
 def _equal(paths: list[Path]) -> Iterator[tuple[int, int]]:
