@@ -6,7 +6,7 @@ import numpy as np
 
 from smalldet.checking.check import CheckReport
 from smalldet.checking.checks.classes import counts_by_split
-from smalldet.checking.findings import Finding, Severity, counted, share
+from smalldet.checking.findings import Finding, Severity, counted, share, spread
 from smalldet.checking.labelled_set import WHOLE, LabelledSet
 from smalldet.evaluation.size_ranges import SIZE_RANGES_PX
 from smalldet.reporting.charts import size_histogram
@@ -76,7 +76,7 @@ def _finding(finding: Finding) -> str:
     kind = finding.severity.value
     crops = [
         Crop(one.picture, one.boxes, one.caption, other=one.other)
-        for one in finding.examples
+        for one in spread(finding.examples)
         if one.readable
     ]
     shown = figures(crops[:EXAMPLES_SHOWN])

@@ -75,6 +75,18 @@ def worst_first(findings: Sequence[Finding]) -> tuple[Finding, ...]:
     return tuple(sorted(findings, key=lambda one: order.index(one.severity)))
 
 
+def spread(examples: Sequence[Example]) -> list[Example]:
+    """Those first that show pictures which none before them shows."""
+    seen: set[Path | None] = {None}
+    first: list[Example] = []
+    rest: list[Example] = []
+    for one in examples:
+        pictures = {one.picture, one.other}
+        (rest if (seen & pictures) - {None} else first).append(one)
+        seen |= pictures
+    return [*first, *rest]
+
+
 def counted(num: int, one: str, many: str | None = None) -> str:
     """`1 picture`, `1,200 pictures`; with a verb too: `1 class has`, `2 classes have`."""
     return f"{num:,} {one if num == 1 else many or one + 's'}"

@@ -56,7 +56,7 @@ def find(labelled: LabelledSet) -> Iterator[Finding]:
                 num,
                 f"{counted(num, 'picture has', 'pictures have')} {one} in another split",
                 LEAK,
-                _spread(examples),
+                tuple(examples[:MAX_EXAMPLES]),
             )
     for kind, (_, several) in KINDS.items():
         if examples := within[kind]:
@@ -69,7 +69,7 @@ def find(labelled: LabelledSet) -> Iterator[Finding]:
                 "keep one of each group, with all its objects"
                 if kind == "equal"
                 else "a group teaches little more than one of it; never part it between splits",
-                _spread(examples),
+                tuple(examples[:MAX_EXAMPLES]),
             )
 
 
@@ -80,18 +80,6 @@ def _groups(pairs: list[tuple[int, int]]) -> list[set[int]]:
         joined = group_of.get(a, {a}) | group_of.get(b, {b})
         group_of.update(dict.fromkeys(joined, joined))
     return list({id(group): group for group in group_of.values()}.values())
-
-
-def _spread(examples: list[Example]) -> tuple[Example, ...]:
-    """Those first that show pictures not shown before."""
-    seen: set[Path] = set()
-    first: list[Example] = []
-    rest: list[Example] = []
-    for one in examples:
-        pair = {one.picture} if one.other is None else {one.picture, one.other}
-        (rest if seen & pair else first).append(one)
-        seen |= pair
-    return tuple([*first, *rest][:MAX_EXAMPLES])
 
 
 def _in_both(paths: list[Path], splits: list[set[str]]) -> Iterator[Finding]:
