@@ -10,7 +10,7 @@ from smalldet.checking.near_equal import near_equal
 
 def thumbs(seed: int, num: int) -> list[np.ndarray]:
     rng = np.random.default_rng(seed)
-    return list(rng.integers(40, 200, (num, 32, 32)).astype(np.uint8))
+    return list(rng.integers(40, 200, (num, 16, 16)).astype(np.uint8))
 
 
 @pytest.mark.parametrize(
@@ -36,9 +36,9 @@ def test_a_changed_copy_is_found_among_others(change, how: str) -> None:
 def test_smooth_skies_are_not_alike() -> None:
     """The slope of two skies is nearly equal; what is left without it is noise."""
     rng = np.random.default_rng(1)
-    slope = np.linspace(60, 160, 32)[:, None]
-    skies = [(slope + rng.normal(0, 1.5, (32, 32))).astype(np.uint8) for _ in range(10)]
-    plain = [np.full((32, 32), 90, dtype=np.uint8)] * 2
+    slope = np.linspace(60, 160, 16)[:, None]
+    skies = [(slope + rng.normal(0, 1.5, (16, 16))).astype(np.uint8) for _ in range(10)]
+    plain = [np.full((16, 16), 90, dtype=np.uint8)] * 2
     assert near_equal([*skies, *plain], ["train"] * 12) == ([], [])
 
 

@@ -17,7 +17,7 @@ from smalldet.imagery.drawing import picture_of
 from smalldet.imagery.ground import Ground
 from smalldet.imagery.scene import Scene
 
-THUMB_PX = 32
+THUMB_PX = 16
 # Larger pictures are read in windows of this side: all of them, since damage may lie anywhere.
 WINDOW_PX = 4096
 OVERVIEW_PX = 512

@@ -1,10 +1,13 @@
 """Pictures that look nearly the same, by the details of small copies.
 
-Copies of 32 x 32 px less their own blur, over their norm, are multiplied with each other: their
+Copies of 16 x 16 px less their own blur, over their norm, are multiplied with each other: their
 correlation is 1 for a picture saved again, brighter or smaller, and near 0 for two others. What is
 left of a plain sky is its noise, which no two pictures share; whole copies of two skies correlate
-by 0.98. A copy that is mirrored or turned by right angles is found too. Of a clip of which every
-frame is like every other, each is told once, so that findings grow with pictures and not pairs.
+by 0.98. Finer copies lose the next frame of a clip, which is moved by a few pixels. A copy that is
+mirrored or turned by right angles is found too.
+
+Of a clip in which every frame is like every other, each is told once: findings grow with the
+pictures, not with their pairs.
 """
 
 from __future__ import annotations
@@ -15,9 +18,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-MIN_LIKENESS = 0.8
+MIN_LIKENESS = 0.9
 BLUR = 5
-MIN_DETAIL = 4.0
+MIN_DETAIL = 2.0
 """Norm of the details, in grey levels: with less there is nothing to compare."""
 ROWS_AT_ONCE = 512
 _QUARTERS = ("", ", turned by 90 degrees", ", turned by 180 degrees", ", turned by 270 degrees")
