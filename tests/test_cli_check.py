@@ -62,9 +62,9 @@ def test_every_fault_is_told_worst_first_with_status_1(
     page, data = tmp_path / "check.html", tmp_path / "check.json"
     said = run(capsys, 1, "check", faulty, "--report", page, "--json", data)
     lines = [line for line in said.splitlines() if re.match("error|warning|note", line)]
-    assert lines[0].startswith("error: 1 of 6 pictures cannot be read: is damaged or cut short")
+    assert lines[0].startswith("error: 1 picture of 6 cannot be read: is damaged or cut short")
     assert "train1.png" in lines[0] and "replace them" in lines[0]
-    assert lines[1].startswith("error: 1 of 6 pictures have another size than the labels say")
+    assert lines[1].startswith("error: 1 picture of 6 of another size than the labels say")
     assert lines[2].startswith("warning: 1 picture has a copy in another split")
     assert lines[3].startswith("warning: 1 object of 25 labelled twice with the same class")
     assert "Training may not go ahead: 2 errors, 2 warnings" in said
@@ -123,7 +123,7 @@ def test_inverted_boxes_are_counted_and_broken_pictures_found_behind_them(
     said = run(capsys, 1, "check", table)
     assert "its box runs from" in said and "3 more objects have this fault" in said
     (tmp_path / "images/b.png").write_bytes(b"")
-    assert "1 of 2 pictures cannot be read" in run(capsys, 1, "check", table)
+    assert "1 picture of 2 cannot be read" in run(capsys, 1, "check", table)
 
 
 def test_boxes_that_leave_their_pictures_are_counted(

@@ -184,10 +184,10 @@ def test_files_by_what_they_show() -> None:
         c.path: Look(None, 100, 100, plain=True),
     }
     assert told("picture-files", replace(whole(a, b, c), looks=looks)) == [
-        "error: 1 of 3 pictures cannot be read: is an empty file",
-        "error: 1 of 3 pictures have another size than the labels say: the first is 90 x 100 px, "
+        "error: 1 picture of 3 cannot be read: is an empty file",
+        "error: 1 picture of 3 of another size than the labels say: the first is 90 x 100 px, "
         "the labels say 100 x 100",
-        "warning: 1 of 3 pictures are of one colour all over",
+        "warning: 1 picture of 3 of one colour all over",
     ]
 
 

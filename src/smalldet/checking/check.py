@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from smalldet.checking.findings import Finding, Severity, worst_first
+from smalldet.checking.findings import Finding, Severity, counted, worst_first
 from smalldet.checking.labelled_set import LabelledSet
 from smalldet.checking.looking import look_at_all
 from smalldet.checking.reading import pictures_of, read_set
@@ -33,6 +33,13 @@ class CheckReport:
     def may_train(self) -> bool:
         """False where an error was found."""
         return all(one.severity is not Severity.ERROR for one in self.findings)
+
+    def summary(self) -> str:
+        """The verdict in one sentence, without its full stop."""
+        counts = {kind: sum(one.severity is kind for one in self.findings) for kind in Severity}
+        told = ", ".join(counted(num, kind.value) for kind, num in counts.items() if num)
+        verdict = "may" if self.may_train else "may not"
+        return f"Training {verdict} go ahead: {told or 'nothing found'}"
 
 
 def check(

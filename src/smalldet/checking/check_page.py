@@ -6,7 +6,7 @@ import numpy as np
 
 from smalldet.checking.check import CheckReport
 from smalldet.checking.checks.classes import counts_by_split
-from smalldet.checking.findings import Finding, Severity, counted, share, spread
+from smalldet.checking.findings import Finding, counted, figure, share, spread
 from smalldet.checking.labelled_set import WHOLE, LabelledSet
 from smalldet.evaluation.size_ranges import SIZE_RANGES_PX
 from smalldet.reporting.charts import size_histogram
@@ -29,17 +29,9 @@ def check_page(report: CheckReport) -> str:
     return page(f"Check of {report.source.name}", parts)
 
 
-def summary(report: CheckReport) -> str:
-    """The verdict in one sentence."""
-    counts = {kind: sum(one.severity is kind for one in report.findings) for kind in list(Severity)}
-    told = ", ".join(counted(num, kind.value) for kind, num in counts.items() if num)
-    verdict = "Training may go ahead" if report.may_train else "Training may not go ahead"
-    return f"{verdict}: {told or 'nothing found'}"
-
-
 def _head(report: CheckReport) -> str:
     labelled = report.labelled
-    verdict, _, told = summary(report).partition(": ")
+    verdict, _, told = report.summary().partition(": ")
     tone = "good" if report.may_train else "error"
     rows = [_split_row(labelled, name) for name in labelled.splits]
     splits = table(("split", "pictures", "without objects", "objects", "most in one"), rows)
@@ -108,7 +100,7 @@ def _sizes(labelled: LabelledSet) -> str:
     if known.any():
         charts.append(size_histogram((objects.sizes_px * objects.gsd_m)[known], "m"))
     middle = float(np.median(objects.sizes_px))
-    lead = f"Half of all objects are smaller than {middle:.3g} px."
+    lead = f"Half of all objects are smaller than {figure(middle)} px."
     return section("Sizes", lead, *charts)
 
 
@@ -125,7 +117,7 @@ def _classes(labelled: LabelledSet) -> str:
             [
                 escaped(labelled.class_names[label]),
                 *(f"{counts[split][label]:,}" for split in counts),
-                f"{np.median(own):.3g}" if len(own) else "-",
+                figure(float(np.median(own))) if len(own) else "-",
                 f'<span class="bar" style="width:{bar}px"></span>',
             ]
         )

@@ -98,6 +98,11 @@ def share(num: int, total: int) -> str:
     return f"{percent:.0f} %" if percent >= 1 or not num else f"{percent:.1g} %"
 
 
+def figure(value: float) -> str:
+    """Three digits, and no fewer before the point: `0.25`, `31.9`, `3,680`."""
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+
+
 def listed(names: Sequence[str], most: int = 6) -> str:
     """The first of some names, with how many more there are."""
     more = f" and {len(names) - most} more" if len(names) > most else ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -131,28 +131,19 @@ class LabelledSet:
             return record.gsd_m
         return self.looks[record.path].gsd_m
 
-    def pairs_of_splits(self) -> Iterator[tuple[str, str]]:
-        """Every two splits, the first one first."""
-        names = list(self.splits)
-        for place, first in enumerate(names):
-            for second in names[place + 1 :]:
-                yield first, second
-
     def named(self, split: str) -> str:
         """` in val`; nothing for a set in one piece."""
         return "" if split == WHOLE else f" in {split}"
 
-    def examples(self, rows: Sequence[int] | NDArray[np.int64], captions: Sequence[str] = ()):
-        """An example for each object, by rows of `objects`; captions go with the first rows."""
-        shown = [int(row) for row in rows[:MAX_EXAMPLES]]
-        texts = [*captions, *[""] * len(shown)]
+    def examples(self, rows: NDArray[np.int64]) -> tuple[Example, ...]:
+        """An example for each of the first objects, by rows of `objects`."""
         return tuple(
             Example(
                 self.records[self.objects.pictures[row]].path,
                 (self.box(row),),
-                text or self.class_and_size(row),
+                self.class_and_size(row),
             )
-            for row, text in zip(shown, texts, strict=False)
+            for row in rows[:MAX_EXAMPLES].tolist()
         )
 
     def box(self, row: int) -> Box:

@@ -32,7 +32,7 @@ def check(
     from smalldet.atomic_write import write_text
     from smalldet.checking.check import check as run_check
     from smalldet.checking.check_json import check_json
-    from smalldet.checking.check_page import check_page, summary
+    from smalldet.checking.check_page import check_page
 
     for file in (report, json):
         if file is not None and file.is_dir():
@@ -44,7 +44,7 @@ def check(
         )
     for finding in found.findings:
         say_finding(finding.severity.value, finding.line())
-    say(f"{summary(found)}.")
+    say(f"{found.summary()}.")
     if report is not None:
         write_text(report, check_page(found))
         say(f"Written: {report}")

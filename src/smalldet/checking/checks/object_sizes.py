@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from smalldet.checking.findings import Example, Finding, Severity, counted, share
+from smalldet.checking.findings import Example, Finding, Severity, counted, figure, share
 from smalldet.checking.labelled_set import LabelledSet
 from smalldet.evaluation.size_ranges import SIZE_RANGES_PX
 
@@ -24,8 +24,9 @@ def find(labelled: LabelledSet) -> Iterator[Finding]:
     yield Finding(
         Severity.NOTE,
         len(objects),
-        f"{middle:.3g} px is the median side of {counted(len(objects), 'object')}, nine in ten "
-        f"are {low:.3g} to {high:.3g} px, {share(num_tiny, len(objects))} are under {TINY_PX:g} px",
+        f"{figure(middle)} px is the median side of {counted(len(objects), 'object')}, nine in ten "
+        f"are {figure(low)} to {figure(high)} px, {share(num_tiny, len(objects))} are under "
+        f"{TINY_PX:g} px",
     )
     known = np.isfinite(objects.gsd_m)
     if not known.any():
@@ -35,8 +36,8 @@ def find(labelled: LabelledSet) -> Iterator[Finding]:
     yield Finding(
         Severity.NOTE,
         int(known.sum()),
-        f"{middle:.3g} m is the median side of the {counted(int(known.sum()), 'object')} whose "
-        f"ground sample distance is known, nine in ten are {low:.3g} to {high:.3g} m",
+        f"{figure(middle)} m is the median side of the {counted(int(known.sum()), 'object')} whose "
+        f"ground sample distance is known, nine in ten are {figure(low)} to {figure(high)} m",
     )
     yield from _resolutions(labelled)
 
@@ -49,8 +50,10 @@ def _resolutions(labelled: LabelledSet) -> Iterator[Finding]:
         yield Finding(
             Severity.NOTE,
             len(known),
-            f"{finest[0]:.3g} to {coarsest[0]:.3g} m a pixel is the range of ground sample "
+            f"{figure(finest[0])} to {figure(coarsest[0])} m a pixel is the range of ground sample "
             "distances: the same object has unlike sizes",
             "look whether scale_jitter covers it, or bring the pictures to one resolution",
-            tuple(Example(r.path, caption=f"{gsd:.3g} m a pixel") for gsd, r in (finest, coarsest)),
+            tuple(
+                Example(r.path, caption=f"{figure(gsd)} m a pixel") for gsd, r in (finest, coarsest)
+            ),
         )

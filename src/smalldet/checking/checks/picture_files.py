@@ -11,7 +11,7 @@ from smalldet.checking.labelled_set import LabelledSet
 def find(labelled: LabelledSet) -> Iterator[Finding]:
     """Files that are damaged, of another size, or of one colour."""
     looks = labelled.looks or {}
-    total = counted(len(looks), "picture")
+    total = len(looks)
     broken = [
         Example(path, caption=look.error, readable=False)
         for path, look in looks.items()
@@ -21,7 +21,7 @@ def find(labelled: LabelledSet) -> Iterator[Finding]:
         yield _finding(
             Severity.ERROR,
             broken,
-            f"{len(broken):,} of {total} cannot be read: {broken[0].caption}",
+            f"{counted(len(broken), 'picture')} of {total:,} cannot be read: {broken[0].caption}",
             "replace them, or take them out of the labels",
         )
     other = [
@@ -39,8 +39,8 @@ def find(labelled: LabelledSet) -> Iterator[Finding]:
         yield _finding(
             Severity.ERROR,
             other,
-            f"{len(other):,} of {total} have another size than the labels say: the first "
-            f"{other[0].caption}",
+            f"{counted(len(other), 'picture')} of {total:,} of another size than the labels say: "
+            f"the first {other[0].caption}",
             "take the pictures that were labelled, or scale the labels; a picture that its EXIF "
             "orientation turns is saved upright",
         )
@@ -49,7 +49,7 @@ def find(labelled: LabelledSet) -> Iterator[Finding]:
         yield _finding(
             Severity.WARNING,
             plain,
-            f"{len(plain):,} of {total} are of one colour all over",
+            f"{counted(len(plain), 'picture')} of {total:,} of one colour all over",
             "look whether they were written whole",
         )
 
