@@ -14,7 +14,7 @@ from smalldet.detections import Detections
 from smalldet.models.checkpoints.native import load_detector, save_detector, transfer_from
 from smalldet.models.detector import Detector
 from smalldet.models.families import FAMILIES, ModelConfig
-from smalldet.models.yolo import known_text
+from smalldet.models.yolo import YoloDetector, known_text
 from smalldet.targets import Target
 
 TINY_PYRAMID = {"backbone": "mobilenetv3_small_050", "strides": (4, 8, 16), "width": 32}
@@ -124,6 +124,23 @@ def test_loss_of_pictures_without_objects_is_finite(detector: Detector) -> None:
     nothing = Target.of(torch.zeros(0, 4), torch.zeros(0, dtype=torch.long), len(CLASSES))
     terms = detector.train().loss(pictures(2), [nothing, nothing])
     assert all(torch.isfinite(term) for term in terms.values())
+
+
+def test_every_object_is_learned_somewhere_unless_too_many_stand_in_one_place(
+    detector: Detector,
+) -> None:
+    """What `smalldet plan` counts: the real assigner's positives, object by object."""
+    outputs = detector.eval().network(pictures(2))
+    nothing = Target.of(torch.zeros(0, 4), torch.zeros(0, dtype=torch.long), len(CLASSES))
+    counts = detector.num_positives(outputs, (SIDE, SIDE), [nothing, objects_of_all_sizes()])
+    assert [len(count) for count in counts] == [0, 6]
+    assert (counts[1] > 0).all()
+    pile = torch.tensor([[60.0, 60, 64, 64]]).expand(2000, -1)
+    heaped = Target.of(pile, torch.zeros(2000, dtype=torch.long), len(CLASSES))
+    counts = detector.num_positives(outputs, (SIDE, SIDE), [nothing, heaped])
+    assert 0 < (counts[1] > 0).sum() <= 2000
+    if not isinstance(detector, YoloDetector):  # there, one place can learn several objects
+        assert (counts[1] == 0).any()
 
 
 def test_nothing_counts_against_a_class_in_a_region_that_mutes_it(detector: Detector) -> None:

@@ -102,6 +102,9 @@ class Odd(Detector):
     def losses(self, outputs: Outputs, images: Tensor, targets: list[Target]) -> dict[str, Tensor]:
         raise NotImplementedError
 
+    def num_positives(self, outputs: Outputs, size: Size, targets: list[Target]) -> list[Tensor]:
+        raise NotImplementedError
+
     def network(self, images: Tensor) -> Outputs:
         both = self.shared(self.first(images)) + self.shared(self.second(images))
         raw = self.third(images)

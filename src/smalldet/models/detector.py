@@ -71,6 +71,19 @@ class Detector(nn.Module, ABC):
             targets: of each picture.
         """
 
+    @abstractmethod
+    def num_positives(self, outputs: Outputs, size: Size, targets: list[Target]) -> list[Tensor]:
+        """How many places of the network learn each object.
+
+        Args:
+            outputs: of `network`.
+            size: of the pictures.
+            targets: of each picture.
+
+        Returns:
+            (N,) int64 for each picture. An object that no place learns is learned by nothing.
+        """
+
     def loss(self, images: Tensor, targets: list[Target]) -> dict[str, Tensor]:
         """Named terms whose sum is minimised, for pictures."""
         return self.losses(self.network(images), images, targets)

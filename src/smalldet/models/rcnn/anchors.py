@@ -13,6 +13,7 @@ from torchvision.models.detection._utils import BoxCoder as CentreCoder
 
 from smalldet.config.base import Frozen
 from smalldet.models.assigners.anchors import iou_assign, nwd_rka_assign, rfla_assign
+from smalldet.targets import Target
 
 SMOOTH_L1_BETA = 1 / 9  # of box codes, as torchvision has it
 
@@ -157,6 +158,15 @@ class CornerCoder:
 
 def _sides_twice(boxes: Tensor) -> Tensor:
     return (boxes[:, 2:] - boxes[:, :2]).repeat(1, 2)
+
+
+def num_held(assign: Assign, anchors: Tensor, targets: Sequence[Target]) -> list[Tensor]:
+    """(N,) anchors that learn each object, for each picture."""
+    counts = []
+    for target in targets:
+        matched = assign(anchors, target.boxes)
+        counts.append(torch.bincount(matched[matched >= 0], minlength=len(target.boxes)))
+    return counts
 
 
 def build_assign(name: AssignerName, positive_iou: float, negative_iou: float) -> Assign:

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from smalldet.detections import Detections
 from smalldet.models.detector import Outputs, Size
+from smalldet.models.rcnn.anchors import num_held
 from smalldet.models.rcnn.proposals import AnchorOutputs, ProposalNetwork
 from smalldet.models.rcnn.pyramid import Pyramid
 from smalldet.models.rcnn.pyramid_detector import PyramidDetector
@@ -101,6 +102,12 @@ class FasterRcnn(PyramidDetector):
     def losses(self, outputs: Outputs, images: Tensor, targets: list[Target]) -> dict[str, Tensor]:
         """`objectness` and `proposal` of the first stage, `class` and `box` of the second."""
         return self._learn(outputs, images, targets)[0]
+
+    @torch.no_grad()
+    def num_positives(self, outputs: Outputs, size: Size, targets: list[Target]) -> list[Tensor]:
+        """Of the first stage: what it does not propose, the second never sees."""
+        _, first = self._stages(outputs)
+        return num_held(self.rpn.assign, torch.cat(first.anchors), targets)
 
     def _stages(self, outputs: Outputs) -> tuple[list[Tensor], AnchorOutputs]:
         """Features for the second stage, and what the first one says."""

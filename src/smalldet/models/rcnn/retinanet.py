@@ -29,6 +29,7 @@ from smalldet.models.rcnn.anchors import (
     CornerCoder,
     box_coder,
     build_assign,
+    num_held,
 )
 from smalldet.models.rcnn.pyramid import Pyramid, any_pyramid, torchvision_pyramid
 from smalldet.models.rcnn.pyramid_config import PyramidConfig
@@ -196,6 +197,10 @@ class RetinaNet(PyramidDetector):
             num_held += len(held)
         norm = mean_over_processes(class_sum.new_tensor(float(num_held))).clamp(min=1)
         return {"class": class_sum / norm, "box": self.box_weight * box_sum / norm}
+
+    @torch.no_grad()
+    def num_positives(self, outputs: Outputs, size: Size, targets: list[Target]) -> list[Tensor]:
+        return num_held(self.assign, self.anchors.for_picture(size), targets)
 
     def _box_errors(self, codes: Tensor, anchors: Tensor, truth: Tensor) -> Tensor:
         if self.box_loss is None:

@@ -152,6 +152,15 @@ class Speck(Detector):
             terms["refine"] = of_boxes(moved)
         return terms
 
+    @torch.no_grad()
+    def num_positives(self, outputs: Outputs, size: Size, targets: list[Target]) -> list[Tensor]:
+        logits, codes = outputs[:2]
+        boxes, locations = self.all_boxes(codes, size)
+        truth = Truth.of(targets, boxes.device)
+        held = self.assigner(logits, boxes, locations, truth).objects
+        counts = torch.bincount(held[held >= 0], minlength=len(truth.boxes))
+        return list(counts.split([len(target.boxes) for target in targets]))
+
     def _class_losses(self, logits: Tensor, wanted: Tensor) -> Tensor:
         if self.learning.class_loss == "focal":
             return sigmoid_focal_loss(logits, (wanted > 0).float())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +14,7 @@ from smalldet.geometry.boxes import clip_boxes
 from smalldet.models.detector import Detector, Outputs, Size, as_float
 from smalldet.models.postprocess import select_detections
 from smalldet.models.yolo import ratio_loss, yolo_loss
+from smalldet.models.yolo.anchors import present_anchors
 from smalldet.models.yolo.layers import ConvolutionLayer
 from smalldet.models.yolo.net import GraphNet
 from smalldet.models.yolo.shapes import Graph
@@ -90,6 +92,22 @@ class YoloDetector(Detector):
         if self.outputs[0].assignment == "side_ratio":
             return ratio_loss.batch_loss(levels, targets, max(height, width))
         return yolo_loss.batch_loss(levels, targets)
+
+    @torch.no_grad()
+    def num_positives(self, outputs: Outputs, size: Size, targets: list[Target]) -> list[Tensor]:
+        levels = [
+            (layer, grid)
+            for layer, (grid, _) in zip(self.outputs, self.places(outputs, size), strict=True)
+        ]
+        if self.outputs[0].assignment == "side_ratio":
+            learn = ratio_loss.assign
+        else:
+            learn = partial(yolo_loss.assign, present=present_anchors(self.outputs))
+        counts = []
+        for target in targets:
+            objects = torch.cat([learn(layer, grid, target.boxes)[1] for layer, grid in levels])
+            counts.append(torch.bincount(objects, minlength=len(target.boxes)))
+        return counts
 
     @torch.no_grad()
     def decode(
