@@ -14,6 +14,7 @@ from smalldet.cli.checking import check
 from smalldet.cli.converting import convert
 from smalldet.cli.evaluating import evaluate
 from smalldet.cli.exporting import export
+from smalldet.cli.planning import plan
 from smalldet.cli.predicting import demo, predict
 from smalldet.cli.printing import complain, console, note, option_mistakes, show_log, stderr
 from smalldet.cli.recipes import recipe
@@ -25,7 +26,7 @@ app = App(
     help="Find small objects in large pictures: train on tiles, measure by size, predict scenes.",
     suppress_keyboard_interrupt=False,  # `main` says what a stopped run has saved
 )
-for verb in (check, train, evaluate, predict, convert, export, recipe, demo):
+for verb in (check, plan, train, evaluate, predict, convert, export, recipe, demo):
     app.command(verb)
 
 

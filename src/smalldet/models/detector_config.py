@@ -58,6 +58,18 @@ class DetectorConfig(Frozen):
         """
         return self
 
+    def asking_for_anchors(self) -> Self | None:
+        """The same with anchors to be fitted to the data; None where there are none to fit."""
+        return None
+
+    def anchor_likeness(self, sides: Tensor) -> float:
+        """Mean over objects of the IoU of their shape with that of the anchor most like it.
+
+        Args:
+            sides: (N, 2) width and height of the objects in pixels, at the scale of training.
+        """
+        raise NotImplementedError
+
 
 def _numbers(key: str, value: object) -> Iterator[tuple[str, float]]:
     """All numbers of a schema, each with its key."""

@@ -19,7 +19,7 @@ from smalldet.models.yolo import (
     parse_cfg,
     parse_network,
 )
-from smalldet.models.yolo.anchors import fit_anchors
+from smalldet.models.yolo.anchors import fit_anchors, present_anchors, shape_iou
 from smalldet.models.yolo.builder import with_outputs
 from smalldet.models.yolo.darknet import MAX_CFG_BYTES
 from smalldet.models.yolo.insert_attention import insert_attention
@@ -87,6 +87,15 @@ class YoloConfig(DetectorConfig):
             return self
         outputs = self.graph().outputs
         return self.model_copy(update={"anchors": fit_anchors(sides, outputs)})
+
+    def asking_for_anchors(self) -> YoloConfig | None:
+        return self.model_copy(update={"anchors": "fitted"}) if self.anchors == "default" else None
+
+    def anchor_likeness(self, sides: Tensor) -> float:
+        outputs = self.graph().outputs
+        own = outputs[0].anchors if isinstance(self.anchors, str) else self.anchors
+        present = sides.new_tensor([own[i] for i in present_anchors(outputs)])
+        return float(shape_iou(sides.clamp(min=1e-3), present).amax(1).mean())
 
     def build(self, class_names: Sequence[str], tile_px: int) -> YoloDetector:
         """An untrained detector.
