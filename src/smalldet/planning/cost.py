@@ -64,8 +64,9 @@ def measure_cost(recipe: TrainRecipe, index: Index, detector: Detector, device: 
     """
     on = choose_device(device)
     batch = min(MOST_TILES, recipe.training.batch_size)
-    dataset = build_dataset(index, recipe.data, recipe.training.seed, batch)
-    batches = iter(loader(dataset, batch, num_workers=0))
+    enough = recipe.data.model_copy(update={"tiles_per_epoch": batch * (1 + NUM_STEPS)})
+    tiles = build_dataset(index, enough, recipe.training.seed)
+    batches = iter(loader(tiles, batch, num_workers=0))
     detector.to(on, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
     set_training_mode(detector, recipe.training.freeze_norms)
     loss_of = LossOf(detector, choose_precision(recipe.training.precision, on))
@@ -98,7 +99,7 @@ def measure_cost(recipe: TrainRecipe, index: Index, detector: Detector, device: 
         read_s=reading,
         tile_bytes=WORKSPACE * kept.most / batch,
         fixed_bytes=COPIES_OF_WEIGHTS * weights,
-        tiles_per_epoch=len(dataset),
+        tiles_per_epoch=len(build_dataset(index, recipe.data, 0, recipe.training.batch_size)),
         device=str(on),
     )
 
