@@ -7,7 +7,7 @@ import rasterio
 from affine import Affine
 from PIL import Image
 
-from smalldet.inference.options import PredictOptions
+from smalldet.inference.options import MapOptions, PredictOptions
 from smalldet.inference.predict import Listener, predict_sources
 
 WIDE_OVERLAP = PredictOptions(overlap_frac=0.4)
@@ -67,7 +67,7 @@ def test_one_file_and_options_reach_the_predictor(finder, pictures, tmp_path):
         [folder / "c.tif"],
         tmp_path / "a.gpkg",
         PredictOptions(conf=0.8, overlap_frac=0.4),
-        crs="EPSG:3857",
+        maps=MapOptions(crs="EPSG:3857"),
         listener=Listener(on_done=done.append),
     )
     assert outcome.exit_code == 0 and outcome.written == [tmp_path / "a.gpkg"]
@@ -84,7 +84,7 @@ def test_nothing_is_written_where_nothing_was_read(finder, pictures, tmp_path):
 def test_mistakes_stop_the_run_before_it_begins(finder, pictures, tmp_path):
     folder, *_ = pictures
     with pytest.raises(ValueError, match="unknown extension"):
-        predict_sources(finder, [folder], tmp_path / "a.shp")
+        predict_sources(finder, [folder], tmp_path / "a.xyz")
     with pytest.raises(FileNotFoundError, match="gone"):
         predict_sources(finder, [folder, folder / "gone.tif"], tmp_path / "out")
     with pytest.raises(ValueError, match="one picture"):

@@ -18,12 +18,12 @@ from smalldet.cli.parameters import (
     Network,
 )
 from smalldet.cli.printing import complain, console, note, progress_bar, say
-from smalldet.inference.options import PredictOptions
+from smalldet.inference.options import MapOptions, PredictOptions
 
 if TYPE_CHECKING:
     from smalldet.detections import Detections
 
-DEFAULTS = PredictOptions()
+DEFAULTS, DEFAULT_MAPS = PredictOptions(), MapOptions()
 
 
 def predict(
@@ -31,8 +31,8 @@ def predict(
     out: Annotated[
         str,
         Parameter(
-            help="File whose suffix names the format, such as .geojson .gpkg .json .csv .txt .png "
-            ".jpg, or a folder for a map, a picture and COCO json."
+            help="File whose suffix names the format, such as .geojson .gpkg .fgb .parquet .shp "
+            ".kml .json .csv .txt .png .jpg, or a folder for a map, a picture and COCO json."
         ),
     ],
     model: Model = DEFAULT_MODEL,
@@ -47,9 +47,7 @@ def predict(
             help="Bands to read, from 1, e.g. --bands 4 3 2.", consume_multiple=True, negative=""
         ),
     ] = (),
-    crs: Annotated[
-        str | None, Parameter(help="Of map formats: `source`, or e.g. EPSG:32633.")
-    ] = None,
+    maps: Annotated[MapOptions, FLATTENED] = DEFAULT_MAPS,
     resume: Annotated[
         bool, Parameter(help="Go on with a prediction that was stopped.", negative="")
     ] = False,
@@ -73,13 +71,14 @@ def predict(
                 f"{Path(name).name}: scout leaves {visited} of {total} tiles to visit"
             ),
             on_failure=lambda _, why: complain(why),
+            on_outside=lambda _, words: note(f"{words}: passed over"),
         )
         outcome = predict_sources(
             tile_model,
             sources,
             out,
             options,
-            crs=crs,
+            maps=maps,
             bands=bands or None,
             resume=resume,
             listener=listener,

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import ClassVar, Literal, TypedDict, get_args
 
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 
 from smalldet.config.base import Frozen
+from smalldet.inference.zone_kinds import parse_zones
 
 MAX_SCALE = 8.0
 
@@ -91,6 +93,47 @@ class PredictOptions(TilingOptions):
     max_detections: int | None = Field(
         default=None, ge=1, description="The strongest of each picture are kept; all if not given."
     )
+    area: Path | None = Field(
+        default=None,
+        description="Look only inside the polygons of this file, .geojson .gpkg .shp .fgb: objects "
+        "whose centre lies in one are kept, tiles that touch none are not visited.",
+    )
+
+
+class MapOptions(Frozen):
+    """How detections are put on maps, and counted there."""
+
+    crs: str | None = Field(
+        default=None, description="Of map formats: `source`, or e.g. EPSG:32633."
+    )
+    geometry: Literal["polygon", "point"] = Field(
+        default="polygon", description="On maps: polygon, the box, or point, its centre."
+    )
+    count_in: str | None = Field(
+        default=None,
+        description="Count the objects of each class in zones: a file of polygons, `grid:100m` "
+        "(squares on the ground), `grid:256px` (in pictures without a place), or `h3:9` (cells of "
+        "H3, by resolution).",
+    )
+    counts: Path | None = Field(
+        default=None,
+        description="File for the counts, such as .gpkg .geojson .csv. If not given, a second "
+        "layer of a .gpkg, else a file `..._counts` beside the output.",
+    )
+
+    @field_validator("count_in")
+    @classmethod
+    def _zones(cls, count_in: str | None) -> str | None:
+        if count_in is not None:
+            parse_zones(count_in)
+        return count_in
+
+    @field_validator("counts")
+    @classmethod
+    def _of_zones(cls, counts: Path | None, info: ValidationInfo) -> Path | None:
+        if counts is not None and info.data.get("count_in") is None:
+            raise ValueError("say what to count in with --count-in")
+        return counts
 
 
 class TilingKeywords(TypedDict, total=False):
@@ -114,3 +157,4 @@ class PredictKeywords(TilingKeywords, total=False):
     whole_pass: bool
     scout: bool
     max_detections: int | None
+    area: Path | str | None

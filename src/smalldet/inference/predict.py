@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from smalldet.imagery import expand_sources, open_scene
-from smalldet.inference.options import PredictOptions
+from smalldet.inference.area import OutsideAreaError
+from smalldet.inference.options import MapOptions, PredictOptions
 from smalldet.inference.prediction_checkpoint import OtherRunError
 from smalldet.inference.predictor import Predictor
 from smalldet.inference.results import Result
@@ -34,11 +35,13 @@ class Outcome:
     Args:
         results: pictures that were read, in the order of the sources.
         failures: {source: what was wrong}.
+        outside: {source that shows nothing of the area: so in words}.
         written: files.
     """
 
     results: list[Result] = field(default_factory=list)
     failures: dict[str, str] = field(default_factory=dict)
+    outside: dict[str, str] = field(default_factory=dict)
     written: list[Path] = field(default_factory=list)
 
     @property
@@ -60,12 +63,14 @@ class Listener:
         on_scouted: with the source, the tiles that the scout leaves to visit and all.
         on_done: with each picture's result.
         on_failure: with a source that cannot be read, and why.
+        on_outside: with a source that shows nothing of the area, and so in words.
     """
 
     on_progress: Callable[[str, int, int], None] = _ignore
     on_scouted: Callable[[str, int, int], None] = _ignore
     on_done: Callable[[Result], None] = _ignore
     on_failure: Callable[[str, str], None] = _ignore
+    on_outside: Callable[[str, str], None] = _ignore
 
 
 def predict_sources(
@@ -74,7 +79,7 @@ def predict_sources(
     out: str | os.PathLike[str] | None = None,
     options: PredictOptions | None = None,
     *,
-    crs: str | None = None,
+    maps: MapOptions | None = None,
     bands: Sequence[int] | None = None,
     resume: bool = False,
     listener: Listener | None = None,
@@ -90,21 +95,21 @@ def predict_sources(
         out: what `writers.write` takes; a directory gets each picture's files as soon as it is
             done. None writes nothing.
         options: what is looked for, and how.
-        crs: coordinates of map formats.
+        maps: coordinates and shapes of map formats, and what is counted.
         bands: bands to read, counted from 1.
         resume: go on with the same run where it was stopped; the outcome is the same.
         listener: told of what happens.
 
     Raises:
         FileNotFoundError: a source does not exist.
-        ValueError: there is nothing to read, `out`, `crs` or an option is wrong, or what was
+        ValueError: there is nothing to read, `out` or an option is wrong, or what was
             stopped was another run. A source that turns out to be broken is no error here: see
             `Outcome.failures`.
     """
-    listener = listener or Listener()
+    listener, maps = listener or Listener(), maps or MapOptions()
     paths = expand_sources(sources)
     if out is not None:
-        check_output(out, len(paths), crs)
+        check_output(out, len(paths), maps)
     predictor = Predictor(model, options)
     folder = Path(out) if out is not None and is_directory(out) else None
     checkpoints = None if out is None else _checkpoint_folder(out)
@@ -117,9 +122,13 @@ def predict_sources(
         try:
             result = _predict_one(predictor, path, bands, checkpoint, listener)
             if folder is not None:
-                outcome.written += write_one(folder, stem, result, crs)
+                outcome.written += write_one(folder, stem, result, maps)
         except OtherRunError:
             raise
+        except OutsideAreaError as outside:
+            outcome.outside[path] = str(outside)
+            listener.on_outside(path, str(outside))
+            continue
         except (OSError, ValueError) as error:
             if isinstance(error, OSError) and error.errno in DISK_FULL:
                 raise  # the next picture would fail too
@@ -128,9 +137,14 @@ def predict_sources(
             continue
         outcome.results.append(result)
         listener.on_done(result)
+    if len(outcome.outside) == len(paths):
+        raise ValueError(
+            f"{options.area if options else None}: no picture shows any of it; is it the right "
+            "file, and its coordinate system?"
+        )
     if out is not None and outcome.results:
         target = out if folder is None else folder / COMBINED
-        outcome.written += write(target, outcome.results, crs)
+        outcome.written += write(target, outcome.results, maps)
     if checkpoints is not None:
         _forget(checkpoints, [stem for path, stem in named if path not in outcome.failures])
     return outcome

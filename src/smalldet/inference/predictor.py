@@ -17,6 +17,7 @@ from smalldet.geometry.merge_methods import MERGES
 from smalldet.geometry.scales import merge_scales
 from smalldet.geometry.streaming import StreamedMerge, united, without_far_tiles
 from smalldet.imagery import Scene, Source, open_scene
+from smalldet.inference.area import Area, SceneArea
 from smalldet.inference.options import PredictOptions
 from smalldet.inference.prediction_checkpoint import PredictionCheckpoint, picture_fingerprint
 from smalldet.inference.scout import Scout
@@ -51,6 +52,7 @@ class Predictor:
             MERGES[options.merge], across_classes=options.across_classes, **threshold
         )
         self._scales = tuple(sorted(set(options.scales), reverse=True))
+        self._area = None if options.area is None else Area(options.area)
         self._scout = Scout(self._runner, self.conf) if options.scout else None
 
     def predict(
@@ -82,7 +84,8 @@ class Predictor:
                 return self.predict(
                     scene, on_progress=on_progress, on_scouted=on_scouted, checkpoint=checkpoint
                 )
-        tiling = self._visited(source, self._tiling(source), on_scouted)
+        area = None if self._area is None else self._area.within(source)
+        tiling = self._visited(source, self._tiling(source, area), on_scouted, area)
         so_far = None if checkpoint is None else PredictionCheckpoint(checkpoint, self._run(source))
         steps = self._steps(source, tiling, so_far, on_progress)
         if len(tiling) == 1:
@@ -91,7 +94,10 @@ class Predictor:
             merged = list(self._merged(steps, tiling))
         # Soft-NMS leaves what it all but suppressed, with next to no score
         detections = united([Detections.empty(self.model.class_names), *merged])
-        return detections[detections.scores >= self.conf][: self.options.max_detections]
+        detections = detections[detections.scores >= self.conf]
+        if area is not None:
+            detections = detections[area.holds(detections)]
+        return detections[: self.options.max_detections]
 
     def predict_tiles(
         self, scene: Scene, on_progress: Callable[[int, int], None] | None = None
@@ -106,7 +112,7 @@ class Predictor:
         channels = self.model.in_channels
         return None if channels == 3 else range(1, channels + 1)
 
-    def _tiling(self, scene: Scene) -> Tiling:
+    def _tiling(self, scene: Scene, area: SceneArea | None = None) -> Tiling:
         if scene.num_bands != self.model.in_channels:
             raise ValueError(
                 f"{scene.name}: {scene.num_bands} bands are read and the detector takes "
@@ -117,17 +123,23 @@ class Predictor:
         fits_one_tile = side / longer_side
         if self.options.whole_pass and fits_one_tile < min(scales):
             scales = (*scales, fits_one_tile)
+        has_data = scene.has_data if area is None else area.stored_in(scene)
         return tile_scene(
-            scene.width, scene.height, side, self.options.overlap_frac, scales, scene.has_data
+            scene.width, scene.height, side, self.options.overlap_frac, scales, has_data
         )
 
     def _visited(
-        self, scene: Scene, tiling: Tiling, on_scouted: Callable[[int, int], None] | None
+        self,
+        scene: Scene,
+        tiling: Tiling,
+        on_scouted: Callable[[int, int], None] | None,
+        area: SceneArea | None,
     ) -> Tiling:
         """The tiling with those tiles left out in which the scout sees nothing."""
         if self._scout is None or len(tiling) == 1:
             return tiling
-        scouted = tiling.only(self._scout.promising(scene, tiling))
+        has_data = scene.has_data if area is None else area.stored_in(scene)
+        scouted = tiling.only(self._scout.promising(scene, tiling, has_data))
         if on_scouted is not None:
             on_scouted(int(scouted.visited.sum()), len(tiling))
         return scouted
@@ -190,6 +202,7 @@ class Predictor:
             **self.options.model_dump(exclude=set(PredictOptions.AFTER_TILES)),
             "tile_px": self.tile_px,
             "conf": self.conf,
+            "area": None if self._area is None else self._area.fingerprint,
         }
         return {key: str(value) for key, value in facts.items()}
 

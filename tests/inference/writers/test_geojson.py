@@ -10,8 +10,11 @@ from rasterio.crs import CRS
 from rasterio.warp import transform as reproject
 
 from smalldet.imagery import open_scene
+from smalldet.inference.options import MapOptions
 from smalldet.inference.writers.geojson import write_geojson
 from smalldet.inference.writers.placing import box_rings, pixel_points
+
+MAPS = MapOptions()
 
 BOXES = [[10, 20, 30, 60], [1000, 500, 1003, 503], [1960, 990, 2000, 1000]]
 
@@ -36,7 +39,7 @@ def back_to_pixels(rings, result, crs):
 
 def test_longitude_and_latitude(tmp_path, make_result):
     path, result = tmp_path / "a.geojson", make_result(BOXES)
-    write_geojson(path, [result])
+    write_geojson(path, [result], MAPS)
     collection = json.loads(path.read_text())
     assert collection["type"] == "FeatureCollection" and "crs" not in collection
     properties = [feature["properties"] for feature in collection["features"]]
@@ -54,7 +57,7 @@ def test_longitude_and_latitude(tmp_path, make_result):
 )
 def test_other_coordinate_systems_are_named(tmp_path, make_result, crs, authority):
     path, result = tmp_path / "a.geojson", make_result(BOXES)
-    write_geojson(path, [result], crs)
+    write_geojson(path, [result], MapOptions(crs=crs))
     named = json.loads(path.read_text())["crs"]
     assert named == {"type": "name", "properties": {"name": f"urn:ogc:def:crs:{authority}"}}
     code = authority.replace("::", ":")
@@ -63,13 +66,13 @@ def test_other_coordinate_systems_are_named(tmp_path, make_result, crs, authorit
 
 def test_pictures_that_lie_nowhere_give_pixels(tmp_path, make_result):
     path, result = tmp_path / "a.geojson", make_result(BOXES, crs=None, transform=None)
-    write_geojson(path, [result])
+    write_geojson(path, [result], MAPS)
     assert json.loads(path.read_text())["coordinates"] == "pixels"
     rings = rings_of(path)
     assert np.concatenate((rings.min(axis=1), rings.max(axis=1)), axis=1).tolist() == BOXES
     for crs in ("source", "EPSG:3857"):
         with pytest.raises(ValueError, match=r"scene\.tif: has no georeference"):
-            write_geojson(path, [result], crs)
+            write_geojson(path, [result], MapOptions(crs=crs))
 
 
 def test_mirrored_and_turned_transforms_keep_the_right_hand_rule(tmp_path, make_result):
@@ -77,7 +80,7 @@ def test_mirrored_and_turned_transforms_keep_the_right_hand_rule(tmp_path, make_
     turned = Affine.translation(500_000, 5_400_000) * Affine.rotation(30) * Affine.scale(0.5, -0.5)
     for transform in (south_up, turned):
         path, result = tmp_path / "a.geojson", make_result(BOXES, transform=transform)
-        write_geojson(path, [result], "source")
+        write_geojson(path, [result], MapOptions(crs="source"))
         assert (signed_areas(rings_of(path)) > 0).all()
 
 
@@ -91,7 +94,7 @@ FIJI = {"crs": "EPSG:3460", "transform": Affine(9e3, 0, 2e6, 0, -9e3, 4e6)}
 )
 def test_boxes_on_the_date_line_are_cut_there(tmp_path, make_result, place, box):
     """RFC 7946, section 3.1.9: two parts of one feature, each on its own side."""
-    write_geojson(tmp_path / "a.geojson", [make_result([box], **place)])
+    write_geojson(tmp_path / "a.geojson", [make_result([box], **place)], MAPS)
     [feature] = json.loads((tmp_path / "a.geojson").read_text())["features"]
     assert feature["geometry"]["type"] == "MultiPolygon"
     west, east = (np.array(part[0]) for part in feature["geometry"]["coordinates"])
@@ -109,7 +112,7 @@ def test_boxes_on_the_date_line_are_cut_there(tmp_path, make_result, place, box)
 
 def test_boxes_that_touch_or_lie_beyond_the_date_line_stay_whole(tmp_path, make_result):
     boxes = [[-1, 0, 1, 2], [1, 0, 3, 2]]  # 179 to 180, and 180 to 181 degrees
-    write_geojson(tmp_path / "a.geojson", [make_result(boxes, **DATE_LINE)])
+    write_geojson(tmp_path / "a.geojson", [make_result(boxes, **DATE_LINE)], MAPS)
     rings = rings_of(tmp_path / "a.geojson")
     assert [rings[:, :, 0].min(axis=1).tolist(), rings[:, :, 0].max(axis=1).tolist()] == [
         [179, -180],
@@ -120,7 +123,7 @@ def test_boxes_that_touch_or_lie_beyond_the_date_line_stay_whole(tmp_path, make_
 def test_oriented_boxes_are_their_four_corners(tmp_path, make_oriented):
     """A ship at 30 degrees, clockwise on the screen: its bow lies south of east."""
     path, result = tmp_path / "a.geojson", make_oriented([[500, 400, 40, 10, np.pi / 6]])
-    write_geojson(path, [result], "source")
+    write_geojson(path, [result], MapOptions(crs="source"))
     [ring] = rings_of(path)
     assert (signed_areas(ring[None]) > 0).all()
     metres = ring - [500_000 + 250, 5_400_000 - 200]  # half a metre a pixel
@@ -134,16 +137,16 @@ def test_several_pictures_share_a_file_only_if_they_can(tmp_path, make_result):
     north = make_result(BOXES, name="north.tif")
     east = make_result(BOXES, name="east.tif", crs="EPSG:32634")
     flat = make_result(BOXES, name="flat.jpg", crs=None, transform=None)
-    write_geojson(path, [north, east])
+    write_geojson(path, [north, east], MAPS)
     assert len(rings_of(path)) == 6
     with pytest.raises(ValueError, match=r"north\.tif and east\.tif lie in different"):
-        write_geojson(path, [north, east], "source")
+        write_geojson(path, [north, east], MapOptions(crs="source"))
     with pytest.raises(ValueError, match=r"flat\.jpg: has no georeference"):
-        write_geojson(path, [north, flat])
+        write_geojson(path, [north, flat], MAPS)
 
 
 def test_nothing_found_is_a_valid_file(tmp_path, make_result):
-    write_geojson(tmp_path / "a.geojson", [make_result([])])
+    write_geojson(tmp_path / "a.geojson", [make_result([])], MAPS)
     assert json.loads((tmp_path / "a.geojson").read_text())["features"] == []
 
 
@@ -157,7 +160,7 @@ def test_real_pictures_come_back_to_the_pixel(tmp_path, make_result, shared_dir:
             assert scene.crs is not None
             result = make_result(boxes, str(path), scene.crs.to_string(), scene.transform, w, h)
         systems.add(scene.crs.to_string())
-        write_geojson(tmp_path / "a.geojson", [result])
+        write_geojson(tmp_path / "a.geojson", [result], MAPS)
         rings = rings_of(tmp_path / "a.geojson")
         assert np.abs(back_to_pixels(rings, result, CRS.from_epsg(4326)) - boxes).max() < 0.5
         corner = pixel_points(result, np.zeros((1, 2)), CRS.from_epsg(4326))

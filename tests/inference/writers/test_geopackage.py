@@ -6,7 +6,10 @@ import pytest
 import shapely
 from pyogrio import raw
 
+from smalldet.inference.options import MapOptions
 from smalldet.inference.writers.geopackage import write_geopackage
+
+MAPS = MapOptions()
 
 BOXES = [[10, 20, 30, 60], [1000, 500, 1003, 503]]
 
@@ -20,7 +23,7 @@ def read(path):
 
 def test_the_pictures_own_coordinates(tmp_path, make_result):
     results = [make_result(BOXES, "a.tif"), make_result(BOXES[:1], "b.tif")]
-    write_geopackage(tmp_path / "a.gpkg", results)
+    write_geopackage(tmp_path / "a.gpkg", results, MAPS)
     meta, bounds, fields = read(tmp_path / "a.gpkg")
     assert meta["crs"] == "EPSG:32633" and meta["geometry_type"] == "Polygon"
     boxes = np.array([*BOXES, BOXES[0]])
@@ -32,7 +35,7 @@ def test_the_pictures_own_coordinates(tmp_path, make_result):
 
 
 def test_oriented_boxes_are_their_four_corners(tmp_path, make_oriented):
-    write_geopackage(tmp_path / "a.gpkg", [make_oriented([[500, 400, 40, 10, 0.5]])])
+    write_geopackage(tmp_path / "a.gpkg", [make_oriented([[500, 400, 40, 10, 0.5]])], MAPS)
     _, _, geometry, _ = raw.read(tmp_path / "a.gpkg", layer="detections")
     polygon = shapely.from_wkb(geometry[0])
     assert polygon.area == pytest.approx(20 * 5, rel=1e-6)
@@ -43,18 +46,18 @@ def test_oriented_boxes_are_their_four_corners(tmp_path, make_oriented):
 
 def test_pictures_of_different_systems_meet_in_degrees(tmp_path, make_result):
     results = [make_result(BOXES), make_result(BOXES, crs="EPSG:32634")]
-    write_geopackage(tmp_path / "a.gpkg", results)
+    write_geopackage(tmp_path / "a.gpkg", results, MAPS)
     meta, bounds, _ = read(tmp_path / "a.gpkg")
     assert meta["crs"] == "EPSG:4326"
     assert np.abs(bounds[:2, ::2] - 15).max() < 0.02 and np.abs(bounds[2:, ::2] - 21).max() < 0.02
 
 
 def test_a_named_system_and_no_detections(tmp_path, make_result):
-    write_geopackage(tmp_path / "a.gpkg", [make_result([])], "EPSG:3857")
+    write_geopackage(tmp_path / "a.gpkg", [make_result([])], MapOptions(crs="EPSG:3857"))
     meta, bounds, _ = read(tmp_path / "a.gpkg")
     assert meta["crs"] == "EPSG:3857" and len(bounds) == 0
 
 
 def test_pictures_that_lie_nowhere_are_refused(tmp_path, make_result):
     with pytest.raises(ValueError, match=r"scene\.tif: has no georeference, which a GeoPackage"):
-        write_geopackage(tmp_path / "a.gpkg", [make_result(BOXES, crs=None)])
+        write_geopackage(tmp_path / "a.gpkg", [make_result(BOXES, crs=None)], MAPS)

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from smalldet.inference.options import MapOptions
 from smalldet.inference.writers import check_output, write
 from smalldet.inference.writers.output import WRITER_OF_SUFFIX, is_directory, unique_stems
 
@@ -31,7 +32,7 @@ def test_a_failed_write_leaves_the_old_file(tmp_path, make_result):
 def test_a_directory_gets_files_for_each_picture(tmp_path, make_result):
     flat = make_result(BOXES, "runs/flat.jpg", None, None, 200, 100)
     placed = [make_result(BOXES, f"{day}/scene.tif", width=200, height=100) for day in "ab"]
-    written = write(tmp_path / "out", [flat, *placed], crs="source")
+    written = write(tmp_path / "out", [flat, *placed], MapOptions(crs="source"))
     names = ["flat", "scene", "scene_2"]
     assert sorted(file.name for file in (tmp_path / "out").iterdir()) == sorted(
         ["detections.json", *(f"{n}.geojson" for n in names), *(f"{n}.jpg" for n in names)]
@@ -55,13 +56,13 @@ def test_what_is_a_directory(tmp_path):
 
 
 def test_mistakes_are_found_before_the_work():
-    with pytest.raises(ValueError, match=r"a\.shp: unknown extension; known are \.geojson, \.gpkg"):
-        check_output("a.shp", 1)
+    with pytest.raises(ValueError, match=r"a\.xyz: unknown extension; known are \.geojson, \.gpkg"):
+        check_output("a.xyz", 1)
     with pytest.raises(ValueError, match=r"a\.png: holds one picture and not 2; name a dir"):
         check_output("a.png", 2)
     with pytest.raises(ValueError, match=r"a\.txt: holds one picture and not 2; name a dir"):
         check_output("a.txt", 2)
     with pytest.raises(ValueError, match="crs 'EPSG:99' is unknown"):
-        check_output("a.geojson", 1, "EPSG:99")
+        check_output("a.geojson", 1, MapOptions(crs="EPSG:99"))
     with pytest.raises(ValueError, match="no results"):
         write("a.json", [])

@@ -79,7 +79,7 @@ def write(
     parts = [_written(record) for record in index.records]
     placed = [_placed(p.shapes, g, target) for p, g in zip(parts, grounds, strict=True)]
     if suffix == ".geojson":
-        placed = [_cut_at_date_line(shapes) for shapes in placed]
+        placed = [cut_at_date_line(shapes) for shapes in placed]
     classes = np.array(index.class_names, dtype=object)
     labels = _joined([part.labels for part in parts], np.int64)
     columns = {
@@ -172,8 +172,11 @@ def _placed(shapes: Shapes, ground: Ground, target: CRS) -> Shapes:
     return shapely.set_coordinates(shapes.copy(), points)
 
 
-def _cut_at_date_line(shapes: Shapes) -> Shapes:
-    """Longitudes within 180 degrees; what lies on the date line in two parts (RFC 7946, 3.1.9)."""
+def cut_at_date_line(shapes: Shapes) -> Shapes:
+    """Shapes in degrees, their longitudes within 180.
+
+    What lies on the date line is cut there in two parts (RFC 7946, 3.1.9).
+    """
     if not len(shapes):
         return shapes
     points, owner = shapely.get_coordinates(shapes, return_index=True)

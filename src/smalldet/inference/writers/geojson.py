@@ -1,4 +1,4 @@
-"""GeoJSON: polygons with class, score and source."""
+"""GeoJSON: shapes with what is told of each."""
 
 from __future__ import annotations
 
@@ -8,25 +8,22 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import shapely
+from numpy.typing import NDArray
 from rasterio.crs import CRS
 
+from smalldet.inference.options import MapOptions
 from smalldet.inference.results import Result
-from smalldet.inference.writers.placing import (
-    SOURCE,
-    WGS84,
-    Points,
-    box_rings,
-    halves_at_date_line,
-    named_crs,
-    shared_crs,
-)
+from smalldet.inference.writers.layers import Layer, detection_layer
+from smalldet.inference.writers.placing import SOURCE, WGS84, named_crs, shared_crs
 
 # A tenth of a millimetre, so that the finest pictures come back to the pixel.
 DEGREE_DIGITS, METRE_DIGITS, PIXEL_DIGITS = 9, 4, 2
+SCORE_DIGITS = 4
 
 
-def write_geojson(path: Path, results: Sequence[Result], crs: str | None = None) -> None:
-    """One feature for each detection: the polygon of its box, of its oriented box where it has one.
+def write_geojson(path: Path, results: Sequence[Result], maps: MapOptions) -> None:
+    """One feature for each detection: its box, its oriented box where it has one, or its centre.
 
     Without `crs`, longitude and latitude as RFC 7946 asks, or pixels where the pictures have no
     georeference; then the collection has a member `"coordinates": "pixels"`. Another coordinate
@@ -36,23 +33,41 @@ def write_geojson(path: Path, results: Sequence[Result], crs: str | None = None)
     Args:
         path: the file.
         results: pictures, with or without a georeference alike.
-        crs: None, "source" for the pictures' own, or a name such as EPSG:32633.
+        maps: `crs` is None, "source" for the pictures' own, or a name such as EPSG:32633.
 
     Raises:
         ValueError: some pictures have a georeference and some do not, or `crs` does not fit them.
     """
-    placed = [result.georeferenced for result in results]
+    in_pixels = maps.crs is None and not any(result.georeferenced for result in results)
+    target = None if in_pixels else _target(results, maps.crs)
+    layer = detection_layer(results, target, maps)
+    layer.columns["score"] = layer.columns["score"].round(SCORE_DIGITS)
+    save_geojson(path, layer)
+
+
+def save_geojson(path: Path, layer: Layer) -> None:
+    """The layer in its own coordinates, as `write_geojson` says.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
     collection: dict[str, Any] = {"type": "FeatureCollection"}
-    if crs is None and not any(placed):
-        target = None
+    digits = PIXEL_DIGITS
+    if layer.crs is None:
         collection["coordinates"] = "pixels"
     else:
-        target = _target(results, crs)
-        if target != WGS84:
-            name = {"name": _crs_name(target)}
-            collection["crs"] = {"type": "name", "properties": name}
-    collection["features"] = [f for result in results for f in _features(result, target)]
-    path.write_text(json.dumps(collection), encoding="utf-8")
+        digits = DEGREE_DIGITS if layer.crs.is_geographic else METRE_DIGITS
+        if layer.crs != WGS84:
+            collection["crs"] = {"type": "name", "properties": {"name": _crs_name(layer.crs)}}
+    rounded = shapely.transform(layer.shapes, lambda points: points.round(digits))
+    rows = zip(*(_plain(values) for values in layer.columns.values()), strict=True)
+    told = [json.dumps(dict(zip(layer.columns, row, strict=True))) for row in rows]
+    features = [
+        f'{{"type": "Feature", "properties": {properties}, "geometry": {shape}}}'
+        for properties, shape in zip(told, shapely.to_geojson(rounded).tolist(), strict=True)
+    ]
+    head = json.dumps({**collection, "features": []}).removesuffix("]}")
+    path.write_text(head + ", ".join(features) + "]}", encoding="utf-8")
 
 
 def _target(results: Sequence[Result], crs: str | None) -> CRS:
@@ -73,27 +88,8 @@ def _crs_name(crs: CRS) -> str:
     return "urn:ogc:def:crs:{}::{}".format(*authority) if authority else crs.to_wkt()
 
 
-def _features(result: Result, crs: CRS | None) -> list[dict[str, Any]]:
-    digits = PIXEL_DIGITS
-    if crs is not None:
-        digits = DEGREE_DIGITS if crs.is_geographic else METRE_DIGITS
-    detections = result.detections
-    rings = box_rings(result, crs).round(digits)
-    on_date_line = (rings[:, :, 0] > 180).any(axis=1) & (crs is not None and crs.is_geographic)
-    geometries = [{"type": "Polygon", "coordinates": [ring]} for ring in rings.tolist()]
-    for row in np.flatnonzero(on_date_line):
-        geometries[row] = _cut_geometry(rings[row], digits)
-    scores = detections.scores.double().numpy().round(4).tolist()
-    return [
-        {
-            "type": "Feature",
-            "properties": {"class": name, "score": score, "source": result.name},
-            "geometry": geometry,
-        }
-        for geometry, score, name in zip(geometries, scores, detections.named(), strict=True)
-    ]
-
-
-def _cut_geometry(ring: Points, digits: int) -> dict[str, Any]:
-    halves = halves_at_date_line(ring)
-    return {"type": "MultiPolygon", "coordinates": [[h.round(digits).tolist()] for h in halves]}
+def _plain(values: NDArray[Any]) -> list[Any]:
+    """Values of Python; None for numbers that are not known."""
+    if values.dtype.kind != "f" or np.isfinite(values).all():
+        return values.tolist()
+    return [value if np.isfinite(value) else None for value in values.tolist()]

@@ -1,81 +1,89 @@
-"""GeoPackage: one layer of polygons with class, score and source."""
+"""GeoPackage: layers of shapes, and how QGIS is to draw them.
+
+https://www.geopackage.org/spec/; the table of styles is that of QGIS.
+"""
 
 from __future__ import annotations
 
+import sqlite3
+import tempfile
 from collections.abc import Sequence
-from io import BytesIO
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-from pyogrio import raw
-
+from smalldet.inference.options import MapOptions
 from smalldet.inference.results import Result
-from smalldet.inference.writers.placing import SOURCE, WGS84, box_rings, named_crs, shared_crs
+from smalldet.inference.writers.counting import count_layer
+from smalldet.inference.writers.gdal_files import encoded, write_with_gdal
+from smalldet.inference.writers.layers import Layer, detection_layer, map_crs
+from smalldet.inference.writers.qgis_style import qgis_style
 
-# Well-known binary of a polygon of one ring of five points, little endian.
-POLYGON = np.dtype(
-    [
-        ("little_endian", "u1"),
-        ("kind", "<u4"),
-        ("num_rings", "<u4"),
-        ("num_points", "<u4"),
-        ("points", "<f8", (5, 2)),
-    ]
-)
+STYLES = "layer_styles"
+CREATE_STYLES = f"""CREATE TABLE "{STYLES}" (
+"id" INTEGER PRIMARY KEY AUTOINCREMENT NOT NULL, "f_table_catalog" TEXT(256),
+"f_table_schema" TEXT(256), "f_table_name" TEXT(256), "f_geometry_column" TEXT(256),
+"styleName" TEXT(30), "styleQML" TEXT, "styleSLD" TEXT, "useAsDefault" BOOLEAN,
+"description" TEXT, "owner" TEXT(30), "ui" TEXT(30),
+"update_time" DATETIME DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ','now')))"""
+INSERT_STYLE = f"""INSERT INTO "{STYLES}" (f_table_catalog, f_table_schema, f_table_name,
+f_geometry_column, styleName, styleQML, styleSLD, useAsDefault, description, owner, ui)
+VALUES ('', '', ?, ?, ?, ?, '', 1, ?, '', '')"""
+REGISTER = f"""INSERT INTO gpkg_contents (table_name, data_type, identifier, description, srs_id)
+VALUES ('{STYLES}', 'attributes', '{STYLES}', 'Styles of layers, as QGIS reads them', 0)"""
 
 
-def write_geopackage(path: Path, results: Sequence[Result], crs: str | None = None) -> None:
-    """A layer `detections`.
-
-    Args:
-        path: the file.
-        results: georeferenced pictures.
-        crs: a name such as EPSG:32633, or "source" for the pictures' own. Without it their own
-            where it is one, else longitude and latitude.
+def write_geopackage(path: Path, results: Sequence[Result], maps: MapOptions) -> None:
+    """A layer `detections`, and one `counts` where objects are counted and `counts` names no file.
 
     Raises:
         OSError: the file cannot be written, as on a full disk.
         ValueError: a picture has no georeference, or `crs` does not fit.
     """
-    for result in results:
-        if not result.georeferenced:
-            raise ValueError(
-                f"{result.name}: has no georeference, which a GeoPackage needs; "
-                "write .geojson, .json or .csv"
-            )
-    if crs is not None and crs != SOURCE:
-        target = named_crs(crs)
-    elif crs is None and any(result.crs != results[0].crs for result in results):
-        target = WGS84
+    layers = [detection_layer(results, map_crs(results, maps.crs, path), maps)]
+    if maps.count_in is not None and maps.counts is None:
+        layers.append(count_layer(results, maps.count_in))
+    save_geopackage(path, *layers)
+
+
+def save_geopackage(path: Path, *layers: Layer) -> None:
+    """Layers in one file; those with a column `class` are drawn by QGIS in the classes' colours.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    if len(layers) == 1:
+        content = encoded(layers[0], "GPKG")
     else:
-        target = shared_crs(results)
-    rings = np.concatenate([box_rings(result, target) for result in results])
-    names = [name for result in results for name in result.detections.named()]
-    scores = np.concatenate([result.detections.scores.double().numpy() for result in results])
-    sources = np.repeat([r.name for r in results], [len(r.detections) for r in results])
-    content = BytesIO()  # of a full disk GDAL tells in its own words, or only when it closes
-    raw.write(
-        content,
-        geometry=_well_known_binary(rings),
-        field_data=[np.array(names, dtype=object), scores, sources.astype(object)],
-        fields=["class", "score", "source"],
-        layer="detections",
-        driver="GPKG",
-        geometry_type="Polygon",
-        crs=target.to_wkt(),
-    )
-    path.write_bytes(content.getbuffer())
+        with tempfile.TemporaryDirectory() as scratch:
+            packed = Path(scratch) / "layers.gpkg"
+            try:
+                for layer in layers:
+                    write_with_gdal(packed, layer, "GPKG")
+                content = packed.read_bytes()
+            except OSError as error:
+                raise OSError(f"{path}: cannot be written: {error}") from error
+    path.write_bytes(_with_styles(content, layers, path))
 
 
-def _well_known_binary(rings: NDArray[np.float64]) -> NDArray[np.object_]:
-    """(N, 5, 2) closed rings to (N,) bytes."""
-    polygons = np.zeros(len(rings), dtype=POLYGON)
-    polygons["little_endian"], polygons["kind"] = 1, 3
-    polygons["num_rings"], polygons["num_points"] = 1, 5
-    polygons["points"] = rings
-    whole = polygons.tobytes()
-    size = POLYGON.itemsize
-    parts = np.empty(len(rings), dtype=object)
-    parts[:] = [whole[start : start + size] for start in range(0, len(whole), size)]
-    return parts
+def _with_styles(content: bytes, layers: tuple[Layer, ...], path: Path) -> bytes:
+    """The database with the styles in it, once it has been found to be whole."""
+    database = sqlite3.connect(":memory:")
+    try:
+        database.deserialize(content)
+        for layer in layers:
+            [(num,)] = database.execute(f'SELECT count(*) FROM "{layer.name}"')
+            if num != len(layer.shapes):
+                raise OSError(f"{path}: cannot be written: {num} of {len(layer.shapes)} shapes are")
+        drawn = [layer for layer in layers if layer.class_names]
+        if drawn:
+            database.execute(CREATE_STYLES)
+            database.execute(REGISTER)
+        for layer in drawn:
+            words = "One colour for each class, as in smalldet's pictures"
+            style = qgis_style(layer.class_names, layer.geometry_type)
+            database.execute(INSERT_STYLE, (layer.name, "geom", "classes", style, words))
+        database.commit()
+        return database.serialize()
+    except sqlite3.Error as error:
+        raise OSError(f"{path}: cannot be written: {error}") from error
+    finally:
+        database.close()

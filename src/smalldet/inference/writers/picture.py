@@ -15,13 +15,14 @@ from torch import Tensor
 from smalldet.geometry.oriented import rboxes_to_quads
 from smalldet.imagery import open_scene
 from smalldet.imagery.drawing import BLACK, WHITE, Colour, class_colours, outline_boxes, picture_of
+from smalldet.inference.options import MapOptions
 from smalldet.inference.results import Result
 
 MAX_SIDE_PX = 4000
 JPEG_QUALITY = 90
 
 
-def write_picture(path: Path, results: Sequence[Result], crs: str | None = None) -> None:
+def write_picture(path: Path, results: Sequence[Result], maps: MapOptions) -> None:
     """One picture, at most 4,000 px on its longer side, with boxes and a legend of counts.
 
     Raises:

@@ -15,16 +15,19 @@ from smalldet.geometry.boxes import box_areas, xyxy_to_xywh
 from smalldet.geometry.masks import run_lengths
 from smalldet.geometry.oriented import rbox_areas
 from smalldet.imagery.sources import is_remote
+from smalldet.inference.options import MapOptions
 from smalldet.inference.results import Result
+from smalldet.inference.writers.layers import Layer
+from smalldet.inference.writers.measures import MEASURES, measures
 from smalldet.inference.writers.placing import SOURCE, centres, named_crs, pixel_points, quads
 
-COLUMNS = ("source", "class", "score", "x1", "y1", "x2", "y2")
+COLUMNS = ("id", "source", "class", "score", "x1", "y1", "x2", "y2")
 ORIENTED_COLUMNS = ("cx", "cy", "w", "h", "angle_rad")
 MAP_COLUMNS = ("map_x", "map_y", "crs")
 
 
-def write_coco(path: Path, results: Sequence[Result], crs: str | None = None) -> None:
-    """One COCO file for all pictures; `crs` has no meaning in it.
+def write_coco(path: Path, results: Sequence[Result], maps: MapOptions) -> None:
+    """One COCO file for all pictures, in pixels: `maps` has no meaning in it.
 
     Categories and all other ids count from 1, boxes are x, y, w, h in pixels, and each annotation
     has a score. File names are relative to the folder that the pictures share. An oriented box is
@@ -74,16 +77,17 @@ def _annotations(result: Result, image_id: int) -> Iterator[dict[str, Any]]:
         yield {"image_id": image_id, "iscrowd": 0} | dict(zip(columns, values, strict=True))
 
 
-def write_csv(path: Path, results: Sequence[Result], crs: str | None = None) -> None:
-    """A row for each detection: source, class, score, x1, y1, x2, y2 in pixels.
+def write_csv(path: Path, results: Sequence[Result], maps: MapOptions) -> None:
+    """A row for each detection: id from 1, source, class, score, x1, y1, x2, y2 in pixels.
 
     With oriented boxes also cx, cy, w, h in pixels and angle_rad, clockwise on the screen. Where a
-    picture is georeferenced also map_x, map_y of the centre and the crs they are in: the picture's
-    own, or `crs`.
+    picture is georeferenced also map_x, map_y of the centre and the crs they are in, the picture's
+    own or `crs`, and the `MEASURES`.
     """
     placed = any(result.georeferenced for result in results)
     oriented = any(result.detections.rboxes is not None for result in results)
-    header = COLUMNS + ORIENTED_COLUMNS * oriented + MAP_COLUMNS * placed
+    header = COLUMNS + ORIENTED_COLUMNS * oriented + (*MAP_COLUMNS, *MEASURES) * placed
+    first_id = 1
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(header)
@@ -91,6 +95,7 @@ def write_csv(path: Path, results: Sequence[Result], crs: str | None = None) -> 
             detections = result.detections
             num = len(detections)
             columns = [
+                range(first_id, first_id + num),
                 [result.name] * num,
                 detections.named(),
                 _rounded(detections.scores.numpy(), 5),
@@ -98,13 +103,29 @@ def write_csv(path: Path, results: Sequence[Result], crs: str | None = None) -> 
             columns += _rounded(detections.boxes.numpy(), 3).T.tolist()
             if oriented:
                 columns += _oriented_columns(result)
-            if result.georeferenced:
-                columns += _map_columns(result, crs)
+            if placed:
+                columns += _map_columns(result, maps.crs)
             writer.writerows(zip(*columns, strict=True))
+            first_id += num
 
 
-def write_dota(path: Path, results: Sequence[Result], crs: str | None = None) -> None:
-    """DOTA text of one picture: x1 y1 x2 y2 x3 y3 x4 y4 class score, in pixels; `crs` is ignored.
+def save_csv(path: Path, layer: Layer) -> None:
+    """The columns of a layer without its shapes, and the coordinate system of `x` and `y`.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    columns = {name: values.tolist() for name, values in layer.columns.items()}
+    if layer.crs is not None and "x" in columns:
+        columns["crs"] = [layer.crs.to_string()] * len(layer.shapes)
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(columns)
+        writer.writerows(zip(*columns.values(), strict=True))
+
+
+def write_dota(path: Path, results: Sequence[Result], maps: MapOptions) -> None:
+    """DOTA text of one picture: x1 y1 x2 y2 x3 y3 x4 y4 class score, in pixels; `maps` is ignored.
 
     Corners are those of the oriented box, or of the box where there is none. As columns end at
     blanks, a blank in a class name becomes a hyphen, as DOTA writes `small-vehicle`.
@@ -136,11 +157,14 @@ def _oriented_columns(result: Result) -> list[list[Any]]:
 
 
 def _map_columns(result: Result, crs: str | None) -> list[list[Any]]:
+    if not result.georeferenced:
+        return [[""] * len(result.detections)] * (len(MAP_COLUMNS) + len(MEASURES))
     assert result.crs is not None
     target = result.crs if crs in (None, SOURCE) else named_crs(str(crs))
     points = pixel_points(result, centres(result), target)
     digits = 9 if target.is_geographic else 4
-    return [*points.round(digits).T.tolist(), [target.to_string()] * len(points)]
+    sizes = [["" if v != v else v for v in values.tolist()] for values in measures(result).values()]
+    return [*points.round(digits).T.tolist(), [target.to_string()] * len(points), *sizes]
 
 
 def _rounded(values: np.ndarray[Any, Any], digits: int) -> np.ndarray[Any, Any]:
