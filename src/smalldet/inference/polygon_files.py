@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyogrio
 import shapely
 from numpy.typing import NDArray
 from pyogrio import raw
@@ -45,10 +46,16 @@ def read_pixel_polygons(path: Path) -> Shapes:
     if not looks_like_vector(path):
         raise ValueError(f"{path}: is no GeoJSON, GeoPackage, Shapefile (.shp) or FlatGeobuf")
     try:
-        _, _, codes, _ = raw.read(path, columns=[], force_2d=True)
+        layers = [str(name) for name, kind in pyogrio.list_layers(path) if kind is not None]
+        layer = layers[0] if layers else None
+        _, _, codes, _ = raw.read(path, layer=layer, columns=[], force_2d=True)
         shapes = shapely.from_wkb([] if codes is None else codes)
     except UNREADABLE as error:
         raise ValueError(f"{path}: cannot be read as vector data: {error}") from error
+    if len(layers) > 1:
+        raise ValueError(
+            f"{path}: has layers {', '.join(layers)}; export the one that is meant as a file"
+        )
     _check(path, shapes)
     return shapes
 

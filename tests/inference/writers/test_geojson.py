@@ -43,7 +43,18 @@ def test_longitude_and_latitude(tmp_path, make_result):
     collection = json.loads(path.read_text())
     assert collection["type"] == "FeatureCollection" and "crs" not in collection
     properties = [feature["properties"] for feature in collection["features"]]
-    assert properties[1] == {"class": "other-vehicle", "score": 0.7, "source": "scene.tif"}
+    # at the central meridian of a UTM zone the ground is 1 / 0.9996 as wide as the map
+    assert properties[1] == {
+        "id": 2,
+        "class": "other-vehicle",
+        "score": 0.7,
+        "source": "scene.tif",
+        "longitude": pytest.approx(15.0068, abs=1e-4),
+        "latitude": pytest.approx(48.7508, abs=1e-4),
+        "length_m": pytest.approx(1.5 / 0.9996, abs=1e-3),
+        "width_m": pytest.approx(1.5 / 0.9996, abs=1e-3),
+        "area_m2": pytest.approx(2.25 / 0.9996**2, abs=1e-3),
+    }
     rings = rings_of(path)
     assert (rings[:, 0] == rings[:, -1]).all()  # closed
     assert (signed_areas(rings) > 0).all()  # right-hand rule

@@ -59,5 +59,5 @@ def test_a_named_system_and_no_detections(tmp_path, make_result):
 
 
 def test_pictures_that_lie_nowhere_are_refused(tmp_path, make_result):
-    with pytest.raises(ValueError, match=r"scene\.tif: has no georeference, which a GeoPackage"):
+    with pytest.raises(ValueError, match=r"scene\.tif: has no georeference, which \.gpkg needs"):
         write_geopackage(tmp_path / "a.gpkg", [make_result(BOXES, crs=None)], MAPS)

@@ -43,7 +43,7 @@ def test_csv(tmp_path, make_result):
     flat = make_result(BOXES[:1], "flat.jpg", crs=None, transform=None)
     write_csv(tmp_path / "a.csv", [flat], MAPS)
     text = (tmp_path / "a.csv").read_text().splitlines()
-    assert text == ["source,class,score,x1,y1,x2,y2", "flat.jpg,Car,0.9,10.0,20.0,30.0,60.0"]
+    assert text == ["id,source,class,score,x1,y1,x2,y2", "1,flat.jpg,Car,0.9,10.0,20.0,30.0,60.0"]
     write_csv(tmp_path / "a.csv", [make_result(BOXES), flat], MAPS)
     with (tmp_path / "a.csv").open() as file:
         rows = list(csv.DictReader(file))

@@ -75,6 +75,8 @@ def count_layer(results: Sequence[Result], count_in: str) -> Layer:
     table = np.zeros((len(shapes), len(class_names)), dtype=np.int64)
     np.add.at(table, (zone, labels), 1)
     counts = {f"num_{name}": table[:, k] for k, name in enumerate(class_names)}
+    # exteriors anticlockwise, as RFC 7946 asks
+    shapes = shapely.reverse(shapely.normalize(shapes))
     return Layer("counts", crs, shapes, {**columns, "num_all": table.sum(axis=1), **counts})
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,6 @@ import shapely
 from numpy.typing import NDArray
 from rasterio.crs import CRS
 
-from smalldet.data.formats.vector_write import cut_at_date_line
 from smalldet.inference.options import MapOptions
 from smalldet.inference.results import Result
 from smalldet.inference.writers.measures import MEASURES, measures
@@ -20,6 +20,7 @@ from smalldet.inference.writers.placing import (
     WGS84,
     box_rings,
     centres,
+    halves_at_date_line,
     named_crs,
     pixel_points,
     shared_crs,
@@ -65,7 +66,7 @@ class Layer:
         return shapely.to_wkb(shapes)
 
 
-def map_crs(results: Sequence[Result], crs: str | None, path: object) -> CRS:
+def map_crs(results: Sequence[Result], crs: str | None, path: Path) -> CRS:
     """The coordinate system of a layer: the pictures' own where it is one, else WGS 84.
 
     Raises:
@@ -74,7 +75,7 @@ def map_crs(results: Sequence[Result], crs: str | None, path: object) -> CRS:
     for result in results:
         if not result.georeferenced:
             raise ValueError(
-                f"{result.name}: has no georeference, which {path} needs; "
+                f"{result.name}: has no georeference, which {path.suffix} needs; "
                 "write .geojson, .json or .csv"
             )
     if crs is not None and crs != SOURCE:
@@ -126,4 +127,8 @@ def _shapes(result: Result, crs: CRS | None, as_points: bool) -> Shapes:
         return np.asarray(shapely.points(points), dtype=object).reshape(-1)
     rings = box_rings(result, crs)
     shapes = np.asarray(shapely.polygons(rings), dtype=object).reshape(-1)
-    return cut_at_date_line(shapes) if crs is not None and crs.is_geographic else shapes
+    if crs is not None and crs.is_geographic:
+        for row in np.flatnonzero((rings[:, :, 0] > 180).any(axis=1)).tolist():
+            halves = halves_at_date_line(rings[row])
+            shapes[row] = shapely.multipolygons([shapely.polygons(half) for half in halves])
+    return shapes

@@ -231,12 +231,20 @@ def whole_or_not(path: Path, parts: Sequence[str] = ()) -> Generator[Path]:
     """As `atomic_write`, for a file with parts of other suffixes beside it.
 
     Each is written beside the draft under its suffix; they take their places before the file does.
+    Errors that name the draft name `path`.
     """
     with ExitStack() as drafts:
         draft = drafts.enter_context(atomic_write(path))
         for suffix in parts:
             drafts.enter_context(atomic_write(path.with_suffix(suffix)))
-        yield draft
+        try:
+            yield draft
+        except ValueError as error:
+            raise ValueError(str(error).replace(str(draft), str(path))) from error
+        except OSError as error:
+            if error.errno is not None:
+                raise
+            raise OSError(str(error).replace(str(draft), str(path))) from error
     for suffix in STALE_PARTS if parts else ():
         path.with_suffix(suffix).unlink(missing_ok=True)
 
