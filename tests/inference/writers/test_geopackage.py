@@ -1,15 +1,24 @@
 """A GeoPackage opens in GIS programs with its coordinate system and properties."""
 
+import sqlite3
+from contextlib import closing
+from xml.etree import ElementTree
+
 import numpy as np
 import pyogrio
 import pytest
 import shapely
 from pyogrio import raw
 
+from smalldet.imagery.drawing import class_colours
 from smalldet.inference.options import MapOptions
 from smalldet.inference.writers.geopackage import write_geopackage
 
 MAPS = MapOptions()
+QGIS_COLUMNS = [
+    *("id", "f_table_catalog", "f_table_schema", "f_table_name", "f_geometry_column", "styleName"),
+    *("styleQML", "styleSLD", "useAsDefault", "description", "owner", "ui", "update_time"),
+]
 
 BOXES = [[10, 20, 30, 60], [1000, 500, 1003, 503]]
 
@@ -61,3 +70,35 @@ def test_a_named_system_and_no_detections(tmp_path, make_result):
 def test_pictures_that_lie_nowhere_are_refused(tmp_path, make_result):
     with pytest.raises(ValueError, match=r"scene\.tif: has no georeference, which \.gpkg needs"):
         write_geopackage(tmp_path / "a.gpkg", [make_result(BOXES, crs=None)], MAPS)
+
+
+def styles(path):
+    """Rows of the table of styles as QGIS asks for that of a layer, and of the contents."""
+    with closing(sqlite3.connect(path)) as database:
+        database.row_factory = sqlite3.Row
+        found = database.execute(
+            "SELECT * FROM layer_styles WHERE f_table_catalog = '' AND f_table_schema = '' "
+            "AND f_table_name = 'detections' AND f_geometry_column = 'geom' AND useAsDefault = 1"
+        ).fetchall()
+        contents = database.execute("SELECT table_name, data_type FROM gpkg_contents").fetchall()
+        columns = database.execute("PRAGMA table_info(layer_styles)").fetchall()
+        assert database.execute("PRAGMA integrity_check").fetchall()[0][0] == "ok"
+    return found, dict(map(tuple, contents)), {row["name"]: row["type"] for row in columns}
+
+
+@pytest.mark.parametrize("geometry", ["polygon", "point"])
+def test_qgis_draws_each_class_in_the_colour_of_the_pictures(tmp_path, make_result, geometry):
+    write_geopackage(tmp_path / "a.gpkg", [make_result(BOXES)], MapOptions(geometry=geometry))
+    [style], contents, columns = styles(tmp_path / "a.gpkg")
+    assert contents == {"detections": "features", "layer_styles": "attributes"}
+    assert list(columns) == QGIS_COLUMNS and columns["useAsDefault"] == "BOOLEAN"
+    renderer = ElementTree.fromstring(style["styleQML"]).find("renderer-v2")
+    assert renderer is not None and renderer.get("attr") == "class"
+    names = {c.get("value"): c.get("symbol") for c in renderer.iter("category")}
+    assert list(names) == ["Car", "other-vehicle"]
+    key = "color" if geometry == "point" else "outline_color"
+    for (name, number), colour in zip(names.items(), class_colours(2), strict=True):
+        [symbol] = [s for s in renderer.iter("symbol") if s.get("name") == number]
+        assert symbol.get("type") == ("marker" if geometry == "point" else "fill"), name
+        options = {option.get("name"): option.get("value") for option in symbol.iter("Option")}
+        assert options[key] == ",".join(map(str, (*colour, 255)))
