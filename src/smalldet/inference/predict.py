@@ -164,7 +164,7 @@ def _predict_one(
             on_scouted=lambda visited, num: listener.on_scouted(path, visited, num),
             checkpoint=checkpoint,
         )
-        return Result.of(scene, path, detections)
+        return Result.of(scene, path, detections, predictor.classes)
 
 
 def _checkpoint_folder(out: str | os.PathLike[str]) -> Path:

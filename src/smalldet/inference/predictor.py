@@ -45,8 +45,8 @@ class Predictor:
         self.model, self.options = model, options
         self.tile_px = model.tile_px if options.tile_px is None else options.tile_px
         self.conf = model.conf if options.conf is None else options.conf
-        wanted = _wanted(options.classes, model.class_names) if options.classes else None
-        self._runner = TileRunner(model, self.tile_px, wanted, options.batch_size)
+        self._wanted = _wanted(options.classes, model.class_names) if options.classes else None
+        self._runner = TileRunner(model, self.tile_px, self._wanted, options.batch_size)
         threshold = {} if options.merge_iou is None else {"iou_threshold": options.merge_iou}
         self._merge = partial(
             MERGES[options.merge], across_classes=options.across_classes, **threshold
@@ -105,6 +105,14 @@ class Predictor:
         """Objects of each tile, before the merge; tiles without data are passed over."""
         steps = self._steps(scene, self._tiling(scene), None, on_progress)
         return cat([detections for detections, _ in steps])
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The classes that are looked for, by the model's names."""
+        names = self.model.class_names
+        if self._wanted is None:
+            return names
+        return tuple(names[label] for label in torch.nonzero(self._wanted).flatten().tolist())
 
     @property
     def usual_bands(self) -> Sequence[int] | None:

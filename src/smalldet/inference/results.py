@@ -24,6 +24,7 @@ class Result:
         crs: coordinate system of the map, or None.
         transform: from pixels to the map, or None.
         detections: in pixels of the picture.
+        classes: those that were looked for; all that the detector knows if empty.
     """
 
     name: str
@@ -34,9 +35,16 @@ class Result:
     crs: CRS | None
     transform: Affine | None
     detections: Detections
+    classes: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, scene: Scene, picture: Source, detections: Detections) -> Result:
+    def of(
+        cls,
+        scene: Scene,
+        picture: Source,
+        detections: Detections,
+        classes: tuple[str, ...] = (),
+    ) -> Result:
         return cls(
             scene.name,
             picture,
@@ -46,6 +54,7 @@ class Result:
             scene.crs,
             scene.transform,
             detections,
+            classes,
         )
 
     @property

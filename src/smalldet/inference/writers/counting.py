@@ -45,7 +45,7 @@ def check_zones(count_in: str) -> None:
 
 
 def count_layer(results: Sequence[Result], count_in: str) -> Layer:
-    """A layer `counts`: `num_all` and `num_CLASS` for every class of the detector.
+    """A layer `counts`: `num_all` and `num_CLASS` for every class that was looked for.
 
     Zones of a file all occur, with their attributes and numbered in `zone`; squares and cells only
     where something was found. Squares are named by their corner `x`, `y` with the least
@@ -74,7 +74,8 @@ def count_layer(results: Sequence[Result], count_in: str) -> Layer:
     class_names = results[0].detections.class_names
     table = np.zeros((len(shapes), len(class_names)), dtype=np.int64)
     np.add.at(table, (zone, labels), 1)
-    counts = {f"num_{name}": table[:, k] for k, name in enumerate(class_names)}
+    asked = results[0].classes or class_names
+    counts = {f"num_{name}": table[:, class_names.index(name)] for name in asked}
     # exteriors anticlockwise, as RFC 7946 asks
     shapes = shapely.reverse(shapely.normalize(shapes))
     return Layer("counts", crs, shapes, {**columns, "num_all": table.sum(axis=1), **counts})
