@@ -107,9 +107,12 @@ def predict_sources(
             `Outcome.failures`.
     """
     listener, maps = listener or Listener(), maps or MapOptions()
+    area = None if options is None else options.area
     paths = expand_sources(sources)
     if out is not None:
         check_output(out, len(paths), maps)
+        if area is not None and Path(out).absolute() == area.absolute():
+            raise ValueError(f"{area}: would be overwritten; name another file to write to")
     predictor = Predictor(model, options)
     folder = Path(out) if out is not None and is_directory(out) else None
     checkpoints = None if out is None else _checkpoint_folder(out)
@@ -139,8 +142,7 @@ def predict_sources(
         listener.on_done(result)
     if len(outcome.outside) == len(paths):
         raise ValueError(
-            f"{options.area if options else None}: no picture shows any of it; is it the right "
-            "file, and its coordinate system?"
+            f"{area}: no picture shows any of it; is it the right file, and its coordinate system?"
         )
     if out is not None and outcome.results:
         target = out if folder is None else folder / COMBINED

@@ -152,6 +152,12 @@ def test_what_cannot_be_written_is_found_before_the_work(tmp_path, make_result, 
         options = MapOptions(count_in="grid:1m", counts=tmp_path / name)
         with pytest.raises(ValueError, match=words):
             write(tmp_path / "a.gpkg", results, options)
+    zones = draw_zones(tmp_path / "zones.gpkg")
+    for out, counts in (("a.csv", zones), ("zones.gpkg", None)):
+        options = MapOptions(count_in=str(zones), counts=counts)
+        with pytest.raises(ValueError, match=r"zones\.gpkg: would be overwritten"):
+            write(tmp_path / out, results, options)
+    zones.unlink()
     monkeypatch.setattr("smalldet.inference.writers.counting.find_spec", lambda name: None)
     with pytest.raises(ValueError, match=r"h3:9: needs h3: pip install 'smalldet\[h3\]'"):
         write(tmp_path / "a.gpkg", results, MapOptions(count_in="h3:9"))

@@ -19,7 +19,7 @@ from smalldet.imagery.ground import reprojected
 from smalldet.inference.polygon_files import read_pixel_polygons, read_polygons
 from smalldet.inference.results import Result
 from smalldet.inference.writers.layers import Layer, Shapes
-from smalldet.inference.writers.measures import metres_of_degree
+from smalldet.inference.writers.measures import longitude_latitude, metres_of_degree
 from smalldet.inference.writers.placing import WGS84, centres, pixel_points
 from smalldet.inference.zone_kinds import Cells, Grid, ZoneFile, parse_zones
 
@@ -117,7 +117,7 @@ def _squares_px(results: Sequence[Result], grid: Grid) -> Found:
 def _cells(results: Sequence[Result], cells: Cells) -> Found:
     import h3
 
-    points = np.concatenate([pixel_points(result, centres(result), WGS84) for result in results])
+    points = np.concatenate([longitude_latitude(result, centres(result)) for result in results])
     names = [h3.latlng_to_cell(y, x, cells.resolution) for x, y in points.tolist()]
     unique, zone = np.unique(np.array(names, dtype=np.str_), return_inverse=True)
     rings = [[(x, y) for y, x in h3.cell_to_boundary(name)] for name in unique.tolist()]
@@ -145,8 +145,15 @@ def _zones(results: Sequence[Result], zones: ZoneFile, *, placed: bool) -> Found
     columns = {"zone": np.arange(1, len(shapes) + 1)}
     for name, values in attributes.items():
         own = name.casefold() in TAKEN or name.startswith("num_")
-        columns[f"zone_{name}" if own else name] = values
+        columns[f"zone_{name}" if own else name] = _texts(values)
     return crs, shapes, columns, zone, row
+
+
+def _texts(values: NDArray[Any]) -> NDArray[Any]:
+    """Attributes that are no numbers as texts: no format of tables has all kinds of lists."""
+    if values.dtype != object:
+        return values
+    return np.array([None if v is None else str(v) for v in values.tolist()], dtype=object)
 
 
 def grid_crs(results: Sequence[Result]) -> tuple[CRS, float]:
@@ -159,7 +166,7 @@ def grid_crs(results: Sequence[Result]) -> tuple[CRS, float]:
     first = results[0]
     assert first.crs is not None
     middle = np.array([[first.width / 2, first.height / 2]])
-    [(longitude, latitude)] = pixel_points(first, middle, WGS84).tolist()
+    [(longitude, latitude)] = longitude_latitude(first, middle).tolist()
     if first.crs.is_projected and all(result.crs == first.crs for result in results):
         unit = float(first.crs.linear_units_factor[1])
         steps = np.array([(0.0, 0.0), (1000.0, 0.0), (0.0, 1000.0)]) / unit

@@ -130,5 +130,5 @@ def _shapes(result: Result, crs: CRS | None, as_points: bool) -> Shapes:
     if crs is not None and crs.is_geographic:
         for row in np.flatnonzero((rings[:, :, 0] > 180).any(axis=1)).tolist():
             halves = halves_at_date_line(rings[row])
-            shapes[row] = shapely.multipolygons([shapely.polygons(half) for half in halves])
+            shapes[row] = shapely.MultiPolygon([shapely.Polygon(half) for half in halves])
     return shapes

@@ -6,8 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smalldet.imagery.ground import ECCENTRICITY_SQUARED, EQUATOR_RADIUS_M
+from smalldet.imagery.rasters import GDAL_ERRORS
 from smalldet.inference.results import Result
-from smalldet.inference.writers.placing import WGS84, pixel_points, quads
+from smalldet.inference.writers.placing import WGS84, Points, pixel_points, quads
 
 DEGREE_DIGITS, METRE_DIGITS = 9, 3
 MEASURES = ("longitude", "latitude", "length_m", "width_m", "area_m2")
@@ -27,7 +28,7 @@ def measures(result: Result) -> dict[str, Column]:
     num = len(corners)
     points = np.concatenate((corners, corners.mean(axis=1, keepdims=True)), axis=1).reshape(-1, 2)
     try:
-        placed = pixel_points(result, points, WGS84).reshape(num, 5, 2)
+        placed = longitude_latitude(result, points).reshape(num, 5, 2)
     except ValueError:
         return {name: np.full(num, np.nan) for name in MEASURES}
     centre = placed[:, 4]
@@ -46,6 +47,18 @@ def measures(result: Result) -> dict[str, Column]:
         (np.abs(twice_area) / 2).round(METRE_DIGITS),
     )
     return dict(zip(MEASURES, columns, strict=True))
+
+
+def longitude_latitude(result: Result, xy: Points) -> Points:
+    """(N, 2) pixel positions of a georeferenced picture to degrees of WGS 84.
+
+    Raises:
+        ValueError: a position has no place on earth; names the picture.
+    """
+    try:
+        return pixel_points(result, xy, WGS84)
+    except GDAL_ERRORS as error:
+        raise ValueError(f"{result.name}: has a map without longitude and latitude") from error
 
 
 def metres_of_degree(latitude: Column) -> Column:

@@ -4,32 +4,23 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Generator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
-from smalldet.atomic_write import atomic_write
 from smalldet.imagery.sources import is_remote
 from smalldet.inference.options import MapOptions
 from smalldet.inference.results import Result
-from smalldet.inference.writers.counting import check_zones, count_layer
-from smalldet.inference.writers.gdal_files import (
-    SHAPEFILE_PARTS,
-    STALE_PARTS,
-    in_degrees,
-    save_flatgeobuf,
-    save_kml,
-    save_shapefile,
-)
-from smalldet.inference.writers.geojson import save_geojson, write_geojson
-from smalldet.inference.writers.geopackage import save_geopackage, write_geopackage
+from smalldet.inference.writers.gdal_files import save_flatgeobuf, save_kml, save_shapefile
+from smalldet.inference.writers.geojson import write_geojson
+from smalldet.inference.writers.geopackage import write_geopackage
 from smalldet.inference.writers.geoparquet import check_pyarrow, save_geoparquet
+from smalldet.inference.writers.layer_formats import check_counts, whole_or_not, write_counts
 from smalldet.inference.writers.layers import Layer, detection_layer, map_crs
 from smalldet.inference.writers.picture import write_picture
 from smalldet.inference.writers.placing import SOURCE, WGS84, named_crs
-from smalldet.inference.writers.tables import save_csv, write_coco, write_csv, write_dota
+from smalldet.inference.writers.tables import write_coco, write_csv, write_dota
 
 WriteResults = Callable[[Path, Sequence[Result], MapOptions], None]
 
@@ -42,14 +33,12 @@ class Writer:
         suffixes: of its files, in small letters.
         write: (file, results, options) to the file.
         one_picture_only: whether a file holds a single picture.
-        parts: suffixes of further files that the format has beside each.
         check: raises a ValueError where the format cannot be written so, or on this machine.
     """
 
     suffixes: tuple[str, ...]
     write: WriteResults
     one_picture_only: bool = False
-    parts: tuple[str, ...] = ()
     check: Callable[[Path, MapOptions], None] | None = None
 
 
@@ -59,10 +48,6 @@ def _layer(save: Callable[[Path, Layer], None], *, in_degrees: bool = False) -> 
         save(path, detection_layer(results, crs, maps))
 
     return written
-
-
-def _save_geojson_in_degrees(path: Path, layer: Layer) -> None:
-    save_geojson(path, layer if layer.crs is None else in_degrees(layer, path))
 
 
 def _check_parquet(path: Path, maps: MapOptions) -> None:
@@ -79,7 +64,7 @@ WRITERS: tuple[Writer, ...] = (
     Writer((".gpkg",), write_geopackage),
     Writer((".fgb",), _layer(save_flatgeobuf)),
     Writer((".parquet",), _layer(save_geoparquet), check=_check_parquet),
-    Writer((".shp",), _layer(save_shapefile), parts=SHAPEFILE_PARTS),
+    Writer((".shp",), _layer(save_shapefile)),
     Writer((".kml",), _layer(save_kml, in_degrees=True), check=_check_kml),
     Writer((".json",), write_coco),
     Writer((".csv",), write_csv),
@@ -91,16 +76,6 @@ WRITERS: tuple[Writer, ...] = (
 WRITER_OF_SUFFIX = {suffix: writer for writer in WRITERS for suffix in writer.suffixes}
 COMBINED = "detections.json"
 DEFAULT_MAPS = MapOptions()
-LAYER_FORMATS: dict[str, Callable[[Path, Layer], None]] = {
-    ".gpkg": save_geopackage,
-    ".geojson": _save_geojson_in_degrees,
-    ".fgb": save_flatgeobuf,
-    ".parquet": save_geoparquet,
-    ".shp": save_shapefile,
-    ".kml": save_kml,
-    ".csv": save_csv,
-}
-"""What counts can be written as."""
 
 
 def is_directory(out: str | os.PathLike[str]) -> bool:
@@ -120,7 +95,7 @@ def check_output(
     """
     if maps.crs is not None and maps.crs != SOURCE:
         named_crs(maps.crs)
-    _check_counts(Path(out), maps)
+    check_counts(Path(out), maps)
     if is_directory(out):
         return
     writer = WRITER_OF_SUFFIX.get(Path(out).suffix.lower())
@@ -156,7 +131,7 @@ def write(
         raise ValueError(f"{path}: there are no results to write")
     check_output(path, len(results), maps)
     if not is_directory(path):
-        return [_write_file(Path(path), results, maps), *_write_counts(Path(path), results, maps)]
+        return [_write_file(Path(path), results, maps), *write_counts(Path(path), results, maps)]
     names = unique_stems([result.name for result in results])
     written = [
         file
@@ -176,77 +151,9 @@ def write_one(folder: Path, stem: str, result: Result, maps: MapOptions) -> list
 
 
 def _write_file(path: Path, results: Sequence[Result], maps: MapOptions) -> Path:
-    with whole_or_not(path, _parts(path)) as draft:
+    with whole_or_not(path) as draft:
         WRITER_OF_SUFFIX[path.suffix.lower()].write(draft, results, maps)
     return path
-
-
-def _write_counts(out: Path, results: Sequence[Result], maps: MapOptions) -> list[Path]:
-    path = counts_file(out, maps)
-    if path is None or maps.count_in is None:
-        return []
-    layer = count_layer(results, maps.count_in)
-    with whole_or_not(path, _parts(path)) as draft:
-        LAYER_FORMATS[path.suffix.lower()](draft, layer)
-    return [path]
-
-
-def counts_file(out: Path, maps: MapOptions) -> Path | None:
-    """Where counts go beside the results; None where there are none or they are a layer of these.
-
-    `cars.shp` has its counts in `cars_counts.shp`; formats that hold no layer have them in GeoJSON.
-    """
-    if maps.count_in is None or (maps.counts is None and out.suffix.lower() == ".gpkg"):
-        return None
-    if maps.counts is not None:
-        return maps.counts
-    suffix = out.suffix if out.suffix.lower() in LAYER_FORMATS else ".geojson"
-    return out.with_name(f"{out.stem}_counts{suffix}")
-
-
-def _check_counts(out: Path, maps: MapOptions) -> None:
-    if maps.count_in is None:
-        return
-    check_zones(maps.count_in)
-    path = maps.counts
-    if path is None:
-        return
-    if path.suffix.lower() not in LAYER_FORMATS:
-        raise ValueError(
-            f"{path}: counts cannot be written so; they can as {', '.join(LAYER_FORMATS)}"
-        )
-    if path.absolute() == out.absolute():
-        raise ValueError(f"{path}: is the file of the detections; name another for the counts")
-    if path.suffix.lower() == ".parquet":
-        check_pyarrow(path)
-
-
-def _parts(path: Path) -> tuple[str, ...]:
-    writer = WRITER_OF_SUFFIX.get(path.suffix.lower())
-    return () if writer is None else writer.parts
-
-
-@contextmanager
-def whole_or_not(path: Path, parts: Sequence[str] = ()) -> Generator[Path]:
-    """As `atomic_write`, for a file with parts of other suffixes beside it.
-
-    Each is written beside the draft under its suffix; they take their places before the file does.
-    Errors that name the draft name `path`.
-    """
-    with ExitStack() as drafts:
-        draft = drafts.enter_context(atomic_write(path))
-        for suffix in parts:
-            drafts.enter_context(atomic_write(path.with_suffix(suffix)))
-        try:
-            yield draft
-        except ValueError as error:
-            raise ValueError(str(error).replace(str(draft), str(path))) from error
-        except OSError as error:
-            if error.errno is not None:
-                raise
-            raise OSError(str(error).replace(str(draft), str(path))) from error
-    for suffix in STALE_PARTS if parts else ():
-        path.with_suffix(suffix).unlink(missing_ok=True)
 
 
 def unique_stems(names: Sequence[str]) -> list[str]:
