@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from typing import Any
 import numpy as np
 import shapely
 import torch
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from smalldet.data.formats.vector_ground import AreaOverGround
@@ -53,54 +52,50 @@ class Area:
         digest = hashlib.sha256(b"".join(shapely.to_wkb(self._in_pixels).tolist()))
         return f"{self.path}, {digest.hexdigest()[:16]}"
 
-    def within(self, scene: Scene) -> SceneArea:
-        """The part of a scene that lies in the polygons.
+    def within(self, scene: Scene) -> SceneInside:
+        """A scene of which only what lies in the polygons is looked at.
 
         Raises:
-            OutsideAreaError: there is none.
+            OutsideAreaError: nothing of it does.
         """
-        whole = shapely.box(0, 0, scene.width, scene.height)
         if scene.crs is None or scene.transform is None:
             found = shapely.union_all(shapely.make_valid(self._in_pixels))
+            remark = ", taken as pixels: the picture has no place on a map"
         else:
             size, place = (scene.width, scene.height), (scene.crs, scene.transform)
             found = self._on_map.within(Ground(Path(scene.name), *size, *place))
+            remark = ""
+        whole = shapely.box(0, 0, scene.width, scene.height)
         seen = shapely.intersection(found, whole)
         share = shapely.area(seen) / shapely.area(whole)
         if share == 0:
-            where = "" if scene.georeferenced else ", whose polygons are taken as pixels: it has no"
-            where += "" if scene.georeferenced else " place on a map"
-            raise OutsideAreaError(f"{scene.name}: lies outside of {self.path}{where}")
-        words = "" if scene.georeferenced else ", taken as pixels: the picture has no place"
-        logger.info("%s: %s of it lies in %s%s", scene.name, _percent(share), self.path, words)
-        return SceneArea(seen)
+            raise OutsideAreaError(f"{scene.name}: lies outside of {self.path}{remark}")
+        percent = f"{share:.0%}" if share >= 0.01 else "less than 1%"
+        logger.info("%s: %s of it lies in %s%s", scene.name, percent, self.path, remark)
+        return SceneInside(scene, seen)
 
 
-class SceneArea:
-    """An area in a scene's pixels.
+class SceneInside(Scene):
+    """A scene that stores nothing of what lies outside of a polygon.
 
     Args:
-        polygon: a valid polygon or multipolygon within the scene.
+        scene: the whole one, which this one reads; either may close it.
+        polygon: a valid polygon or multipolygon within the scene, in its pixels.
     """
 
-    def __init__(self, polygon: Any) -> None:
+    def __init__(self, scene: Scene, polygon: Any) -> None:
+        self.__dict__.update(scene.__dict__)
         self.polygon = polygon
         shapely.prepare(polygon)
 
-    def meets(self, windows: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """(T,) of windows (T, 4) xyxy: whether they show some of the area."""
-        return shapely.intersects(self.polygon, shapely.box(*windows.T.astype(np.float64)))
-
-    def stored_in(self, scene: Scene) -> Callable[[NDArray[np.int64]], NDArray[np.bool_]]:
-        """Tells of windows (T, 4) whether they meet the area and the scene stores some of them."""
-
-        def worth(windows: NDArray[np.int64]) -> NDArray[np.bool_]:
-            return self.meets(windows) & scene.has_data(windows)
-
-        return worth
+    def has_data(self, windows: ArrayLike) -> NDArray[np.bool_]:
+        """As of the scene, and False for windows that do not meet the polygon."""
+        left, top, right, bottom = np.asarray(windows, dtype=np.float64).reshape(-1, 4).T
+        met = shapely.intersects(self.polygon, shapely.box(left, top, right, bottom))
+        return np.asarray(met) & super().has_data(windows)
 
     def holds(self, detections: Detections) -> Tensor:
-        """(N,) bool, the detections whose centre lies in the area or on its border."""
+        """(N,) bool, the detections whose centre lies in the polygon or on its border."""
         if detections.rboxes is not None:
             centre = detections.rboxes[:, :2].double()
         else:
@@ -108,7 +103,3 @@ class SceneArea:
             centre = (boxes[:, :2] + boxes[:, 2:]) / 2
         x, y = centre.T.numpy()
         return torch.from_numpy(np.asarray(shapely.intersects_xy(self.polygon, x, y)))
-
-
-def _percent(share: float) -> str:
-    return f"{share:.0%}" if share >= 0.01 else "less than 1%"

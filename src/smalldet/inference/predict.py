@@ -166,7 +166,7 @@ def _predict_one(
             on_scouted=lambda visited, num: listener.on_scouted(path, visited, num),
             checkpoint=checkpoint,
         )
-        return Result.of(scene, path, detections, predictor.classes)
+        return Result.of(scene, path, detections, classes=predictor.classes)
 
 
 def _checkpoint_folder(out: str | os.PathLike[str]) -> Path:

@@ -17,7 +17,7 @@ from smalldet.geometry.merge_methods import MERGES
 from smalldet.geometry.scales import merge_scales
 from smalldet.geometry.streaming import StreamedMerge, united, without_far_tiles
 from smalldet.imagery import Scene, Source, open_scene
-from smalldet.inference.area import Area, SceneArea
+from smalldet.inference.area import Area, SceneInside
 from smalldet.inference.options import PredictOptions
 from smalldet.inference.prediction_checkpoint import PredictionCheckpoint, picture_fingerprint
 from smalldet.inference.scout import Scout
@@ -76,16 +76,17 @@ class Predictor:
                 stopped has left one, this one goes on with it. It is not removed.
 
         Raises:
-            FileNotFoundError, ValueError: the source cannot be read or has other bands, or the
-                checkpoint is of another run.
+            FileNotFoundError, ValueError: the source cannot be read or has other bands, shows
+                nothing of the area, or the checkpoint is of another run.
         """
         if not isinstance(source, Scene):
             with open_scene(source, bands or self.usual_bands) as scene:
                 return self.predict(
                     scene, on_progress=on_progress, on_scouted=on_scouted, checkpoint=checkpoint
                 )
-        area = None if self._area is None else self._area.within(source)
-        tiling = self._visited(source, self._tiling(source, area), on_scouted, area)
+        if self._area is not None:
+            source = self._area.within(source)
+        tiling = self._visited(source, self._tiling(source), on_scouted)
         so_far = None if checkpoint is None else PredictionCheckpoint(checkpoint, self._run(source))
         steps = self._steps(source, tiling, so_far, on_progress)
         if len(tiling) == 1:
@@ -95,8 +96,8 @@ class Predictor:
         # Soft-NMS leaves what it all but suppressed, with next to no score
         detections = united([Detections.empty(self.model.class_names), *merged])
         detections = detections[detections.scores >= self.conf]
-        if area is not None:
-            detections = detections[area.holds(detections)]
+        if isinstance(source, SceneInside):
+            detections = detections[source.holds(detections)]
         return detections[: self.options.max_detections]
 
     def predict_tiles(
@@ -120,7 +121,7 @@ class Predictor:
         channels = self.model.in_channels
         return None if channels == 3 else range(1, channels + 1)
 
-    def _tiling(self, scene: Scene, area: SceneArea | None = None) -> Tiling:
+    def _tiling(self, scene: Scene) -> Tiling:
         if scene.num_bands != self.model.in_channels:
             raise ValueError(
                 f"{scene.name}: {scene.num_bands} bands are read and the detector takes "
@@ -131,23 +132,17 @@ class Predictor:
         fits_one_tile = side / longer_side
         if self.options.whole_pass and fits_one_tile < min(scales):
             scales = (*scales, fits_one_tile)
-        has_data = scene.has_data if area is None else area.stored_in(scene)
         return tile_scene(
-            scene.width, scene.height, side, self.options.overlap_frac, scales, has_data
+            scene.width, scene.height, side, self.options.overlap_frac, scales, scene.has_data
         )
 
     def _visited(
-        self,
-        scene: Scene,
-        tiling: Tiling,
-        on_scouted: Callable[[int, int], None] | None,
-        area: SceneArea | None,
+        self, scene: Scene, tiling: Tiling, on_scouted: Callable[[int, int], None] | None
     ) -> Tiling:
         """The tiling with those tiles left out in which the scout sees nothing."""
         if self._scout is None or len(tiling) == 1:
             return tiling
-        has_data = scene.has_data if area is None else area.stored_in(scene)
-        scouted = tiling.only(self._scout.promising(scene, tiling, has_data))
+        scouted = tiling.only(self._scout.promising(scene, tiling))
         if on_scouted is not None:
             on_scouted(int(scouted.visited.sum()), len(tiling))
         return scouted

@@ -13,7 +13,7 @@ from smalldet.geometry.pairs import intersecting_pairs
 from smalldet.imagery import Scene
 from smalldet.inference.read_tiles import batches_ahead
 from smalldet.inference.tile_runner import TileRunner
-from smalldet.inference.tiling import HasData, Tiling, tile_scene
+from smalldet.inference.tiling import Tiling, tile_scene
 
 OVERLAP_FRAC = 0.1
 
@@ -42,18 +42,10 @@ class Scout:
     reach_px: float = 16.0
     flat_levels: int = 8
 
-    def promising(self, scene: Scene, tiling: Tiling, has_data: HasData | None = None) -> Tensor:
-        """(T,) bool, the tiles of a tiling in which something may be.
-
-        Args:
-            scene: what is looked at.
-            tiling: its tiles.
-            has_data: tells where to look; where the scene stores something if it is None.
-        """
+    def promising(self, scene: Scene, tiling: Tiling) -> Tensor:
+        """(T,) bool, the tiles of a tiling in which something may be."""
         extent, scales = (scene.width, scene.height), [self.scale]
-        far = tile_scene(
-            *extent, self.runner.tile_px, OVERLAP_FRAC, scales, has_data or scene.has_data
-        )
+        far = tile_scene(*extent, self.runner.tile_px, OVERLAP_FRAC, scales, scene.has_data)
         hints = torch.cat([torch.zeros(0, 4), *self._hints(scene, far)])
         hints[:, :2] -= self.reach_px
         hints[:, 2:] += self.reach_px
