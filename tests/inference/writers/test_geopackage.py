@@ -2,6 +2,7 @@
 
 import sqlite3
 from contextlib import closing
+from itertools import pairwise
 from xml.etree import ElementTree
 
 import numpy as np
@@ -84,6 +85,22 @@ def styles(path):
         columns = database.execute("PRAGMA table_info(layer_styles)").fetchall()
         assert database.execute("PRAGMA integrity_check").fetchall()[0][0] == "ok"
     return found, dict(map(tuple, contents)), {row["name"]: row["type"] for row in columns}
+
+
+def test_qgis_draws_counts_the_darker_the_more(tmp_path, make_result):
+    """Ranges of whole numbers that neither overlap nor leave one out."""
+    boxes = [[200 * x, 0, 200 * x + 4, 4] for x in range(6) for _ in range(x + 1)]
+    write_geopackage(tmp_path / "a.gpkg", [make_result(boxes)], MapOptions(count_in="grid:100m"))
+    with closing(sqlite3.connect(tmp_path / "a.gpkg")) as database:
+        [(text,)] = database.execute(
+            "SELECT styleQML FROM layer_styles WHERE f_table_name = 'counts' AND useAsDefault = 1"
+        ).fetchall()
+    renderer = ElementTree.fromstring(text).find("renderer-v2")
+    assert renderer is not None and renderer.get("attr") == "num_all"
+    limits = [(int(r.get("lower")), int(r.get("upper"))) for r in renderer.iter("range")]
+    assert limits[0][0] == 0 and limits[-1][1] == 6 and len(limits) == 5
+    assert all(low == above + 1 for (_, above), (low, _) in pairwise(limits))
+    assert len(list(renderer.iter("symbol"))) == len(limits)
 
 
 @pytest.mark.parametrize("geometry", ["polygon", "point"])

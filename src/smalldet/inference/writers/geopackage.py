@@ -15,7 +15,7 @@ from smalldet.inference.results import Result
 from smalldet.inference.writers.counting import count_layer
 from smalldet.inference.writers.gdal_files import encoded, write_with_gdal
 from smalldet.inference.writers.layers import Layer, detection_layer, map_crs
-from smalldet.inference.writers.qgis_style import qgis_style
+from smalldet.inference.writers.qgis_style import style_of_classes, style_of_counts
 
 STYLES = "layer_styles"
 CREATE_STYLES = f"""CREATE TABLE "{STYLES}" (
@@ -45,7 +45,7 @@ def write_geopackage(path: Path, results: Sequence[Result], maps: MapOptions) ->
 
 
 def save_geopackage(path: Path, *layers: Layer) -> None:
-    """Layers in one file; those with a column `class` are drawn by QGIS in the classes' colours.
+    """Layers in one file, and how QGIS draws them: see `qgis_style`.
 
     Raises:
         OSError: the file cannot be written.
@@ -64,6 +64,14 @@ def save_geopackage(path: Path, *layers: Layer) -> None:
     path.write_bytes(_with_styles(content, layers, path))
 
 
+def _style(layer: Layer) -> tuple[str, str, str]:
+    """Name, QML and description."""
+    if layer.class_names:
+        words = "One colour for each class, as in smalldet's pictures"
+        return "classes", style_of_classes(layer.class_names, layer.geometry_type), words
+    return "counts", style_of_counts(layer.columns["num_all"]), "The more objects, the darker"
+
+
 def _with_styles(content: bytes, layers: tuple[Layer, ...], path: Path) -> bytes:
     """The database with the styles in it, once it has been found to be whole."""
     database = sqlite3.connect(":memory:")
@@ -73,14 +81,11 @@ def _with_styles(content: bytes, layers: tuple[Layer, ...], path: Path) -> bytes
             [(num,)] = database.execute(f'SELECT count(*) FROM "{layer.name}"')
             if num != len(layer.shapes):
                 raise OSError(f"{path}: cannot be written: {num} of {len(layer.shapes)} shapes are")
-        drawn = [layer for layer in layers if layer.class_names]
-        if drawn:
-            database.execute(CREATE_STYLES)
-            database.execute(REGISTER)
-        for layer in drawn:
-            words = "One colour for each class, as in smalldet's pictures"
-            style = qgis_style(layer.class_names, layer.geometry_type)
-            database.execute(INSERT_STYLE, (layer.name, "geom", "classes", style, words))
+        database.execute(CREATE_STYLES)
+        database.execute(REGISTER)
+        for layer in layers:
+            name, style, words = _style(layer)
+            database.execute(INSERT_STYLE, (layer.name, "geom", name, style, words))
         database.commit()
         return database.serialize()
     except sqlite3.Error as error:
