@@ -56,19 +56,20 @@ def count_layer(results: Sequence[Result], count_in: str) -> Layer:
             names it.
     """
     zones = parse_zones(count_in)
-    placed = [result.georeferenced for result in results]
-    in_pixels = isinstance(zones, Grid) and zones.pixels
+    placed = any(result.georeferenced for result in results)
+    if isinstance(zones, Grid):
+        needs_place = not zones.pixels
+    else:
+        needs_place = placed or isinstance(zones, Cells)
     for result in results:
-        if result.georeferenced == in_pixels or (any(placed) and not result.georeferenced):
-            if isinstance(zones, ZoneFile) and not any(placed):
-                continue
+        if result.georeferenced != needs_place:
             raise ValueError(f"{result.name}: {_misfit(result.georeferenced)} ({count_in})")
     if isinstance(zones, Grid):
         found = _squares_px(results, zones) if zones.pixels else _squares(results, zones)
     elif isinstance(zones, Cells):
         found = _cells(results, zones)
     else:
-        found = _zones(results, zones, placed=any(placed))
+        found = _zones(results, zones, placed=placed)
     crs, shapes, columns, zone, row = found
     labels = np.concatenate([result.detections.labels.numpy() for result in results])[row]
     class_names = results[0].detections.class_names
