@@ -115,3 +115,27 @@ def test_classes_of_labels_are_a_list_or_a_file(tmp_path: Path) -> None:
     (tmp_path / "names.txt").write_text("car\nbus\n")
     for typed in ("car,bus", str(tmp_path / "names.txt")):
         assert label_source(tmp_path, LabelOptions(), typed).class_names == ("car", "bus")
+
+
+def test_how_voc_counts_can_be_typed(
+    draw_set: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Corners counted from 0 lie a pixel further right and down than the same counted from 1."""
+    folder = draw_set("train", num_pictures=1).parent
+    run(capsys, "convert", folder, "--to", "voc", "--out", tmp_path / "voc")
+    boxes = []
+    for first in ("0", "1"):
+        out = tmp_path / first
+        run(
+            capsys,
+            "convert",
+            tmp_path / "voc",
+            "--first-pixel",
+            first,
+            "--to",
+            "coco",
+            "--out",
+            out,
+        )
+        boxes.append(read_labels(out).records[0].boxes)
+    np.testing.assert_array_equal(boxes[0][:, :2], boxes[1][:, :2] + 1)

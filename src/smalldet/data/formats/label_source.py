@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 from pydantic import Field
 
@@ -28,8 +28,11 @@ class LabelOptions(Frozen):
     class_names: tuple[str, ...] | None = Field(
         default=None, description="of a folder's classes, in order; YOLO text only numbers them"
     )
-    first_pixel: Literal[0, 1] = Field(
-        default=1, description="how Pascal VOC's XML counts: corners from 0, or pixels from 1"
+    first_pixel: int = Field(  # a Literal would refuse the text of a command line
+        default=1,
+        ge=0,
+        le=1,
+        description="how Pascal VOC's XML counts: corners from 0, or pixels from 1",
     )
     class_field: str | None = Field(
         default=None, description="of vector layers: the attribute that tells the class"
