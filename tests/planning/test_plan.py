@@ -32,7 +32,7 @@ def test_a_plan_is_printed_written_and_trained_with(
     words = ("plan", folder, *TINY, "--device", "cpu", "--out", out, "--json", figures)
     assert run(*words) == 0
     said = capsys.readouterr().out
-    assert "ceiling of recall of a perfect detector: 2 pictures" in said
+    assert "Ceiling of recall of a perfect detector on 2 pictures" in said
     assert "Train on tiles of 256 px, batches of" in said and "tiles a second" in said
     told = json.loads(figures.read_text())
     assert told["recall_ceiling"] == 1.0 and told["most_objects"] == 4

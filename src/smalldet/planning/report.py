@@ -32,16 +32,22 @@ class PlanReport:
         self.plan = plan
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        num = len(self.plan.measured)
+        yield "Objects of the training pictures, sides in px"
         yield sizes_table(self.plan)
+        yield f"\nCeiling of recall of a perfect detector on {num} pictures, IoU 0.5 (* is chosen)"
         yield tilings_table(self.plan)
+        yield f"\nMet at IoU 0.5 where each edge is off by {EDGE_ERROR_PX:g} px (sigma) in the tile"
         yield jitter_table(self.plan)
+        yield "\nObjects that no place of the network learns, and mean places of an object"
         yield positives_table(self.plan.positives)
+        yield ""
         yield from sentences(self.plan)
 
 
 def sizes_table(plan: Plan) -> Table:
     """How large the objects of the training pictures are, by class."""
-    table = _table("objects of the training pictures; side in px", "class", "objects")
+    table = _table("class", "objects")
     for name in ("5 %", "median", "95 %", *_range_names()):
         table.add_column(name, justify="right")
     records = plan.train.records
@@ -61,8 +67,7 @@ def sizes_table(plan: Plan) -> Table:
 
 def tilings_table(plan: Plan) -> Table:
     """The ceiling of recall by side and overlap of the tiles."""
-    title = f"ceiling of recall of a perfect detector: {len(plan.measured)} pictures, IoU 0.5"
-    table = _table(title, "tile px", "overlap", "tiles", "whole", "recall")
+    table = _table("tile px", "overlap", "tiles", "whole", "recall")
     for name in _range_names():
         table.add_column(name, justify="right")
     for tiling in plan.tilings:
@@ -81,8 +86,7 @@ def tilings_table(plan: Plan) -> Table:
 
 def jitter_table(plan: Plan) -> Table:
     """What an error of a pixel leaves, by size in the picture."""
-    title = f"met at IoU 0.5 where each edge is off by {EDGE_ERROR_PX:g} px (sigma) in the tile"
-    table = _table(title, "scale", "all")
+    table = _table("scale", "all")
     for name in _range_names():
         table.add_column(name, justify="right")
     pairs = plan.train.object_sides()
@@ -96,7 +100,7 @@ def jitter_table(plan: Plan) -> Table:
 
 def positives_table(rows: Sequence[ScaledPositives]) -> Table:
     """Objects that no place of the network learns, by size in the tile."""
-    table = _table("objects that no place learns, and mean places", "scale", "objects", "all")
+    table = _table("scale", "objects", "all")
     for name in _range_names():
         table.add_column(name, justify="right")
     for scale, (sides, counts) in rows:
@@ -216,8 +220,8 @@ def _share_without(row: ScaledPositives) -> float:
     return float((counts == 0).float().mean()) if len(counts) else 0.0
 
 
-def _table(title: str, *columns: str) -> Table:
-    table = Table(title=title, title_justify="left", box=None, pad_edge=False)
+def _table(*columns: str) -> Table:
+    table = Table(box=None, pad_edge=False)
     for i, name in enumerate(columns):
         table.add_column(name, justify="left" if i == 0 else "right")
     return table
