@@ -42,8 +42,11 @@ Device = Annotated[str, Parameter(help="auto, cpu, cuda, cuda:1, mps.")]
 
 
 def parameter_name(field: str) -> str:
-    """The name of an option without its unit, with hyphens: `tile_px` is typed as `--tile`."""
-    return re.sub(r"_(px|frac)$", "", field).replace("_", "-")
+    """The name of an option without its unit, with hyphens: `tile_px` is typed as `--tile`.
+
+    Sizes keep the metres: those of objects are mostly told in pixels.
+    """
+    return re.sub(r"_(px|frac)$|(?<=gsd)_m$", "", field).replace("_", "-")
 
 
 def flattened(*left_out: str) -> Parameter:

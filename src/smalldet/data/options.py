@@ -36,6 +36,12 @@ class Sampling(Frozen):
         default=(0.5, 2.0),
         description="smallest and largest magnification, drawn evenly in its logarithm",
     )
+    match_gsd_m: float | None = Field(
+        default=None,
+        gt=0,
+        description="metres a pixel that pictures are brought to, before scale_jitter; one whose "
+        "ground sample distance is not known stays as it is; default: all stay",
+    )
     repeat_threshold: float = Field(
         default=0.0,
         ge=0,

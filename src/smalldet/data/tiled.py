@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from smalldet.data.distances import magnification
 from smalldet.data.index import ImageRecord, Index
 from smalldet.data.options import Augmentation, Sampling
 from smalldet.data.pictures import Pictures
@@ -81,7 +82,8 @@ class TiledDataset(Dataset[Sample]):
     def _plan(self, overlap_frac: float) -> None:
         """How often each picture is drawn, or the grid."""
         records = self.index.records
-        tiles = np.array([num_tiles(record, self.tile_px) for record in records], dtype=np.int64)
+        sides = [self.tile_px / self.magnification(record) for record in records]
+        tiles = np.array(list(map(num_tiles, records, sides)), dtype=np.int64)
         rows = [object_rows(record, self.sampling.mute_difficult) for record in records]
         repeats = [
             self._repeats[record.labels[own]].max(initial=1.0)
@@ -98,6 +100,10 @@ class TiledDataset(Dataset[Sample]):
             for row, record in enumerate(records):
                 grid = tile_grid(record.width, record.height, self.tile_px, overlap_frac)
                 self._grid += [(row, x0, y0) for x0, y0, _, _ in grid.tolist()]
+
+    def magnification(self, record: ImageRecord) -> float:
+        """Pixels of a tile for one of the picture, before `scale_jitter`."""
+        return magnification(record, self.sampling.match_gsd_m)
 
     def __len__(self) -> int:
         return self._num_drawn if self.train else len(self._grid)
@@ -140,12 +146,13 @@ class TiledDataset(Dataset[Sample]):
     def _drawn(self, rng: np.random.Generator, out_size: tuple[int, int]) -> Sample:
         """A drawn window of a drawn picture at a drawn scale."""
         low, high = np.log(self.sampling.scale_jitter)
-        scale = math.exp(rng.uniform(low, high))
-        size = (max(round(out_size[0] / scale), 1), max(round(out_size[1] / scale), 1))
+        jitter = math.exp(rng.uniform(low, high))
         anywhere = rng.random() < self.sampling.empty_frac or self._around[-1] == 0
         weights = self._anywhere if anywhere else self._around
         row = int(np.searchsorted(weights, rng.random() * weights[-1], side="right"))
         record = self.index.records[row]
+        scale = jitter * self.magnification(record)
+        size = (max(round(out_size[0] / scale), 1), max(round(out_size[1] / scale), 1))
         if anywhere:
             window = window_anywhere(record, size, rng)
         else:

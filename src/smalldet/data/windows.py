@@ -21,7 +21,7 @@ NUM_EMPTY_TRIES = 4
 MIN_SIDE_PX = 1.0
 
 
-def num_tiles(record: ImageRecord, tile_px: int) -> int:
+def num_tiles(record: ImageRecord, tile_px: float) -> int:
     """Tiles without overlap that cover the picture."""
     return math.ceil(record.width / tile_px) * math.ceil(record.height / tile_px)
 

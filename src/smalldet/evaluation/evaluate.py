@@ -10,7 +10,7 @@ import numpy as np
 
 from smalldet.atomic_write import write_text
 from smalldet.config.load import dump
-from smalldet.data.index import Index
+from smalldet.data.index import ImageRecord, Index
 from smalldet.detections import Detections
 from smalldet.evaluation.classes import ClassMatch, match_classes
 from smalldet.evaluation.comparison import compare
@@ -19,6 +19,8 @@ from smalldet.evaluation.report import Report
 from smalldet.evaluation.rows import detection_rows
 from smalldet.evaluation.scoring import report_of
 from smalldet.evaluation.worst import draw_worst
+from smalldet.imagery import open_scene
+from smalldet.imagery.gsd import Gsd
 from smalldet.inference.options import PredictOptions, TilingOptions
 from smalldet.inference.predictor import Predictor
 from smalldet.tile_models import TileModel
@@ -58,7 +60,7 @@ def evaluate(
     options = options.model_copy(update={"conf": conf, "tile_px": predictor.tile_px})
     detections: list[Detections] = []
     for record in truth.records:
-        detections.append(predictor.predict(record.path).to("cpu"))
+        detections.append(predict_labelled(predictor, record).to("cpu"))
         if on_progress is not None:
             on_progress(len(detections), len(truth))
     comparison = compare(
@@ -77,6 +79,13 @@ def evaluate(
         write_coco_results(folder / "detections.json", classes, detections)
         draw_worst(comparison.index, comparison.at_conf, folder)
     return report
+
+
+def predict_labelled(predictor: Predictor, record: ImageRecord) -> Detections:
+    """Objects of a labelled picture; what its labels say of its distance goes before the file."""
+    gsd = None if record.gsd_m is None else Gsd(record.gsd_m, "by its labels")
+    with open_scene(record.path, predictor.usual_bands, gsd=gsd) as scene:
+        return predictor.predict(scene)
 
 
 def write_coco_results(path: Path, classes: ClassMatch, detections: Sequence[Detections]) -> None:

@@ -18,6 +18,7 @@ from smalldet.config.base import Frozen
 from smalldet.models.checkpoints.loaded_model import LoadedModel
 from smalldet.models.checkpoints.native import model_config
 from smalldet.models.detector import Detector
+from smalldet.models.seen import NOTHING_KNOWN, Seen
 
 FORMAT = "smalldet-graph-1"
 FACTS_KEY = "smalldet"
@@ -37,6 +38,7 @@ class GraphFacts(Frozen):
     class_names: tuple[str, ...] = Field(min_length=1, description="what labels point into")
     tile_px: int = Field(ge=1, le=100_000, description="side of the tiles unless told")
     conf: float = Field(ge=0, le=1, description="score over which detections count unless told")
+    seen: Seen = Field(default=NOTHING_KNOWN, description="how large objects were in training")
     stride: int = Field(ge=1, description="sides of tiles are multiples of it, pixels")
     bands: int = Field(ge=1, description="of a tile")
     mean: tuple[float, ...] = Field(default=(), description="taken off bands of 0..1 in the graph")
@@ -73,6 +75,7 @@ def facts_of(
         class_names=detector.class_names,
         tile_px=detector.tile_px,
         conf=detector.conf,
+        seen=detector.seen,
         stride=detector.stride,
         bands=detector.in_channels,
         mean=mean,
@@ -125,7 +128,9 @@ def facts_in(texts: Mapping[str, str], where: str) -> GraphFacts:
         content = json.loads(texts[FACTS_KEY])
         if not isinstance(content, dict) or content.get("format") != FORMAT:
             raise ValueError(f"the format of its facts is not {FORMAT}")
-        return GraphFacts.model_validate(content)
+        facts = GraphFacts.model_validate(content)
+        facts.seen.check_fits(facts.class_names, "its facts")
+        return facts
     except (ValueError, RecursionError) as error:
         reason = _first(error) if isinstance(error, ValidationError) else str(error)
         raise ValueError(f"{where}: damaged, or of another version: {reason}") from error
@@ -143,7 +148,7 @@ def _decoder(facts: GraphFacts, where: str) -> Detector:
             f"{where}: stride and bands {stated} are not those of its model, "
             f"{(detector.stride, detector.in_channels)}"
         )
-    detector.conf = facts.conf
+    detector.conf, detector.seen = facts.conf, facts.seen
     for name, parameter in detector.named_parameters():
         if not _in_torch(name, detector):
             parameter.data = torch.empty(0)  # the graph has its weights

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from PIL import Image
 from rasterio.crs import CRS
 
 from smalldet.imagery.files import open_file
+from smalldet.imagery.gsd import Gsd, find_gsd
 from smalldet.imagery.pixels import Mask, Pixels, Raw, Window, array_pixels, pil_pixels
 from smalldet.imagery.stretch import Stretch, measured_stretch
 
@@ -61,6 +63,15 @@ class Scene:
     def georeferenced(self) -> bool:
         """True where pixels have a place on a map."""
         return self.crs is not None and self.transform is not None
+
+    @cached_property
+    def gsd(self) -> Gsd:
+        """Metres on the ground for a pixel, as the file or what is beside it says.
+
+        Raises:
+            ValueError: what stands beside it says no positive number.
+        """
+        return find_gsd(self.name, self.width, self.height, self.crs, self.transform)
 
     @property
     def stretch(self) -> Stretch | None:
@@ -168,7 +179,10 @@ def _chosen_bands(pixels: Pixels, name: str, bands: Sequence[int] | None) -> tup
 
 
 def open_scene(
-    source: Source, bands: Sequence[int] | None = None, stretch: Stretch | None = None
+    source: Source,
+    bands: Sequence[int] | None = None,
+    stretch: Stretch | None = None,
+    gsd: Gsd | None = None,
 ) -> Scene:
     """Open a picture as a Scene.
 
@@ -177,11 +191,19 @@ def open_scene(
             an array (H, W) or (H, W, bands), or a PIL picture.
         bands: bands to read, counted from 1: (4, 3, 2). The first three without.
         stretch: how other than 8 bit values become 8 bit; measured over the whole scene without.
+        gsd: its ground sample distance, where somebody else knows it.
 
     Raises:
         FileNotFoundError: there is no such file.
         ValueError: it is not a picture, is damaged, or does not have these bands.
     """
+    scene = _opened(source, bands, stretch)
+    if gsd is not None:
+        scene.gsd = gsd
+    return scene
+
+
+def _opened(source: Source, bands: Sequence[int] | None, stretch: Stretch | None) -> Scene:
     if isinstance(source, np.ndarray):
         return Scene(array_pixels(source), "array", bands, stretch)
     if isinstance(source, Image.Image):

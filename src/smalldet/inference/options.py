@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import ClassVar, Literal, TypedDict, get_args
+from typing import ClassVar, Literal, Self, TypedDict, get_args
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from smalldet.config.base import Frozen
 from smalldet.inference.zone_kinds import parse_zones
@@ -46,6 +46,26 @@ class TilingOptions(Frozen):
     across_classes: bool = Field(
         default=False, description="Boxes of different classes can be one object too."
     )
+    gsd_m: float | None = Field(
+        default=None,
+        gt=0,
+        description="Ground sample distance of the pictures, metres a pixel; what they or files "
+        "beside them say if not given.",
+    )
+    no_gsd_match: bool = Field(
+        default=False,
+        description="Take pictures as they are, however far their ground sample distance is from "
+        "those of training.",
+    )
+    min_size_m: float | None = Field(
+        default=None,
+        gt=0,
+        description="Only objects of at least this size: the square root of the box's area, "
+        "metres.",
+    )
+    max_size_m: float | None = Field(
+        default=None, gt=0, description="Only objects of less than this size, metres."
+    )
     batch_size: int | None = Field(
         default=None, ge=1, description="Tiles at a time; what suits the device if not given."
     )
@@ -65,14 +85,31 @@ class TilingOptions(Frozen):
             raise ValueError(f"scales must lie above 0 and up to {MAX_SCALE}, not {list(scales)}")
         return scales
 
+    @model_validator(mode="after")
+    def _rising(self) -> Self:
+        low, high = self.min_size_m, self.max_size_m
+        if low is not None and high is not None and low >= high:
+            raise ValueError(f"min_size_m {low:g} must be less than max_size_m {high:g}")
+        return self
+
 
 class PredictOptions(TilingOptions):
     """What is looked for in a scene, and how."""
 
     AFTER_TILES: ClassVar[frozenset[str]] = frozenset(
-        {"merge", "merge_iou", "across_classes", "max_detections"}
+        {
+            "merge",
+            "merge_iou",
+            "across_classes",
+            "max_detections",
+            "min_size_m",
+            "max_size_m",
+            "gsd_m",
+            "no_gsd_match",
+        }
     )
-    """Options that change nothing about the detections of single tiles."""
+    """Options that change nothing about the detections of single tiles; what is rescaled by the
+    ground sample distance is noted by itself."""
 
     conf: float | None = Field(
         default=None, ge=0, le=1, description="Least score; the model's own if not given."
@@ -146,6 +183,10 @@ class TilingKeywords(TypedDict, total=False):
     merge: MergeName
     merge_iou: float | None
     across_classes: bool
+    gsd_m: float | None
+    no_gsd_match: bool
+    min_size_m: float | None
+    max_size_m: float | None
     batch_size: int | None
 
 

@@ -166,7 +166,8 @@ def _predict_one(
             on_scouted=lambda visited, num: listener.on_scouted(path, visited, num),
             checkpoint=checkpoint,
         )
-        return Result.of(scene, path, detections, classes=predictor.classes)
+        gsd_m = predictor.gsd(scene).metres
+        return Result.of(scene, path, detections, classes=predictor.classes, gsd_m=gsd_m)
 
 
 def _checkpoint_folder(out: str | os.PathLike[str]) -> Path:

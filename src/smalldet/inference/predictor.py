@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -18,12 +20,17 @@ from smalldet.geometry.scales import merge_scales
 from smalldet.geometry.streaming import StreamedMerge, united, without_far_tiles
 from smalldet.imagery import Scene, Source, open_scene
 from smalldet.inference.area import Area, SceneInside
+from smalldet.imagery.gsd import UNKNOWN, Gsd
+from smalldet.inference.gsd_matching import Look, Matching, match_gsd
+from smalldet.inference.object_sizes import within_metres
 from smalldet.inference.options import PredictOptions
 from smalldet.inference.prediction_checkpoint import PredictionCheckpoint, picture_fingerprint
 from smalldet.inference.scout import Scout
 from smalldet.inference.tile_runner import Step, TileRunner
 from smalldet.inference.tiling import Tiling, tile_scene
 from smalldet.tile_models import TileModel
+
+logger = logging.getLogger(__name__)
 
 
 class Predictor:
@@ -54,6 +61,7 @@ class Predictor:
         self._scales = tuple(sorted(set(options.scales), reverse=True))
         self._area = None if options.area is None else Area(options.area)
         self._scout = Scout(self._runner, self.conf) if options.scout else None
+        self._said: set[str] = set()
 
     def predict(
         self,
@@ -86,8 +94,11 @@ class Predictor:
                 )
         if self._area is not None:
             source = self._area.within(source)
-        tiling = self._visited(source, self._tiling(source), on_scouted)
-        so_far = None if checkpoint is None else PredictionCheckpoint(checkpoint, self._run(source))
+        matching = self._matching(source)
+        self._tell(source, matching)
+        tiling = self._visited(source, self._tiling(source, matching), matching, on_scouted)
+        run = self._run(source, matching)
+        so_far = None if checkpoint is None else PredictionCheckpoint(checkpoint, run)
         steps = self._steps(source, tiling, so_far, on_progress)
         if len(tiling) == 1:
             merged = [cat([detections for detections, _ in steps]).as_detections()]
@@ -95,7 +106,7 @@ class Predictor:
             merged = list(self._merged(steps, tiling))
         # Soft-NMS leaves what it all but suppressed, with next to no score
         detections = united([Detections.empty(self.model.class_names), *merged])
-        detections = detections[detections.scores >= self.conf]
+        detections = self._of_size(detections[detections.scores >= self.conf], source)
         if isinstance(source, SceneInside):
             detections = detections[source.holds(detections)]
         return detections[: self.options.max_detections]
@@ -104,8 +115,18 @@ class Predictor:
         self, scene: Scene, on_progress: Callable[[int, int], None] | None = None
     ) -> TileDetections:
         """Objects of each tile, before the merge; tiles without data are passed over."""
-        steps = self._steps(scene, self._tiling(scene), None, on_progress)
+        tiling = self._tiling(scene, self._matching(scene))
+        steps = self._steps(scene, tiling, None, on_progress)
         return cat([detections for detections, _ in steps])
+
+    def gsd(self, scene: Scene) -> Gsd:
+        """Metres on the ground for a pixel of a scene: as the options say, else as it says itself.
+
+        Raises:
+            ValueError: what stands beside the scene's file says no positive number.
+        """
+        said = self.options.gsd_m
+        return scene.gsd if said is None else Gsd(said, "as given")
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -121,28 +142,67 @@ class Predictor:
         channels = self.model.in_channels
         return None if channels == 3 else range(1, channels + 1)
 
-    def _tiling(self, scene: Scene) -> Tiling:
+    def _matching(self, scene: Scene) -> Matching:
+        """At which scales the scene is looked at, and for what."""
+        seen, names = self.model.seen, self.model.class_names
+        if self.options.no_gsd_match or not seen.gsd_m:
+            every = torch.ones(len(names), dtype=torch.bool)
+            return Matching((Look(1.0, every if self._wanted is None else self._wanted),))
+        return match_gsd(seen, names, self.gsd(scene), self._wanted)
+
+    def _tell(self, scene: Scene, matching: Matching) -> None:
+        """Log what is rescaled and what will be missed; the same of many pictures once."""
+        told = matching.told
+        if self.options.no_gsd_match is False and self.model.seen.gsd_m:
+            gsd = self.gsd(scene)
+            told = told or (gsd.source if gsd.metres is None and gsd is not UNKNOWN else "")
+        lines = {told: logging.INFO, **dict.fromkeys(matching.warnings, logging.WARNING)}
+        for line in lines.keys() - self._said - {""}:
+            self._said.add(line)
+            logger.log(lines[line], "%s: %s", scene.name, line)
+
+    def _of_size(self, detections: Detections, scene: Scene) -> Detections:
+        """Those of the size in metres that is asked for."""
+        low, high = self.options.min_size_m, self.options.max_size_m
+        if low is None and high is None:
+            return detections
+        gsd = self.gsd(scene)
+        if gsd.metres is None:
+            raise ValueError(
+                f"{scene.name}: {gsd.source}, so that sizes in metres cannot be told; give it "
+                "(--gsd), or leave out the least and the largest size"
+            )
+        return detections[within_metres(detections, gsd.metres, low, high)]
+
+    def _tiling(self, scene: Scene, matching: Matching) -> Tiling:
         if scene.num_bands != self.model.in_channels:
             raise ValueError(
                 f"{scene.name}: {scene.num_bands} bands are read and the detector takes "
                 f"{self.model.in_channels}; choose as many with bands"
             )
         longer_side = max(scene.width, scene.height)
-        side, scales = (longer_side if self.options.whole else self.tile_px), self._scales
+        whole_px = math.ceil(longer_side * matching.looks[0].scale)
+        side = whole_px if self.options.whole else self.tile_px
+        classes = _by_scale(matching.looks, self._scales)
         fits_one_tile = side / longer_side
-        if self.options.whole_pass and fits_one_tile < min(scales):
-            scales = (*scales, fits_one_tile)
-        return tile_scene(
-            scene.width, scene.height, side, self.options.overlap_frac, scales, scene.has_data
-        )
+        if self.options.whole_pass and fits_one_tile < min(classes):
+            classes[fits_one_tile] = torch.stack(list(classes.values())).any(0)
+        overlap_frac, scales = self.options.overlap_frac, list(classes)
+        tiling = tile_scene(scene.width, scene.height, side, overlap_frac, scales, scene.has_data)
+        return replace(tiling, classes=torch.stack(list(classes.values())))
 
     def _visited(
-        self, scene: Scene, tiling: Tiling, on_scouted: Callable[[int, int], None] | None
+        self,
+        scene: Scene,
+        tiling: Tiling,
+        matching: Matching,
+        on_scouted: Callable[[int, int], None] | None,
     ) -> Tiling:
         """The tiling with those tiles left out in which the scout sees nothing."""
         if self._scout is None or len(tiling) == 1:
             return tiling
-        scouted = tiling.only(self._scout.promising(scene, tiling))
+        scales = [look.scale for look in matching.looks]
+        scouted = tiling.only(self._scout.promising(scene, tiling, scales))
         if on_scouted is not None:
             on_scouted(int(scouted.visited.sum()), len(tiling))
         return scouted
@@ -195,7 +255,7 @@ class Predictor:
         if on_progress is not None and num_done < len(tiling):
             on_progress(len(tiling), len(tiling))
 
-    def _run(self, scene: Scene) -> dict[str, str]:
+    def _run(self, scene: Scene, matching: Matching) -> dict[str, str]:
         """All that the detections of a scene's tiles depend on, for the checkpoint."""
         facts = {
             "model": self.model.fingerprint,
@@ -207,7 +267,19 @@ class Predictor:
             "conf": self.conf,
             "area": None if self._area is None else self._area.fingerprint,
         }
+        if matching.told:
+            facts["ground sample distance"] = matching.told
         return {key: str(value) for key, value in facts.items()}
+
+
+def _by_scale(looks: Sequence[Look], scales: Sequence[float]) -> dict[float, Tensor]:
+    """{scale: (C,) bool of the classes looked for at it}, the largest first."""
+    found: dict[float, Tensor] = {}
+    for look in looks:
+        for scale in scales:
+            at = look.scale * scale
+            found[at] = found[at] | look.classes if at in found else look.classes
+    return dict(sorted(found.items(), reverse=True))
 
 
 def _if_any(detections: Detections | None) -> list[Detections]:

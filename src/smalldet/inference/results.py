@@ -25,6 +25,7 @@ class Result:
         transform: from pixels to the map, or None.
         detections: in pixels of the picture.
         classes: those that were looked for; all that the detector knows if empty.
+        gsd_m: ground sample distance, metres a pixel, where known.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Result:
     transform: Affine | None
     detections: Detections
     classes: tuple[str, ...] = ()
+    gsd_m: float | None = None
 
     @classmethod
     def of(
@@ -44,6 +46,7 @@ class Result:
         picture: Source,
         detections: Detections,
         classes: tuple[str, ...] = (),
+        gsd_m: float | None = None,
     ) -> Result:
         return cls(
             scene.name,
@@ -55,6 +58,7 @@ class Result:
             scene.transform,
             detections,
             classes,
+            gsd_m,
         )
 
     @property

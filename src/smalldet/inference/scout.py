@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -42,9 +43,15 @@ class Scout:
     reach_px: float = 16.0
     flat_levels: int = 8
 
-    def promising(self, scene: Scene, tiling: Tiling) -> Tensor:
-        """(T,) bool, the tiles of a tiling in which something may be."""
-        extent, scales = (scene.width, scene.height), [self.scale]
+    def promising(self, scene: Scene, tiling: Tiling, scales: Sequence[float] = (1.0,)) -> Tensor:
+        """(T,) bool, the tiles of a tiling in which something may be.
+
+        Args:
+            scene: the picture.
+            tiling: its tiles.
+            scales: at which objects look as in training; the small pictures are of these.
+        """
+        extent, scales = (scene.width, scene.height), [self.scale * scale for scale in scales]
         far = tile_scene(*extent, self.runner.tile_px, OVERLAP_FRAC, scales, scene.has_data)
         hints = torch.cat([torch.zeros(0, 4), *self._hints(scene, far)])
         hints[:, :2] -= self.reach_px

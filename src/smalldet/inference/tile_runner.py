@@ -60,6 +60,9 @@ class TileRunner:
         for batch in batches_ahead(scene, tiles, self.size_for(tiling)):
             detections = self.detect([pixels for _, pixels in batch], conf)
             in_scene = self.placed([tile for tile, _ in batch], detections, tiling)
+            if tiling.classes is not None:
+                level = tiling.level[in_scene.tile]
+                in_scene = in_scene[tiling.classes[level, in_scene.labels]]
             yield in_scene, batch[-1][0].row + 1
 
     @torch.inference_mode()

@@ -47,6 +47,7 @@ class Tiling:
         scales: pixels of the detector for one of the scene.
         extent: width and height of the scene, pixels.
         visited: (T,) bool; the others are passed over.
+        classes: (S, C) bool, what is looked for at each of `scales`; all classes if None.
     """
 
     windows: Tensor
@@ -55,6 +56,7 @@ class Tiling:
     scales: tuple[float, ...]
     extent: tuple[int, int]
     visited: Tensor
+    classes: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.windows)

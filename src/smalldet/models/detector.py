@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from smalldet.detections import Detections
+from smalldet.models.seen import NOTHING_KNOWN, Seen
 from smalldet.targets import Target
 
 Outputs = tuple[Tensor, ...]
@@ -34,6 +35,7 @@ class Detector(nn.Module, ABC):
         stride: what sides must be multiples of.
         tile_px: side of the tiles that it predicts on unless told.
         conf: score over which its detections count unless told.
+        seen: how large objects were in training.
         torch_parts: modules that `decode` runs. They stay in torch where the network leaves it.
     """
 
@@ -42,6 +44,7 @@ class Detector(nn.Module, ABC):
     stride: int
     tile_px: int
     conf: float = 0.25
+    seen: Seen = NOTHING_KNOWN
     torch_parts: tuple[str, ...] = ()
 
     @abstractmethod

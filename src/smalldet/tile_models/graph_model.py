@@ -48,7 +48,7 @@ class GraphTileModel:
         self.class_names = decoder.class_names
         self.in_channels, self.stride = facts.bands, facts.fixed_px or facts.stride
         self.tile_px, self.conf = facts.fixed_px or facts.tile_px, facts.conf
-        self.fingerprint, self.runtime = fingerprint, runtime
+        self.seen, self.fingerprint, self.runtime = facts.seen, fingerprint, runtime
         self._batch_px = BATCH_PX.get(device_type, BATCH_PX["cpu"])
 
     def batch_size(self, height: int, width: int) -> int:

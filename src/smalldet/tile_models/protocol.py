@@ -7,6 +7,7 @@ from typing import Protocol
 from torch import Tensor
 
 from smalldet.detections import Detections
+from smalldet.models.seen import Seen
 
 MAX_DETECTIONS_PER_TILE = 3000
 
@@ -40,6 +41,11 @@ class TileModel(Protocol):
     @property
     def conf(self) -> float:
         """Score over which its detections count unless told."""
+        ...
+
+    @property
+    def seen(self) -> Seen:
+        """How large objects were in training, where its file says so."""
         ...
 
     @property

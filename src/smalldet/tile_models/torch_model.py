@@ -51,7 +51,7 @@ class TorchTileModel:
         )  # pyright: ignore[reportCallIssue]
         self.class_names = detector.class_names
         self.in_channels, self.stride = detector.in_channels, detector.stride
-        self.tile_px, self.conf = detector.tile_px, detector.conf
+        self.tile_px, self.conf, self.seen = detector.tile_px, detector.conf, detector.seen
         self.runtime = f"{self.device.type} in {self.precision}"
 
     @property

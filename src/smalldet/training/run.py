@@ -25,6 +25,7 @@ from smalldet.training.ema import Ema
 from smalldet.training.optimiser import build_optimiser, set_learning_rate
 from smalldet.training.recipe import TrainRecipe
 from smalldet.training.run_log import RunLog
+from smalldet.training.seen import seen_in
 from smalldet.training.setup import (
     LossOf,
     build_dataset,
@@ -82,6 +83,7 @@ class Run:
         )
         self.num_batches = len(self.batches)
         self.detector = start_detector(recipe, index.class_names)
+        self.detector.seen = seen_in(index, recipe.data.match_gsd_m)
         self.detector.to(self.device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
         self.optimiser = build_optimiser(self.detector, self.config)
         self.ema = Ema(self.detector, self.config.ema_decay)

@@ -34,6 +34,12 @@ class SourceConfig(LabelSource):
     unknown: tuple[str, ...] = Field(
         default=(), description="classes of the run that may be in these pictures without a label"
     )
+    gsd_m: float | None = Field(
+        default=None,
+        gt=0,
+        description="ground sample distance of these pictures, metres a pixel; default: what "
+        "labels or pictures say",
+    )
 
 
 class SourcesConfig(Frozen):

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from smalldet.data.distances import drawn_sides
 from smalldet.data.index import Index
 from smalldet.data.tiled import TiledDataset
 from smalldet.models import start_from
@@ -89,14 +90,14 @@ def learn_only(detector: Detector, parts: Sequence[str]) -> None:
 def fitted(recipe: TrainRecipe, index: Index) -> TrainRecipe:
     """The recipe with what it leaves to the objects of `index`: side of tiles, anchors."""
     data, model = recipe.data, recipe.model
+    sides = drawn_sides(index, data.match_gsd_m)
     if data.tile_px is None:
         tiles = {
-            "tile_px": fitting_tile_px(index, model.max_stride),
+            "tile_px": fitting_tile_px(sides, model.max_stride),
             "predict_tile_px": data.predict_tile_px or MOST_PX,
         }
         recipe = recipe.model_copy(update={"data": data.model_copy(update=tiles)})
-    sides = torch.from_numpy(index.object_sides())
-    return recipe.model_copy(update={"model": model.fitted(sides)})
+    return recipe.model_copy(update={"model": model.fitted(torch.from_numpy(sides))})
 
 
 def set_training_mode(detector: Detector, freeze_norms: bool) -> None:

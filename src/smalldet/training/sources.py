@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 
 from smalldet.checking.check import quick_findings
 from smalldet.checking.findings import Severity
 from smalldet.class_names import class_key
+from smalldet.data.distances import with_distances
 from smalldet.data.footprints import Footprints
 from smalldet.data.formats.picture_lists import listed_names
 from smalldet.data.formats.read_labels import read_labels
@@ -44,7 +46,7 @@ def read_splits(data: SourcesConfig, *, with_masks: bool = False) -> tuple[Index
 
 
 def _divided(data: SourcesConfig, with_masks: bool) -> tuple[Index, Index | None]:
-    train = read_sources(data.train, data.classes, with_masks=with_masks)
+    train = with_distances(read_sources(data.train, data.classes, with_masks=with_masks))
     if data.val:
         return train, read_sources(data.val, train.class_names, split="val")
     if data.val_list is not None:
@@ -89,7 +91,11 @@ def read_sources(
     parts = []
     for source, index in zip(sources, indexes, strict=True):
         _check_declared(source, index, names)
-        parts.append(index.renamed(names, source.map, source.unknown))
+        index = index.renamed(names, source.map, source.unknown)
+        if source.gsd_m is not None:
+            records = tuple(replace(record, gsd_m=source.gsd_m) for record in index.records)
+            index = Index(index.class_names, records)
+        parts.append(index)
     return joined(parts)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from smalldet.data.distances import drawn_sides
 from smalldet.data.index import Index
 from smalldet.evaluation.report import Report
 from smalldet.evaluation.sizes import SIZE_RANGES_PX
@@ -124,7 +125,8 @@ def _sizes(train: Index, report: Report | None, recipe: TrainRecipe) -> list[str
 
 def _tiles(train: Index, recipe: TrainRecipe) -> list[str]:
     """Whether tiles of half the side or less would show more objects in the same time."""
-    data, side = recipe.data, fitting_tile_px(train, recipe.model.max_stride)
+    sides = drawn_sides(train, recipe.data.match_gsd_m)
+    data, side = recipe.data, fitting_tile_px(sides, recipe.model.max_stride)
     if data.tile_px is None or 2 * side > data.tile_px:
         return []
     return [

@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
-
-from smalldet.data.index import Index
+from numpy.typing import NDArray
 
 # so many times the side of all but the largest twentieth of objects leaves them their surroundings
 TILE_SIDES = 8
@@ -15,17 +14,16 @@ MOST_PX = 640
 STEP_PX = 64
 
 
-def fitting_tile_px(train: Index, max_stride: int = 1) -> int:
-    """Side of the smallest tiles that hold the objects of `train` and what is around them.
+def fitting_tile_px(sides: NDArray[np.float32], max_stride: int = 1) -> int:
+    """Side of the smallest tiles that hold the objects of a training and what is around them.
 
     Tiles are drawn around objects, so that of two runs over as many pixels the one with smaller
     tiles sees more objects, more pictures a batch, and less empty ground.
 
     Args:
-        train: training pictures.
+        sides: (N, 2) widths and heights of its objects, pixels of a tile.
         max_stride: of the model, a power of two; the side is a multiple of it.
     """
-    sides = train.object_sides()
     if len(sides) == 0:
         return MOST_PX
     largest = np.percentile(np.sqrt(sides.prod(1)), 95)

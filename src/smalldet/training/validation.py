@@ -11,6 +11,7 @@ from accelerate.utils import gather_object
 
 from smalldet.data.index import Index
 from smalldet.detections import Detections
+from smalldet.evaluation.evaluate import predict_labelled
 from smalldet.evaluation.scoring import matches_at
 from smalldet.evaluation.worst import draw_worst
 from smalldet.inference.options import PredictOptions
@@ -42,7 +43,7 @@ def predict_shared(
     mine = range(accelerator.process_index, len(val), accelerator.num_processes)
     predicted: list[tuple[int, Detections]] = []
     for row in mine:
-        predicted.append((row, predictor.predict(val.records[row].path).to("cpu")))
+        predicted.append((row, predict_labelled(predictor, val.records[row]).to("cpu")))
         if on_picture is not None:
             on_picture(len(predicted), len(mine))
     if accelerator.num_processes > 1:

@@ -16,6 +16,7 @@ from smalldet.models.checkpoints.build_checked import build_checked
 from smalldet.models.checkpoints.tensor_file import read_header, read_tensors, write_tensors
 from smalldet.models.detector import Detector
 from smalldet.models.families import FAMILIES, ModelConfig
+from smalldet.models.seen import Seen
 
 FORMAT = "smalldet-1"
 MOST_TILE_PX = 1 << 16
@@ -26,7 +27,7 @@ MOST_DIGITS = 40
 def save_detector(
     path: Path, detector: Detector, config: ModelConfig, about: dict[str, Any] | None = None
 ) -> None:
-    """Write weights, schema, classes, tile side and confidence, atomically, with a checksum.
+    """Write weights, schema, classes and what the detector says of itself, with a checksum.
 
     Args:
         path: `.safetensors` file.
@@ -43,6 +44,7 @@ def save_detector(
         "class_names": json.dumps(detector.class_names),
         "tile_px": str(detector.tile_px),
         "conf": str(detector.conf),
+        "seen": detector.seen.model_dump_json(),
         "about": json.dumps(about or {}),
     }
     state = {k: v.detach().cpu().contiguous() for k, v in detector.state_dict().items()}
@@ -50,7 +52,7 @@ def save_detector(
 
 
 def read_metadata(path: Path) -> dict[str, Any]:
-    """What a checkpoint says of itself: `model`, `class_names`, `tile_px`, `conf`, `about`.
+    """What a checkpoint says of itself: `model`, `class_names`, `tile_px`, `conf`, `seen`, ...
 
     Raises:
         FileNotFoundError: no such file.
@@ -82,7 +84,7 @@ def load(path: Path) -> tuple[Detector, ModelConfig]:
     fields = _fields(path, texts)
     config = model_config(fields["model"], str(path))
     detector = build_checked(path, config, fields["class_names"], fields["tile_px"], tensors)
-    detector.conf = fields["conf"]
+    detector.conf, detector.seen = fields["conf"], fields["seen"]
     return detector, config
 
 
@@ -95,18 +97,21 @@ def _fields(path: Path, texts: dict[str, str]) -> dict[str, Any]:
     """The texts of the header as values, checked."""
     if texts.get("format") != FORMAT:
         raise ValueError(f"{path}: safetensors, but not a smalldet checkpoint ({FORMAT})")
-    texts = {"conf": str(Detector.conf), **texts}
+    texts = {"conf": str(Detector.conf), "seen": "{}", **texts}
     for key in ("model", "class_names", "tile_px", "about"):
         if key not in texts:
             raise ValueError(f"{path}: its header has no {key}; the file is damaged")
     names = _json(path, "class_names", texts, list)
     if not 0 < len(names) <= MOST_CLASSES or not all(isinstance(n, str) and n for n in names):
         raise ValueError(f"{path}: class_names in its header must be 1 to {MOST_CLASSES} names")
+    seen = checked(Seen, _json(path, "seen", texts, dict), f"{path}: seen in its header")
+    seen.check_fits(names, str(path))
     return {
         "model": _json(path, "model", texts, dict),
         "class_names": names,
         "tile_px": _number(path, "tile_px", texts, int, 1, MOST_TILE_PX),
         "conf": _number(path, "conf", texts, float, 0, 1),
+        "seen": seen,
         "about": _json(path, "about", texts, dict),
     }
 
