@@ -56,10 +56,9 @@ def main(
                 files = [_resampled(r, factor, clip, Path(folder), how) for r in chosen]
                 cells: list[str] = []
                 seconds: list[str] = []
-                for options in ({"no_gsd_match": True}, {}, {"scales": (1 / factor,)}):
-                    told = {"no_gsd_match": True} if "scales" in options else {}
+                for scale, no_match in ((1.0, True), (1.0, False), (1 / factor, True)):
                     predictor = smalldet.load(
-                        model, backend="torch", conf=conf, **{**told, **options}
+                        model, backend="torch", conf=conf, scales=(scale,), no_gsd_match=no_match
                     )
                     began = time.process_time()
                     found = [predictor.predict(file) for file in files]

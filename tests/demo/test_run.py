@@ -16,6 +16,7 @@ from torch.nn import functional
 
 from smalldet.demo import run_demo
 from smalldet.detections import Detections
+from smalldet.models.seen import NOTHING_KNOWN
 
 
 class BrightSpots:
@@ -23,7 +24,7 @@ class BrightSpots:
 
     class_names = ("truck", "airplane")
     in_channels, stride, tile_px, conf = 3, 8, 512, 0.25
-    fingerprint, runtime = "bright spots", "plain torch"
+    fingerprint, runtime, seen = "bright spots", "plain torch", NOTHING_KNOWN
 
     def batch_size(self, height: int, width: int) -> int:
         return 4

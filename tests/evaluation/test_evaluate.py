@@ -18,6 +18,7 @@ from smalldet.data.index import ImageRecord, Index
 from smalldet.detections import Detections
 from smalldet.evaluation.evaluate import evaluate
 from smalldet.evaluation.options import EvaluateOptions
+from smalldet.models.seen import NOTHING_KNOWN
 
 SIDE_PX = 10
 
@@ -26,10 +27,10 @@ class SquareFinder:
     """A tile model that finds bright squares of 10 px by their mean; what a tile cuts is none."""
 
     in_channels, stride, tile_px, conf = 3, 32, 128, 0.25
-    fingerprint, runtime = "squares", "plain torch"
+    fingerprint, runtime, seen = "squares", "plain torch", NOTHING_KNOWN
 
     in_channels, stride, tile_px, conf = 3, 32, 128, 0.25
-    fingerprint, runtime = "squares", "plain torch"
+    fingerprint, runtime, seen = "squares", "plain torch", NOTHING_KNOWN
 
     def __init__(self, class_names: tuple[str, ...] = ("Square", "circle")) -> None:
         self.class_names = class_names

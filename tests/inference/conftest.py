@@ -14,6 +14,7 @@ from torch import Tensor
 
 from smalldet.detections import Detections
 from smalldet.inference.results import Result
+from smalldet.models.seen import NOTHING_KNOWN, Seen
 
 TRANSFORM = Affine(0.5, 0, 500_000, 0, -0.5, 5_400_000)
 
@@ -32,6 +33,7 @@ class SquareFinder:
     tile_px = 128
     conf = 0.25
     runtime = "plain torch"
+    seen: Seen = NOTHING_KNOWN
 
     @property
     def fingerprint(self) -> str:

@@ -20,6 +20,7 @@ from smalldet.detections import Detections
 from smalldet.evaluation.evaluate import evaluate
 from smalldet.inference.options import PredictOptions
 from smalldet.inference.predictor import Predictor
+from smalldet.models.seen import NOTHING_KNOWN
 from smalldet.models.speck.config import SpeckConfig
 from smalldet.tile_models import TileModel, TorchTileModel
 
@@ -32,7 +33,7 @@ class DotsByNumpy:
 
     class_names = NAMES
     in_channels, stride, tile_px, conf = 3, 16, 64, 0.25
-    fingerprint, runtime = "dots", "plain numpy"
+    fingerprint, runtime, seen = "dots", "plain numpy", NOTHING_KNOWN
 
     def batch_size(self, height: int, width: int) -> int:
         return 2

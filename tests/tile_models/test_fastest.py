@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from smalldet.detections import Detections
+from smalldet.models.seen import NOTHING_KNOWN
 from smalldet.tile_models.fastest import fastest
 from smalldet.tile_models.protocol import TileModel
 
@@ -23,7 +24,7 @@ class Timed:
 
     class_names = ("dot",)
     in_channels, stride, tile_px, conf = 3, 16, 32, 0.25
-    fingerprint = "timed"
+    fingerprint, seen = "timed", NOTHING_KNOWN
 
     def __init__(self, runtime: str, seconds: float, x: float = 4.0) -> None:
         self.runtime, self.seconds, self.x = runtime, seconds, x

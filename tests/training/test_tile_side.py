@@ -40,11 +40,11 @@ def with_sides(index: Index, sides: list[float]) -> Index:
     ],
 )
 def test_tiles_hold_nearly_all_objects(index: Index, sides: list[float], tile_px: int) -> None:
-    assert fitting_tile_px(with_sides(index, sides)) == tile_px
+    assert fitting_tile_px(with_sides(index, sides).object_sides()) == tile_px
 
 
 def test_tiles_are_multiples_of_a_model_s_stride(index: Index) -> None:
-    assert fitting_tile_px(with_sides(index, [39.0] * 9), max_stride=128) == 384
+    assert fitting_tile_px(with_sides(index, [39.0] * 9).object_sides(), max_stride=128) == 384
 
 
 def test_a_recipe_is_fitted_only_where_it_is_silent(index: Index, tmp_path: Path) -> None:

@@ -48,7 +48,7 @@ class Matching:
 
 
 def match_gsd(
-    seen: Seen, class_names: Sequence[str], gsd: Gsd, wanted: Tensor | None = None
+    seen: Seen, class_names: tuple[str, ...], gsd: Gsd, wanted: Tensor | None = None
 ) -> Matching:
     """The scales for a picture.
 
@@ -127,7 +127,7 @@ def _warning(seen: Seen, label: int, name: str, scale: float, metres: float) -> 
     return ""
 
 
-def _told(looks: Sequence[Look], seen: Seen, class_names: Sequence[str], gsd: Gsd) -> str:
+def _told(looks: Sequence[Look], seen: Seen, class_names: tuple[str, ...], gsd: Gsd) -> str:
     parts: list[str] = []
     for look in looks:
         labels = torch.nonzero(look.classes).flatten().tolist()

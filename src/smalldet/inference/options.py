@@ -86,7 +86,7 @@ class TilingOptions(Frozen):
         return scales
 
     @model_validator(mode="after")
-    def _rising(self) -> Self:
+    def _least_under_most(self) -> Self:
         low, high = self.min_size_m, self.max_size_m
         if low is not None and high is not None and low >= high:
             raise ValueError(f"min_size_m {low:g} must be less than max_size_m {high:g}")
