@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from smalldet.data.index import ImageRecord, Index
 from smalldet.data.options import MOST_SCALE
-from smalldet.imagery.gsd import read_gsd
+from smalldet.imagery.gsd import Gsd, read_gsd
 
 
 def with_distances(index: Index) -> Index:
@@ -22,6 +22,35 @@ def with_distances(index: Index) -> Index:
         record if record.gsd_m is not None else replace(record, gsd_m=read_gsd(record.path).metres)
         for record in index.records
     ]
+    return Index(index.class_names, tuple(records))
+
+
+def of_size(
+    index: Index, gsd_m: float | None, least_m: float | None, most_m: float | None
+) -> Index:
+    """The same pictures with objects of another size ignored: neither hit nor miss.
+
+    Args:
+        index: labelled pictures.
+        gsd_m: metres a pixel of all of them; what labels and files say if None.
+        least_m: square root of an object's box area, metres; no lower end if None.
+        most_m: what it must be less than; no upper end if None.
+
+    Raises:
+        ValueError: the distance of a picture is not known.
+    """
+    records: list[ImageRecord] = []
+    for record in index.records:
+        known = Gsd(gsd_m or record.gsd_m, "") if gsd_m or record.gsd_m else read_gsd(record.path)
+        if known.metres is None:
+            raise ValueError(
+                f"{record.path}: {known.source}, so that sizes in metres cannot be told; give it "
+                "(--gsd), or leave out the least and the largest size"
+            )
+        sides_px = record.boxes[:, 2:].astype(np.float64) - record.boxes[:, :2]
+        size_m = np.sqrt(sides_px.clip(0).prod(axis=1)) * known.metres
+        outside = (size_m < (least_m or 0)) | (size_m >= (most_m or np.inf))
+        records.append(replace(record, ignore=record.ignore | outside))
     return Index(index.class_names, tuple(records))
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from smalldet.atomic_write import write_text
 from smalldet.config.load import dump
+from smalldet.data.distances import of_size
 from smalldet.data.index import ImageRecord, Index
 from smalldet.detections import Detections
 from smalldet.evaluation.classes import ClassMatch, match_classes
@@ -49,13 +50,17 @@ def evaluate(
 
     Raises:
         OSError: `out` cannot be written, as on a full disk; no file of it is left half written.
-        ValueError: no class in common.
+        ValueError: no class in common, or sizes are asked for in metres and a picture's ground
+            sample distance is not known.
     """
     options = options or EvaluateOptions()
     # First of all: a wrong map must not show after an hour of prediction.
     classes = match_classes(truth, model.class_names, options.map)
     tiling = options.model_dump(include=set(TilingOptions.model_fields))
     predictor = Predictor(model, PredictOptions(conf=_LOWEST_CONF, **tiling))
+    least_m, most_m = options.min_size_m, options.max_size_m
+    if least_m is not None or most_m is not None:
+        truth = of_size(truth, options.gsd_m, least_m, most_m)
     conf = model.conf if options.conf is None else options.conf
     options = options.model_copy(update={"conf": conf, "tile_px": predictor.tile_px})
     detections: list[Detections] = []

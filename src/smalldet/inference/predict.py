@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import shutil
 from collections.abc import Callable, Sequence
@@ -11,6 +12,7 @@ from pathlib import Path
 
 from smalldet.imagery import expand_sources, open_scene
 from smalldet.inference.area import OutsideAreaError
+from smalldet.inference.object_sizes import unusual_sizes
 from smalldet.inference.options import MapOptions, PredictOptions
 from smalldet.inference.prediction_checkpoint import OtherRunError
 from smalldet.inference.predictor import Predictor
@@ -24,6 +26,8 @@ from smalldet.inference.writers.output import (
     write_one,
 )
 from smalldet.tile_models import TileModel
+
+logger = logging.getLogger(__name__)
 
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
@@ -144,6 +148,7 @@ def predict_sources(
         raise ValueError(
             f"{area}: no picture shows any of it; is it the right file, and its coordinate system?"
         )
+    _tell_sizes(predictor, outcome.results)
     if out is not None and outcome.results:
         target = out if folder is None else folder / COMBINED
         outcome.written += write(target, outcome.results, maps)
@@ -168,6 +173,15 @@ def _predict_one(
         )
         gsd_m = predictor.gsd(scene).metres
         return Result.of(scene, path, detections, classes=predictor.classes, gsd_m=gsd_m)
+
+
+def _tell_sizes(predictor: Predictor, results: Sequence[Result]) -> None:
+    """Warn where objects that were found without a known distance have unusual sizes."""
+    options, seen = predictor.options, predictor.model.seen
+    matched = bool(seen.gsd_m) and not options.no_gsd_match
+    plain = [r.detections for r in results if not (matched and r.gsd_m is not None)]
+    for line in unusual_sizes(plain, seen) if options.scales == (1.0,) else ():
+        logger.warning("%s", line)
 
 
 def _checkpoint_folder(out: str | os.PathLike[str]) -> Path:
