@@ -12,9 +12,10 @@ import pytest
 import rasterio
 from affine import Affine
 from PIL import ExifTags, Image
+from rasterio.crs import CRS
 
 from smalldet.imagery import open_scene
-from smalldet.imagery.gsd import UNKNOWN, Gsd, read_gsd
+from smalldet.imagery.gsd import UNKNOWN, Gsd, find_gsd, read_gsd
 
 UTM = {"crs": "EPSG:32633", "transform": Affine(0.5, 0, 500_000, 0, -0.5, 5_400_000)}
 
@@ -73,6 +74,12 @@ def test_georeferences_of_every_unit(
     gsd = read_gsd(raster(tmp_path / "a.tif", crs=crs, transform=transform))
     assert gsd.metres == pytest.approx(expected, rel=0.005)
     assert gsd.source == "by its georeference"
+
+
+@pytest.mark.parametrize("transform", [Affine(math.nan, 0, 0, 0, -1, 0), Affine(1, 1, 5, 1, 1, 5)])
+def test_a_place_that_is_none_says_nothing(transform: Affine) -> None:
+    gsd = find_gsd("none.tif", 40, 30, CRS.from_epsg(4326), transform)
+    assert gsd is UNKNOWN
 
 
 def test_what_stands_beside_a_picture_goes_before_its_georeference(tmp_path: Path) -> None:

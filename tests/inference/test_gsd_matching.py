@@ -174,6 +174,15 @@ def test_whole_stays_one_tile(fussy: Any, squares: Any) -> None:
     assert shapes == [(1, 3, 416, 608)]
 
 
+@pytest.mark.parametrize("gsd_m", [1e-9, 1e9])
+@pytest.mark.parametrize("whole", [False, True])
+def test_distances_out_of_all_bounds_end_in_no_error(
+    fussy: Any, squares: Any, gsd_m: float, whole: bool
+) -> None:
+    found = Predictor(fussy, PredictOptions(gsd_m=gsd_m, whole=whole)).predict(squares[0])
+    assert (len(found) == 0) == (gsd_m < 1)
+
+
 def test_it_is_said_once(fussy: Any, squares: Any, caplog: pytest.LogCaptureFixture) -> None:
     scene, _ = squares
     predictor = Predictor(fussy, PredictOptions(gsd_m=0.8))

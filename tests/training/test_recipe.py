@@ -122,6 +122,7 @@ def test_options_of_tiles_reach_the_tiles(draw_set: Callable[..., Path]) -> None
         "scale_jitter": [0.8, 1.2], "repeat_threshold": 0.01, "mute_difficult": True,
         "cache_mb": 64, "flips": False, "rot90": False, "photometric": False,
         "mosaic_prob": 0.1, "mosaic_off_frac": 0.4, "mixup_prob": 0.2, "copy_paste_prob": 0.3,
+        "match_gsd_m": 0.2,
     }  # fmt: skip
     assert said.keys() == Sampling.model_fields.keys() | Augmentation.model_fields.keys()
     overrides = [f"data.{key}={json.dumps(value)}" for key, value in said.items()]

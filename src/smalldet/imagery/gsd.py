@@ -58,10 +58,9 @@ def find_gsd(name: str, width: int, height: int, crs: CRS | None, transform: Aff
     said = _said(path, facts) if local else None
     if said is not None:
         return said
-    if crs is not None and transform is not None and transform.determinant != 0:
-        metres = Ground(path, width, height, crs, transform).gsd_m()
-        if metres is not None and math.isfinite(metres) and metres > 0:
-            return Gsd(metres, "by its georeference")
+    metres = _on_ground(path, (width, height), crs, transform)
+    if metres is not None:
+        return Gsd(metres, "by its georeference")
     stac = _stac(path, facts)
     if stac is not None:
         return stac
@@ -72,6 +71,18 @@ def find_gsd(name: str, width: int, height: int, crs: CRS | None, transform: Aff
         return Gsd(tags.gsd_m, "by its drone's height and lens")
     view = "somewhere" if tags.pitch_degree is None else f"at {tags.pitch_degree:g} degrees"
     return Gsd(None, f"its drone's camera looked {view}, not straight down (-90 degrees)")
+
+
+def _on_ground(
+    path: Path, size: tuple[int, int], crs: CRS | None, transform: Affine | None
+) -> float | None:
+    """What a georeference says, if it is a usable one."""
+    if crs is None or transform is None or not all(map(math.isfinite, transform[:6])):
+        return None
+    if transform.determinant == 0:
+        return None
+    metres = Ground(path, *size, crs, transform).gsd_m()
+    return metres if metres is not None and math.isfinite(metres) and metres > 0 else None
 
 
 def read_gsd(path: Path) -> Gsd:

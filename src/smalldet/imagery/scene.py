@@ -15,7 +15,7 @@ from PIL import Image
 from rasterio.crs import CRS
 
 from smalldet.imagery.files import open_file
-from smalldet.imagery.gsd import Gsd, find_gsd
+from smalldet.imagery.gsd import UNKNOWN, Gsd, find_gsd
 from smalldet.imagery.pixels import Mask, Pixels, Raw, Window, array_pixels, pil_pixels
 from smalldet.imagery.stretch import Stretch, measured_stretch
 
@@ -200,6 +200,8 @@ def open_scene(
     scene = _opened(source, bands, stretch)
     if gsd is not None:
         scene.gsd = gsd
+    elif isinstance(source, np.ndarray | Image.Image):
+        scene.gsd = UNKNOWN  # its name is no file's
     return scene
 
 

@@ -82,7 +82,7 @@ def match_gsd(
             ranges[label] = (low, best, high)
     for group in _sharing(ranges):
         least, best, most = zip(*(ranges[label] for label in group), strict=True)
-        scales[group] = round(min(max(min(best), *least), *most), 4)
+        scales[group] = float(f"{min(max(min(best), *least), *most):.4g}")
     looks = tuple(
         Look(scale, every & (scales == scale))
         for scale in sorted(set(scales[every].tolist()), reverse=True)

@@ -165,13 +165,13 @@ def _predict_one(
     listener: Listener,
 ) -> Result:
     with open_scene(path, bands or predictor.usual_bands) as scene:
+        gsd_m = predictor.gsd(scene).metres  # what is wrong about it is told before the work
         detections = predictor.predict(
             scene,
             on_progress=lambda done, num: listener.on_progress(path, done, num),
             on_scouted=lambda visited, num: listener.on_scouted(path, visited, num),
             checkpoint=checkpoint,
         )
-        gsd_m = predictor.gsd(scene).metres
         return Result.of(scene, path, detections, classes=predictor.classes, gsd_m=gsd_m)
 
 

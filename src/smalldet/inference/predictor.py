@@ -94,6 +94,7 @@ class Predictor:
                 )
         if self._area is not None:
             source = self._area.within(source)
+        metres = self._metres_for_sizes(source)
         matching = self._matching(source)
         self._tell(source, matching)
         tiling = self._visited(source, self._tiling(source, matching), matching, on_scouted)
@@ -106,7 +107,10 @@ class Predictor:
             merged = list(self._merged(steps, tiling))
         # Soft-NMS leaves what it all but suppressed, with next to no score
         detections = united([Detections.empty(self.model.class_names), *merged])
-        detections = self._of_size(detections[detections.scores >= self.conf], source)
+        detections = detections[detections.scores >= self.conf]
+        if metres is not None:
+            sizes_m = self.options.min_size_m, self.options.max_size_m
+            detections = detections[within_metres(detections, metres, *sizes_m)]
         if isinstance(source, SceneInside):
             detections = detections[source.holds(detections)]
         return detections[: self.options.max_detections]
@@ -153,7 +157,7 @@ class Predictor:
     def _tell(self, scene: Scene, matching: Matching) -> None:
         """Log what is rescaled and what will be missed; the same of many pictures once."""
         told = matching.told
-        if self.options.no_gsd_match is False and self.model.seen.gsd_m:
+        if self.model.seen.gsd_m and not self.options.no_gsd_match:
             gsd = self.gsd(scene)
             told = told or (gsd.source if gsd.metres is None and gsd is not UNKNOWN else "")
         lines = {told: logging.INFO, **dict.fromkeys(matching.warnings, logging.WARNING)}
@@ -161,18 +165,17 @@ class Predictor:
             self._said.add(line)
             logger.log(lines[line], "%s: %s", scene.name, line)
 
-    def _of_size(self, detections: Detections, scene: Scene) -> Detections:
-        """Those of the size in metres that is asked for."""
-        low, high = self.options.min_size_m, self.options.max_size_m
-        if low is None and high is None:
-            return detections
+    def _metres_for_sizes(self, scene: Scene) -> float | None:
+        """Metres a pixel where sizes in metres are asked for, else None."""
+        if self.options.min_size_m is None and self.options.max_size_m is None:
+            return None
         gsd = self.gsd(scene)
         if gsd.metres is None:
             raise ValueError(
                 f"{scene.name}: {gsd.source}, so that sizes in metres cannot be told; give it "
                 "(--gsd), or leave out the least and the largest size"
             )
-        return detections[within_metres(detections, gsd.metres, low, high)]
+        return gsd.metres
 
     def _tiling(self, scene: Scene, matching: Matching) -> Tiling:
         if scene.num_bands != self.model.in_channels:
@@ -181,7 +184,7 @@ class Predictor:
                 f"{self.model.in_channels}; choose as many with bands"
             )
         longer_side = max(scene.width, scene.height)
-        whole_px = math.ceil(longer_side * matching.looks[0].scale)
+        whole_px = max(1, math.ceil(longer_side * matching.looks[0].scale))
         side = whole_px if self.options.whole else self.tile_px
         classes = _by_scale(matching.looks, self._scales)
         fits_one_tile = side / longer_side
