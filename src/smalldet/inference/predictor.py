@@ -19,8 +19,8 @@ from smalldet.geometry.merge_methods import MERGES
 from smalldet.geometry.scales import merge_scales
 from smalldet.geometry.streaming import StreamedMerge, united, without_far_tiles
 from smalldet.imagery import Scene, Source, open_scene
-from smalldet.inference.area import Area, SceneInside
 from smalldet.imagery.gsd import UNKNOWN, Gsd
+from smalldet.inference.area import Area, SceneInside
 from smalldet.inference.gsd_matching import Look, Matching, match_gsd
 from smalldet.inference.object_sizes import within_metres
 from smalldet.inference.options import PredictOptions
