@@ -81,6 +81,13 @@ def test_a_point_without_a_place_does_not_spoil_the_others():
     assert math.isclose(moved[0, 0], 500_000, abs_tol=1)
 
 
+def test_control_points_place_a_picture(tmp_path):
+    points = [GroundControlPoint(r, c, c * 0.1, -r * 0.1) for r in (0, 20) for c in (0, 30)]
+    ground = located(picture(tmp_path / "control.tif", "EPSG:4326", gcps=points))
+    assert np.allclose(ground.to_pixels(np.array([[1.55, -0.5]])), [[15.5, 5]])
+    assert ground.gsd_m() == pytest.approx(0.1 * METRES_A_DEGREE, rel=1e-2)
+
+
 def test_pictures_without_a_place_say_what_they_lack(tmp_path):
     plain = picture(tmp_path / "plain.tif")
     assert read_ground(plain) is None
@@ -89,9 +96,5 @@ def test_pictures_without_a_place_say_what_they_lack(tmp_path):
     no_crs = picture(tmp_path / "no_crs.tif", None, Affine(1, 0, 5, 0, -1, 5))
     with pytest.raises(ValueError, match=r"no_crs\.tif: has no usable coordinate system; "):
         located(no_crs)
-    points = [GroundControlPoint(r, c, c * 0.1, r * 0.1) for r in (0, 20) for c in (0, 30)]
-    control = picture(tmp_path / "control.tif", "EPSG:4326", gcps=points)
-    with pytest.raises(ValueError, match=r"control\.tif: is placed by control points only; "):
-        located(control)
     with pytest.raises(FileNotFoundError):
         located(tmp_path / "none.tif")

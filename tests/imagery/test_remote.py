@@ -10,7 +10,8 @@ import pytest
 import rasterio
 from rasterio.transform import from_origin
 
-from smalldet.imagery import expand_sources, open_scene
+from smalldet.imagery import open_scene
+from smalldet.imagery.sources import expand_sources
 
 # Serves parts of files, as a store of cloud-optimised GeoTIFFs does, and prints how many bytes. In
 # a process of its own: GDAL waits for it with Python's lock in hand.

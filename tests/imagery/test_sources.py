@@ -2,7 +2,7 @@
 
 import pytest
 
-from smalldet.imagery import expand_sources
+from smalldet.imagery.sources import expand_sources
 
 
 @pytest.fixture

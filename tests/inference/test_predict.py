@@ -9,6 +9,7 @@ from PIL import Image
 
 from smalldet.inference.options import MapOptions, PredictOptions
 from smalldet.inference.predict import Listener, predict_sources
+from tests.imagery.test_mosaics import cut, noise, save
 
 WIDE_OVERLAP = PredictOptions(overlap_frac=0.4)
 
@@ -96,3 +97,31 @@ def test_results_without_files(finder, pictures):
     folder, photo, _ = pictures
     outcome = predict_sources(finder, [folder / "a.png"], options=WIDE_OVERLAP)
     assert not outcome.written and len(outcome.results[0].detections) == len(photo)
+
+
+def test_a_mosaic_is_one_result_in_every_file(finder, draw_squares, tmp_path):
+    scene, truth = draw_squares(300, 260, 25, seed=2)
+    tiles = tmp_path / "tiles"
+    cut(tiles, scene.transpose(2, 0, 1), (90, 70))
+    told: list[tuple[str, str]] = []
+    listener = Listener(on_remark=lambda *what: told.append(what))
+    outcome = predict_sources(finder, [tiles], tmp_path / "out", WIDE_OVERLAP, listener=listener)
+    assert told == [(str(tiles), "16 files are one scene of 300x260 px")]
+    (result,) = outcome.results
+    assert result.name == str(tiles) and sorted(result.detections.boxes.tolist()) == sorted(
+        truth.boxes.tolist()
+    )
+    written = sorted(file.name for file in (tmp_path / "out").iterdir())
+    assert written == ["detections.json", "tiles.geojson", "tiles.jpg"]
+    with Image.open(tmp_path / "out/tiles.jpg") as picture:
+        assert picture.size == (300, 260)
+    (image,) = json.loads((tmp_path / "out/detections.json").read_text())["images"]
+    assert (image["file_name"], image["width"], image["height"]) == ("tiles", 300, 260)
+
+
+def test_what_is_true_of_many_sources_is_told_once(finder, tmp_path):
+    paths = [save(tmp_path / f"{i}.tif", noise(40, 40, num=5), None, crs=None) for i in range(3)]
+    told: list[tuple[str, str]] = []
+    listener = Listener(on_remark=lambda *what: told.append(what))
+    predict_sources(finder, paths, tmp_path / "out.csv", listener=listener)
+    assert len(told) == 1 and told[0][0] == str(paths[0])

@@ -1,5 +1,6 @@
 """A run that is stopped goes on where it was, and comes to the same result."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -10,10 +11,14 @@ import pytest
 import torch
 from PIL import Image
 
+from smalldet.imagery import ImageryOptions, open_scene
+from smalldet.imagery.sources import find_sources
 from smalldet.inference import prediction_checkpoint
 from smalldet.inference.options import PredictOptions
 from smalldet.inference.predict import Listener, predict_sources
+from smalldet.inference.prediction_checkpoint import picture_fingerprint
 from smalldet.inference.predictor import Predictor
+from tests.imagery.test_mosaics import cut, noise
 
 TWO_AT_A_TIME = PredictOptions(batch_size=2)
 
@@ -237,3 +242,16 @@ def test_another_merge_can_go_on_with_the_same_tiles(finder, picture, tmp_path, 
     options = PredictOptions(batch_size=2, merge="nms", max_detections=5)
     resumed = predict_sources(finder, [picture], tmp_path / "a.csv", options, resume=True)
     assert len(resumed.results[0].detections) == 5
+
+
+def test_how_a_picture_is_read_and_each_part_of_a_mosaic_tell_pictures_apart(tmp_path):
+    paths = cut(tmp_path / "tiles", noise(60, 40), (30, 40))
+    (mosaic,) = find_sources([tmp_path / "tiles"])
+    told = set()
+    for options in (ImageryOptions(), ImageryOptions(nodata=7), ImageryOptions(stretch="0,99")):
+        with open_scene(mosaic, options=options) as scene:
+            told.add(picture_fingerprint(scene))
+    os.utime(paths[1], ns=(0, 2**62))
+    with open_scene(mosaic) as scene:
+        told.add(picture_fingerprint(scene))
+    assert len(told) == 4

@@ -46,7 +46,7 @@ def parameter_name(field: str) -> str:
 
     Sizes keep the metres: those of objects are mostly told in pixels.
     """
-    return re.sub(r"_(px|frac)$|(?<=gsd)_m$", "", field).replace("_", "-")
+    return re.sub(r"_(px|frac)$|(?<=gsd)_m$|(?<=^height)_m$", "", field).replace("_", "-")
 
 
 def flattened(*left_out: str) -> Parameter:

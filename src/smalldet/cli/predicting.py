@@ -18,6 +18,7 @@ from smalldet.cli.parameters import (
     Network,
 )
 from smalldet.cli.printing import complain, console, note, progress_bar, say
+from smalldet.config.imagery import USUAL, ImageryOptions
 from smalldet.inference.options import MapOptions, PredictOptions
 
 if TYPE_CHECKING:
@@ -27,7 +28,12 @@ DEFAULTS, DEFAULT_MAPS = PredictOptions(), MapOptions()
 
 
 def predict(
-    *sources: Annotated[str, Parameter(help="Pictures, GeoTIFFs, folders, patterns, /vsi paths.")],
+    *sources: Annotated[
+        str,
+        Parameter(
+            help="Pictures, GeoTIFFs, folders, patterns, tile indexes, STAC, names that GDAL knows."
+        ),
+    ],
     out: Annotated[
         str,
         Parameter(
@@ -41,12 +47,7 @@ def predict(
     options: Annotated[PredictOptions, FLATTENED] = DEFAULTS,
     device: Device = "auto",
     backend: Backend = "auto",
-    bands: Annotated[
-        tuple[int, ...],
-        Parameter(
-            help="Bands to read, from 1, e.g. --bands 4 3 2.", consume_multiple=True, negative=""
-        ),
-    ] = (),
+    imagery: Annotated[ImageryOptions, FLATTENED] = USUAL,
     maps: Annotated[MapOptions, FLATTENED] = DEFAULT_MAPS,
     resume: Annotated[
         bool, Parameter(help="Go on with a prediction that was stopped.", negative="")
@@ -71,6 +72,7 @@ def predict(
                 f"{Path(name).name}: scout leaves {visited} of {total} tiles to visit"
             ),
             on_failure=lambda _, why: complain(why),
+            on_remark=lambda name, remark: note(f"{name}: {remark}"),
             on_outside=lambda _, words: note(f"{words}: passed over"),
         )
         outcome = predict_sources(
@@ -79,7 +81,7 @@ def predict(
             out,
             options,
             maps=maps,
-            bands=bands or None,
+            imagery=imagery,
             resume=resume,
             listener=listener,
         )

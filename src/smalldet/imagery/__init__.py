@@ -1,8 +1,17 @@
 """Scenes: windows of pixels from GeoTIFF, COG, JPEG, PNG, arrays; bands, stretch, georeference."""
 
+from smalldet.config.imagery import ImageryOptions
+from smalldet.imagery.mosaics import Mosaic
 from smalldet.imagery.pixels import Window
 from smalldet.imagery.scene import Scene, Source, open_scene
-from smalldet.imagery.sources import expand_sources
 from smalldet.imagery.stretch import Stretch
 
-__all__ = ["Scene", "Source", "Stretch", "Window", "expand_sources", "open_scene"]
+__all__ = [
+    "ImageryOptions",
+    "Mosaic",
+    "Scene",
+    "Source",
+    "Stretch",
+    "Window",
+    "open_scene",
+]

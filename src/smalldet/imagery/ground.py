@@ -12,21 +12,26 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
-from affine import Affine
-from numpy.typing import NDArray
 from rasterio.crs import CRS
 from rasterio.errors import CRSError
 from rasterio.warp import transform as warp_points
 
+from smalldet.config.imagery import USUAL, ImageryOptions
+from smalldet.imagery.places import (
+    WGS84,
+    MapTransform,
+    Points,
+    affine_near,
+    place_of,
+    to_map,
+    to_pixels,
+)
 from smalldet.imagery.rasters import GDAL_ERRORS, damage_named, open_dataset
 
-WGS84 = CRS.from_epsg(4326)
 EQUATOR_RADIUS_M, ECCENTRICITY_SQUARED = 6_378_137.0, 6.694379990141e-3
 # A map's own metres are taken where they are so near those on the ground, as in UTM.
 UNIT_TOLERANCE = 0.01
 STEP_PX = 64.0
-
-Points = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,19 +43,18 @@ class Ground:
         width: pixels.
         height: pixels.
         crs: coordinate system.
-        transform: from pixels, counted from the outer corner of the first one, to `crs`; it may
-            turn and shear.
+        transform: from pixels, counted from the outer corner of the first one, to `crs`.
     """
 
     path: Path
     width: int
     height: int
     crs: CRS
-    transform: Affine
+    transform: MapTransform
 
     def to_map(self, points: Points) -> Points:
         """(N, 2) pixels to (N, 2) x, y in `crs`."""
-        return _moved(self.transform, points)
+        return to_map(self.transform, points)
 
     def to_pixels(self, points: Points) -> Points:
         """(N, 2) x, y in `crs` to (N, 2) pixels.
@@ -62,7 +66,7 @@ class Ground:
             middle = self.to_map(np.array([[self.width / 2, self.height / 2]]))[0, 0]
             turns = np.round((middle - points[:, 0]) / 360)
             points = np.stack((points[:, 0] + 360 * turns, points[:, 1]), axis=1)
-        return _moved(~self.transform, points)
+        return to_pixels(self.transform, points)
 
     def outline(self, points_per_side: int = 1) -> Points:
         """(4 * points_per_side, 2) x, y in `crs` along the picture's border, not closed."""
@@ -77,7 +81,7 @@ class Ground:
         Measured at the picture's middle: degrees at its latitude, and without the stretching of
         maps such as Web Mercator. None where the coordinate system has no place on earth.
         """
-        a, b, _, d, e, _ = self.transform[:6]
+        a, b, _, d, e, _ = affine_near(self.transform, (self.width / 2, self.height / 2))[:6]
         steps = np.array([(a, d), (b, e)])
         middle = self.to_map(np.array([[self.width / 2, self.height / 2]]))[0]
         if self.crs.is_geographic:
@@ -105,18 +109,18 @@ class Ground:
         return None if sides is None else round(math.sqrt(sides[0] * sides[1]), 9)
 
 
-def read_ground(path: str | Path) -> Ground | None:
+def read_ground(path: str | Path, options: ImageryOptions = USUAL) -> Ground | None:
     """Where a file lies, from its header; None where it does not say so.
 
     Raises:
-        FileNotFoundError, ValueError: there is no such file, or it is no picture.
+        FileNotFoundError, ValueError: there is no such file, it is no picture, or its georeference
+            is damaged.
     """
     with open_dataset(str(path)) as dataset, damage_named(str(path)):
-        crs, transform = dataset.crs, dataset.transform
-        if not crs or transform == Affine.identity():
+        place = place_of(str(path), dataset, options)
+        if not place.crs or place.transform is None:
             return None
-        usable = all(map(math.isfinite, transform[:6])) and transform.determinant != 0
-        return Ground(Path(path), dataset.width, dataset.height, crs, transform) if usable else None
+        return Ground(Path(path), dataset.width, dataset.height, place.crs, place.transform)
 
 
 def located(path: str | Path) -> Ground:
@@ -130,11 +134,7 @@ def located(path: str | Path) -> Ground:
     if ground is not None:
         return ground
     with open_dataset(str(path)) as dataset:
-        if dataset.gcps[0] or dataset.rpcs:
-            raise ValueError(
-                f"{path}: is placed by control points only; bring it on a map with `gdalwarp` first"
-            )
-        placed = dataset.transform != Affine.identity()
+        placed = place_of(str(path), dataset).transform is not None
     missing = "coordinate system" if placed else "georeference"
     remedy = "gdal_edit -a_srs EPSG:..." if placed else "gdal_translate -a_srs ... -a_ullr ..."
     raise ValueError(f"{path}: has no usable {missing}; give it one, as with `{remedy}`")
@@ -153,13 +153,6 @@ def reprojected(points: Points, source: CRS, target: CRS) -> Points:
         half = len(points) // 2
         parts = points[:half], points[half:]
         return np.concatenate([reprojected(part, source, target) for part in parts])
-
-
-def _moved(transform: Affine, points: Points) -> Points:
-    a, b, c, d, e, f = transform[:6]
-    x, y = points[:, 0], points[:, 1]
-    with np.errstate(invalid="ignore", over="ignore"):  # what has no place stays without one
-        return np.stack((a * x + b * y + c, d * x + e * y + f), axis=1)
 
 
 def _metres_of_unit(crs: CRS) -> float | None:

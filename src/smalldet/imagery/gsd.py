@@ -15,8 +15,10 @@ from typing import Any, NamedTuple
 from affine import Affine
 from rasterio.crs import CRS
 
+from smalldet.config.imagery import USUAL
 from smalldet.imagery.drone_tags import read_drone_tags
 from smalldet.imagery.ground import Ground
+from smalldet.imagery.places import MapTransform, place_of
 from smalldet.imagery.rasters import damage_named, open_dataset
 
 TABLE = "gsd.csv"
@@ -39,7 +41,9 @@ class Gsd(NamedTuple):
 UNKNOWN = Gsd(None, "nothing tells its ground sample distance")
 
 
-def find_gsd(name: str, width: int, height: int, crs: CRS | None, transform: Affine | None) -> Gsd:
+def find_gsd(
+    name: str, width: int, height: int, crs: CRS | None, transform: MapTransform | None
+) -> Gsd:
     """The distance of a picture's file.
 
     Args:
@@ -74,12 +78,12 @@ def find_gsd(name: str, width: int, height: int, crs: CRS | None, transform: Aff
 
 
 def _on_ground(
-    path: Path, size: tuple[int, int], crs: CRS | None, transform: Affine | None
+    path: Path, size: tuple[int, int], crs: CRS | None, transform: MapTransform | None
 ) -> float | None:
     """What a georeference says, if it is a usable one."""
-    if crs is None or transform is None or not all(map(math.isfinite, transform[:6])):
+    if crs is None or transform is None:
         return None
-    if transform.determinant == 0:
+    if isinstance(transform, Affine) and not transform.determinant:
         return None
     metres = Ground(path, *size, crs, transform).gsd_m()
     return metres if metres is not None and math.isfinite(metres) and metres > 0 else None
@@ -92,8 +96,8 @@ def read_gsd(path: Path) -> Gsd:
         FileNotFoundError, ValueError: there is no such file, or it is no picture.
     """
     with open_dataset(str(path)) as dataset, damage_named(str(path)):
-        transform = None if dataset.transform == Affine.identity() else dataset.transform
-        return find_gsd(str(path), dataset.width, dataset.height, dataset.crs or None, transform)
+        place = place_of(str(path), dataset, USUAL)
+        return find_gsd(str(path), dataset.width, dataset.height, *place)
 
 
 def _said(path: Path, facts: dict[Path, dict[str, Any]]) -> Gsd | None:

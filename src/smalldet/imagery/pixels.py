@@ -36,6 +36,11 @@ class Pixels(Protocol):
         ...
 
     @property
+    def colour_bands(self) -> tuple[int, int, int] | None:
+        """The bands, from 1, that are red, green and blue, where the file says so."""
+        ...
+
+    @property
     def all_valid(self) -> bool:
         """True where no pixel can be without data."""
         ...
@@ -79,6 +84,7 @@ class ArrayPixels:
     """
 
     alpha_band: int | None = None
+    colour_bands: tuple[int, int, int] | None = None
     empty_is_colour = False
 
     def __init__(self, values: Raw, mask: Mask | None = None) -> None:
@@ -95,6 +101,11 @@ class ArrayPixels:
 
     def has_data(self, windows: NDArray[np.int64]) -> NDArray[np.bool_]:
         return np.ones(len(windows), dtype=np.bool_)
+
+    def without(self, nodata: float) -> ArrayPixels:
+        """These pixels, where those that hold `nodata` in every band are without data."""
+        mask = np.asarray((self._values != nodata).any(axis=2))
+        return ArrayPixels(self._values, mask if self._mask is None else mask & self._mask)
 
     def read(
         self,

@@ -19,7 +19,9 @@ from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.io import DatasetReader
 from rasterio.windows import Window as RasterWindow
 
+from smalldet.imagery.bands import Colours
 from smalldet.imagery.pixels import Mask, Raw, Window
+from smalldet.imagery.remote import is_remote
 from smalldet.imagery.tiff_blocks import TiffBlocks
 
 # GDAL would keep decoded blocks in a twentieth of the machine's memory. This holds the rows of
@@ -62,8 +64,12 @@ def damage_named(path: str) -> Generator[None]:
         raise ValueError(f"{path}: is damaged or cut short: {reason}") from error
 
 
-def open_dataset(path: str) -> DatasetReader:
+def open_dataset(path: str, name: str | None = None) -> DatasetReader:
     """Open anything that GDAL can name: a file, a URL, /vsicurl/, s3://.
+
+    Args:
+        path: what GDAL opens.
+        name: what errors call it, where `path` is the text of a virtual raster.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -74,7 +80,7 @@ def open_dataset(path: str) -> DatasetReader:
         with ignoring(NotGeoreferencedWarning):  # most pictures lie on no map
             dataset = rasterio.open(path)
     except GDAL_ERRORS as error:
-        raise _explained(path, error) from error
+        raise _explained(name or path, error) from error
     if dataset.count == 0:
         parts = ", ".join(dataset.subdatasets[:4]) or "it has none"
         dataset.close()
@@ -91,7 +97,7 @@ def _bound_block_cache() -> None:
 
 
 def _explained(path: str, error: Exception) -> Exception:
-    if path.startswith("/vsi") or "://" in path:
+    if is_remote(path):
         return ValueError(f"{path}: cannot be read: {error}")
     file = Path(path)
     if not file.exists():
@@ -112,18 +118,25 @@ class RasterPixels:
     Args:
         path: what `dataset` was opened from.
         dataset: the first handle; it belongs to the pool from now on.
+        name: what errors call it; `path` without.
         max_handles: reads that may run at once.
         blocks: which of its blocks hold pixels, where some do not.
+        colour_bands: which of its bands are red, green and blue, where it says so.
+        ignores_alpha: what it marks as alpha is a band as any other.
     """
 
     def __init__(
         self,
         path: str,
         dataset: DatasetReader,
+        name: str | None = None,
         max_handles: int = 16,
         blocks: TiffBlocks | None = None,
+        colour_bands: Colours | None = None,
+        ignores_alpha: bool = False,
     ) -> None:
-        self._path = path
+        self._path, self._name = path, name or path
+        self.colour_bands = colour_bands
         self._blocks = blocks
         self._free = [dataset]
         striped = all(columns >= dataset.width for _, columns in dataset.block_shapes)
@@ -137,7 +150,8 @@ class RasterPixels:
         self.dtype = np.dtype(dataset.dtypes[0])
         colours = dataset.colorinterp
         alpha = ColorInterp.alpha
-        self.alpha_band = colours.index(alpha) + 1 if alpha in colours else None
+        has_alpha = alpha in colours and not ignores_alpha
+        self.alpha_band = colours.index(alpha) + 1 if has_alpha else None
         self._palette: NDArray[np.uint8] | None = None
         if colours[0] is ColorInterp.palette and self.dtype == np.uint8:
             table = dataset.colormap(1)
@@ -145,22 +159,25 @@ class RasterPixels:
             self.num_bands = 3
         flags = {flag for band in dataset.mask_flag_enums for flag in band}
         self._nodata = dataset.nodatavals if MaskFlags.nodata in flags else None
+        if ignores_alpha:
+            flags = flags - {MaskFlags.alpha, MaskFlags.per_dataset} or {MaskFlags.all_valid}
         self._has_mask = MaskFlags.per_dataset in flags or MaskFlags.alpha in flags
         self.all_valid = flags == {MaskFlags.all_valid} and self._palette is None
         self.all_valid &= self.dtype.kind != "f"
         self.empty_is_colour = self._nodata is not None and self.dtype == np.uint8
+        self.says_nodata = self._nodata is not None or self._has_mask
 
     @contextmanager
     def _handle(self) -> Generator[DatasetReader]:
         with self._slots:
             if self._closed:
-                raise ValueError(f"{self._path}: is closed")
+                raise ValueError(f"{self._name}: is closed")
             try:
                 handle = self._free.pop()
             except IndexError:
-                handle = open_dataset(self._path)
+                handle = open_dataset(self._path, self._name)
             try:
-                with damage_named(self._path):
+                with damage_named(self._name):
                     yield handle
             finally:
                 self._free.append(handle)

@@ -9,19 +9,22 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-from affine import Affine
 from numpy.typing import ArrayLike, NDArray
 from PIL import Image
-from rasterio.crs import CRS
 
-from smalldet.imagery.files import open_file
+from smalldet.config.imagery import USUAL, ImageryOptions
+from smalldet.imagery.files import Opened, open_file, open_mosaic
 from smalldet.imagery.gsd import UNKNOWN, Gsd, find_gsd
+from smalldet.imagery.mosaics import Mosaic
 from smalldet.imagery.pixels import Mask, Pixels, Raw, Window, array_pixels, pil_pixels
-from smalldet.imagery.stretch import Stretch, measured_stretch
+from smalldet.imagery.places import NOWHERE, Place
+from smalldet.imagery.rasters import RasterPixels
+from smalldet.imagery.stretch import USUAL_LIMITS, Stretch, StretchLimits, measured_stretch
+from smalldet.imagery.untagged_nodata import Untagged, untagged_nodata
 
 STRETCH_SAMPLE_PX = 1024
 
-Source = str | os.PathLike[str] | NDArray[np.generic] | Image.Image
+Source = str | os.PathLike[str] | NDArray[np.generic] | Image.Image | Mosaic
 
 
 class Scene:
@@ -30,11 +33,16 @@ class Scene:
     Args:
         pixels: its raw values.
         name: the file, or what the picture is.
-        bands: bands to read, from 1 as in GDAL. Without them the first three that are not alpha,
-            or a grey picture's one band three times.
-        stretch: how other than 8 bit values become 8 bit; measured over the whole scene if None.
-        crs: coordinate system of the map, or None.
-        transform: from pixels to the map, or None.
+        bands: bands to read, from 1 as in GDAL. Without them red, green and blue where the file
+            names them, else the first three that are not alpha, or a grey picture's one band three
+            times.
+        stretch: how values become 8 bit; without it 8 bit ones stay as they are, and others are
+            brought between the usual limits, measured over the whole scene. Limits that are given
+            hold for 8 bit too.
+        place: where on earth it lies.
+
+    `remarks` are what a person should know of how it is read, `options` how that is, and `files`
+    what it is read from.
 
     Raises:
         ValueError: the picture does not have these bands, or the stretch is for other bands.
@@ -45,19 +53,22 @@ class Scene:
         pixels: Pixels,
         name: str,
         bands: Sequence[int] | None = None,
-        stretch: Stretch | None = None,
-        crs: CRS | None = None,
-        transform: Affine | None = None,
+        stretch: Stretch | StretchLimits | None = None,
+        place: Place = NOWHERE,
     ) -> None:
-        self.name, self.crs, self.transform = name, crs, transform
+        self.name, self.crs, self.transform = name, place.crs, place.transform
+        self.remarks: tuple[str, ...] = ()
+        self.options: ImageryOptions = USUAL
+        self.files: tuple[str, ...] = (name,)
         self.width, self.height = pixels.width, pixels.height
         self._pixels = pixels
         self.bands = _chosen_bands(pixels, name, bands)
         self.num_bands = len(self.bands)
-        if stretch is not None and len(stretch.low) != self.num_bands:
+        if isinstance(stretch, Stretch) and len(stretch.low) != self.num_bands:
             raise ValueError(f"{name}: {self.num_bands} bands but a stretch of {len(stretch.low)}")
         self._stretch = stretch
         self._measuring = threading.Lock()
+        self._sample: tuple[Raw, Mask | None] | None = None
 
     @property
     def georeferenced(self) -> bool:
@@ -76,11 +87,13 @@ class Scene:
     @property
     def stretch(self) -> Stretch | None:
         """The scene's one stretch; None where 8 bit pixels are taken as they are."""
-        if self._pixels.dtype == np.uint8:
+        if self._stretch is None and self._pixels.dtype == np.uint8:
             return None
         with self._measuring:
-            if self._stretch is None:
-                self._stretch = measured_stretch(*self._scaled(STRETCH_SAMPLE_PX, smooth=False))
+            if not isinstance(self._stretch, Stretch):
+                sample = self._sample or self._scaled(STRETCH_SAMPLE_PX, smooth=False)
+                self._stretch = measured_stretch(*sample, self._stretch or USUAL_LIMITS)
+                self._sample = None
             return self._stretch
 
     def read(self, window: Window, shape: tuple[int, int] | None = None) -> NDArray[np.uint8]:
@@ -139,6 +152,14 @@ class Scene:
         scaled = self._finished(*self._scaled(max_side_px, smooth=True))
         return scaled, min(1.0, max_side_px / max(self.width, self.height))
 
+    def untagged_nodata(self) -> Untagged | None:
+        """The value that marks pixels without data in a file that does not say so, if there is."""
+        pixels = self._pixels
+        if not isinstance(pixels, RasterPixels) or pixels.says_nodata or pixels.dtype.itemsize == 1:
+            return None
+        self._sample = self._scaled(STRETCH_SAMPLE_PX, smooth=False)
+        return untagged_nodata(self._sample[0])
+
     def close(self) -> None:
         self._pixels.close()
 
@@ -169,6 +190,8 @@ class Scene:
 
 def _chosen_bands(pixels: Pixels, name: str, bands: Sequence[int] | None) -> tuple[int, ...]:
     if bands is None:
+        if pixels.colour_bands is not None:
+            return pixels.colour_bands
         colours = [b for b in range(1, pixels.num_bands + 1) if b != pixels.alpha_band]
         colours = colours or [1]
         return tuple(colours[:3]) if len(colours) >= 3 else (colours[0],) * 3
@@ -182,22 +205,24 @@ def open_scene(
     source: Source,
     bands: Sequence[int] | None = None,
     stretch: Stretch | None = None,
+    options: ImageryOptions = USUAL,
     gsd: Gsd | None = None,
 ) -> Scene:
     """Open a picture as a Scene.
 
     Args:
         source: a path or URL that GDAL knows (GeoTIFF, COG, JPEG, PNG, /vsicurl/..., s3://...),
-            an array (H, W) or (H, W, bands), or a PIL picture.
-        bands: bands to read, counted from 1: (4, 3, 2). The first three without.
-        stretch: how other than 8 bit values become 8 bit; measured over the whole scene without.
+            files that are one scene, an array (H, W) or (H, W, bands), or a PIL picture.
+        bands: bands to read, counted from 1: (4, 3, 2); else those of `options`, or colours.
+        stretch: how values become 8 bit; else what `options` say.
+        options: how files are read.
         gsd: its ground sample distance, where somebody else knows it.
 
     Raises:
         FileNotFoundError: there is no such file.
         ValueError: it is not a picture, is damaged, or does not have these bands.
     """
-    scene = _opened(source, bands, stretch)
+    scene = _opened(source, bands, stretch, options)
     if gsd is not None:
         scene.gsd = gsd
     elif isinstance(source, np.ndarray | Image.Image):
@@ -205,15 +230,57 @@ def open_scene(
     return scene
 
 
-def _opened(source: Source, bands: Sequence[int] | None, stretch: Stretch | None) -> Scene:
+def _opened(
+    source: Source,
+    bands: Sequence[int] | None,
+    stretch: Stretch | None,
+    options: ImageryOptions,
+) -> Scene:
+    bands = (options.bands or None) if bands is None else bands
+    scaled = stretch or options.limits
     if isinstance(source, np.ndarray):
-        return Scene(array_pixels(source), "array", bands, stretch)
+        return Scene(array_pixels(source), "array", bands, scaled)
     if isinstance(source, Image.Image):
-        return Scene(pil_pixels(source), "PIL picture", bands, stretch)
-    name = source if isinstance(source, str) else str(Path(source))
-    opened = open_file(name)
+        return Scene(pil_pixels(source), "PIL picture", bands, scaled)
+    if isinstance(source, Mosaic):
+        name, opened = source.name, open_mosaic(source, options)
+    else:
+        name = source if isinstance(source, str) else str(Path(source))
+        opened = open_file(name, options)
     try:
-        return Scene(opened.pixels, name, bands, stretch, opened.crs, opened.transform)
+        scene = Scene(opened.pixels, name, bands, scaled, opened.place)
+        untagged = scene.untagged_nodata() if options.nodata is None else None
     except ValueError:
         opened.pixels.close()
         raise
+    if untagged is not None:
+        scene.close()
+        scene = open_scene(
+            source, bands, stretch, options.model_copy(update={"nodata": untagged.value})
+        )
+        scene.remarks += (
+            f"{untagged.value:g} fills {untagged.frac:.0%} of it and is taken as no data; "
+            "--nodata names another value",
+        )
+        return scene
+    scene.options = options
+    scene.remarks = (*opened.remarks, *_remark_on_bands(opened, bands, scene.bands))
+    if isinstance(source, Mosaic):
+        scene.files = tuple(part.path for part in source.parts)
+    return scene
+
+
+def _remark_on_bands(
+    opened: Opened, asked: Sequence[int] | None, bands: tuple[int, ...]
+) -> tuple[str, ...]:
+    pixels = opened.pixels
+    num = pixels.num_bands - (pixels.alpha_band is not None)
+    if asked or num <= 3:
+        return ()
+    listed = " ".join(map(str, bands))
+    if pixels.colour_bands is None:
+        return (
+            f"does not name the colours of its {num} bands; {listed} are taken as red, green and "
+            "blue, and --bands chooses others",
+        )
+    return () if bands == (1, 2, 3) else (f"bands {listed} are red, green and blue, as it says",)

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from smalldet.config.imagery import StretchLimits
 from smalldet.imagery.pixels import Mask, Raw
 
-LOW_PERCENTILE, HIGH_PERCENTILE = 2.0, 98.0
+USUAL_LIMITS = StretchLimits(2.0, 98.0, percentiles=True)
 
 
 @dataclass(frozen=True)
@@ -44,24 +45,29 @@ class Stretch:
         return np.rint(scaled.clip(0, 255)).astype(np.uint8)
 
 
-def measured_stretch(sample: Raw, mask: Mask | None) -> Stretch:
-    """The 2nd to 98th percentile of each band of a sample.
+def measured_stretch(
+    sample: Raw, mask: Mask | None, limits: StretchLimits = USUAL_LIMITS
+) -> Stretch:
+    """The stretch of a scene between percentiles of each band of a sample, or between values.
 
     Args:
         sample: (B, h, w) raw values from all over the scene.
         mask: (h, w) bool, which of them hold data.
+        limits: what becomes 0 and 255.
     """
+    if not limits.percentiles:
+        return Stretch((limits.low,) * len(sample), (limits.high,) * len(sample))
     values = sample.reshape(len(sample), -1).astype(np.float64)
     if mask is not None:
         values = values[:, mask.ravel()]
-    limits = [_limits(band[np.isfinite(band)]) for band in values]
-    return Stretch(tuple(low for low, _ in limits), tuple(high for _, high in limits))
+    found = [_limits(band[np.isfinite(band)], limits) for band in values]
+    return Stretch(tuple(low for low, _ in found), tuple(high for _, high in found))
 
 
-def _limits(values: NDArray[np.float64]) -> tuple[float, float]:
+def _limits(values: NDArray[np.float64], limits: StretchLimits) -> tuple[float, float]:
     if values.size == 0:
         return 0.0, 1.0
-    low, high = (float(v) for v in np.percentile(values, [LOW_PERCENTILE, HIGH_PERCENTILE]))
+    low, high = (float(v) for v in np.percentile(values, [limits.low, limits.high]))
     if low == high:  # nearly all of one value: the few others must still show
         low, high = float(values.min()), float(values.max())
     return (low, high) if low < high else (low, low + max(1.0, abs(low) * 1e-6))

@@ -7,11 +7,14 @@ import logging
 import os
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from smalldet.imagery import expand_sources, open_scene
+from smalldet.imagery import ImageryOptions, Mosaic, open_scene
+from smalldet.imagery.places import assumed_crs
+from smalldet.imagery.sources import FileSource, find_sources
 from smalldet.inference.area import OutsideAreaError
+from smalldet.inference.destinations import check_writable, fit_places
 from smalldet.inference.object_sizes import unusual_sizes
 from smalldet.inference.options import MapOptions, PredictOptions
 from smalldet.inference.prediction_checkpoint import OtherRunError
@@ -67,6 +70,8 @@ class Listener:
         on_scouted: with the source, the tiles that the scout leaves to visit and all.
         on_done: with each picture's result.
         on_failure: with a source that cannot be read, and why.
+        on_remark: with a source, and what a person should know of how it is read; not again for
+            others of which the same is to be told.
         on_outside: with a source that shows nothing of the area, and so in words.
     """
 
@@ -74,6 +79,7 @@ class Listener:
     on_scouted: Callable[[str, int, int], None] = _ignore
     on_done: Callable[[Result], None] = _ignore
     on_failure: Callable[[str, str], None] = _ignore
+    on_remark: Callable[[str, str], None] = _ignore
     on_outside: Callable[[str, str], None] = _ignore
 
 
@@ -84,7 +90,7 @@ def predict_sources(
     options: PredictOptions | None = None,
     *,
     maps: MapOptions | None = None,
-    bands: Sequence[int] | None = None,
+    imagery: ImageryOptions | None = None,
     resume: bool = False,
     listener: Listener | None = None,
 ) -> Outcome:
@@ -95,12 +101,12 @@ def predict_sources(
 
     Args:
         model: finds objects in tiles.
-        sources: what `expand_sources` takes.
+        sources: what `expand_sources` takes; adjoining files are one scene.
         out: what `writers.write` takes; a directory gets each picture's files as soon as it is
             done. None writes nothing.
         options: what is looked for, and how.
         maps: coordinates and shapes of map formats, and what is counted.
-        bands: bands to read, counted from 1.
+        imagery: how files become scenes.
         resume: go on with the same run where it was stopped; the outcome is the same.
         listener: told of what happens.
 
@@ -111,23 +117,33 @@ def predict_sources(
             `Outcome.failures`.
     """
     listener, maps = listener or Listener(), maps or MapOptions()
+    imagery = imagery or ImageryOptions()
+    assumed_crs(imagery)
     area = None if options is None else options.area
-    paths = expand_sources(sources)
+    found = find_sources(sources, imagery)
+    paths = [str(source) for source in found]
+    _tell_mosaics(found, listener)
+    listener = replace(listener, on_remark=_once(listener.on_remark))
     if out is not None:
         check_output(out, len(paths), maps)
         if area is not None and Path(out).absolute() == area.absolute():
             raise ValueError(f"{area}: would be overwritten; name another file to write to")
+        check_writable(out)
     predictor = Predictor(model, options)
     folder = Path(out) if out is not None and is_directory(out) else None
     checkpoints = None if out is None else _checkpoint_folder(out)
     if checkpoints is not None and not resume:
         shutil.rmtree(checkpoints, ignore_errors=True)
     outcome = Outcome()
+    if out is not None:
+        outcome.failures |= _refused(found, out, maps.crs, imagery, listener)
     named = list(zip(paths, unique_stems(paths), strict=True))
-    for path, stem in named:
+    for source, (path, stem) in zip(found, named, strict=True):
+        if path in outcome.failures:
+            continue
         checkpoint = None if checkpoints is None else checkpoints / stem
         try:
-            result = _predict_one(predictor, path, bands, checkpoint, listener)
+            result = _predict_one(predictor, source, imagery, checkpoint, listener)
             if folder is not None:
                 outcome.written += write_one(folder, stem, result, maps)
         except OtherRunError:
@@ -157,22 +173,60 @@ def predict_sources(
     return outcome
 
 
+def _tell_mosaics(sources: Sequence[FileSource], listener: Listener) -> None:
+    for source in sources:
+        if isinstance(source, Mosaic):
+            num, size = len(source.parts), f"{source.width}x{source.height} px"
+            listener.on_remark(str(source), f"{num} files are one scene of {size}")
+
+
+def _once(tell: Callable[[str, str], None]) -> Callable[[str, str], None]:
+    """Tells a remark of the first source that it is true of."""
+    told: set[str] = set()
+
+    def tell_new(name: str, remark: str) -> None:
+        if remark not in told:
+            told.add(remark)
+            tell(name, remark)
+
+    return tell_new
+
+
+def _refused(
+    sources: Sequence[FileSource],
+    out: str | os.PathLike[str],
+    crs: str | None,
+    imagery: ImageryOptions,
+    listener: Listener,
+) -> dict[str, str]:
+    """{source that the output cannot hold: why}, told as failures."""
+    fit = fit_places(sources, out, crs, imagery)
+    if fit.remark:
+        listener.on_remark(str(out), fit.remark)
+    for path, why in fit.refused.items():
+        listener.on_failure(path, why)
+    return fit.refused
+
+
 def _predict_one(
     predictor: Predictor,
-    path: str,
-    bands: Sequence[int] | None,
+    source: FileSource,
+    imagery: ImageryOptions,
     checkpoint: Path | None,
     listener: Listener,
 ) -> Result:
-    with open_scene(path, bands or predictor.usual_bands) as scene:
+    bands = imagery.bands or predictor.usual_bands
+    with open_scene(source, bands, options=imagery) as scene:
+        for remark in scene.remarks:
+            listener.on_remark(scene.name, remark)
         gsd_m = predictor.gsd(scene).metres  # what is wrong about it is told before the work
         detections = predictor.predict(
             scene,
-            on_progress=lambda done, num: listener.on_progress(path, done, num),
-            on_scouted=lambda visited, num: listener.on_scouted(path, visited, num),
+            on_progress=lambda done, num: listener.on_progress(scene.name, done, num),
+            on_scouted=lambda visited, num: listener.on_scouted(scene.name, visited, num),
             checkpoint=checkpoint,
         )
-        return Result.of(scene, path, detections, classes=predictor.classes, gsd_m=gsd_m)
+        return Result.of(scene, source, detections, classes=predictor.classes, gsd_m=gsd_m)
 
 
 def _tell_sizes(predictor: Predictor, results: Sequence[Result]) -> None:

@@ -113,10 +113,14 @@ class PredictionCheckpoint:
 
 
 def picture_fingerprint(scene: Scene) -> str:
-    """What tells one picture from others: its name, and its file's size and date."""
-    file = Path(scene.name)
-    size = f"{scene.width} x {scene.height} px"
-    if file.is_file():
-        status = file.stat()
-        size += f", {status.st_size} bytes of {status.st_mtime_ns}"
-    return f"{scene.name}, {size}"
+    """What tells one picture from others: its name, its files' size and date, how it is read."""
+    told = f"{scene.name}, {scene.width} x {scene.height} px"
+    states = [file.stat() for file in map(Path, scene.files) if file.is_file()]
+    if states:
+        num_bytes, last = sum(s.st_size for s in states), max(s.st_mtime_ns for s in states)
+        told += f", {num_bytes} bytes of {last}"
+    if scene.options.nodata is not None:
+        told += f", nodata {scene.options.nodata:g}"
+    if scene.options.stretch is not None:
+        told += f", stretch {scene.options.stretch}"
+    return told

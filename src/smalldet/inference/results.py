@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from affine import Affine
 from rasterio.crs import CRS
 
+from smalldet.config.imagery import USUAL, ImageryOptions
 from smalldet.detections import Detections
 from smalldet.imagery import Scene, Source
+from smalldet.imagery.places import MapTransform
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,6 +27,7 @@ class Result:
         detections: in pixels of the picture.
         classes: those that were looked for; all that the detector knows if empty.
         gsd_m: ground sample distance, metres a pixel, where known.
+        imagery: how the picture was read.
     """
 
     name: str
@@ -34,10 +36,11 @@ class Result:
     width: int
     height: int
     crs: CRS | None
-    transform: Affine | None
+    transform: MapTransform | None
     detections: Detections
     classes: tuple[str, ...] = ()
     gsd_m: float | None = None
+    imagery: ImageryOptions = USUAL
 
     @classmethod
     def of(
@@ -59,6 +62,7 @@ class Result:
             detections,
             classes,
             gsd_m,
+            scene.options,
         )
 
     @property

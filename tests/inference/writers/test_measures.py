@@ -67,7 +67,7 @@ def test_a_map_without_a_place_on_earth_is_written_without_measures(tmp_path, ma
     write(tmp_path / "a.gpkg", [make_result([[10, 20, 30, 60]], crs=LOCAL)])
     meta, _, _, values = raw.read(tmp_path / "a.gpkg", layer="detections")
     assert np.isnan(dict(zip(meta["fields"], values, strict=True))["length_m"]).all()
-    with pytest.raises(ValueError, match=r"scene\.tif: has a map without longitude and latitude"):
+    with pytest.raises(ValueError, match=r"scene\.tif: lies where EPSG:4326 has no coordinates"):
         write(
             tmp_path / "a.gpkg",
             [make_result([[10, 20, 30, 60]], crs=LOCAL)],

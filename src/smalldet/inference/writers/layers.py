@@ -18,11 +18,10 @@ from smalldet.inference.writers.measures import MEASURES, measures
 from smalldet.inference.writers.placing import (
     SOURCE,
     WGS84,
-    box_rings,
+    box_shapes,
+    centre_points,
     centres,
-    halves_at_date_line,
     named_crs,
-    pixel_points,
     shared_crs,
 )
 
@@ -121,14 +120,7 @@ def detection_columns(results: Sequence[Result], *, placed: bool) -> dict[str, N
 
 
 def _shapes(result: Result, crs: CRS | None, as_points: bool) -> Shapes:
-    if as_points:
-        xy = centres(result)
-        points = xy if crs is None else pixel_points(result, xy, crs)
-        return np.asarray(shapely.points(points), dtype=object).reshape(-1)
-    rings = box_rings(result, crs)
-    shapes = np.asarray(shapely.polygons(rings), dtype=object).reshape(-1)
-    if crs is not None and crs.is_geographic:
-        for row in np.flatnonzero((rings[:, :, 0] > 180).any(axis=1)).tolist():
-            halves = halves_at_date_line(rings[row])
-            shapes[row] = shapely.MultiPolygon([shapely.Polygon(half) for half in halves])
-    return shapes
+    if not as_points:
+        return box_shapes(result, crs)
+    points = centres(result) if crs is None else centre_points(result, crs)
+    return np.asarray(shapely.points(points), dtype=object).reshape(-1)

@@ -6,7 +6,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smalldet.imagery.ground import ECCENTRICITY_SQUARED, EQUATOR_RADIUS_M
-from smalldet.imagery.rasters import GDAL_ERRORS
 from smalldet.inference.results import Result
 from smalldet.inference.writers.placing import WGS84, Points, pixel_points, quads
 
@@ -55,10 +54,7 @@ def longitude_latitude(result: Result, xy: Points) -> Points:
     Raises:
         ValueError: a position has no place on earth; names the picture.
     """
-    try:
-        return pixel_points(result, xy, WGS84)
-    except GDAL_ERRORS as error:
-        raise ValueError(f"{result.name}: has a map without longitude and latitude") from error
+    return pixel_points(result, xy, WGS84)
 
 
 def metres_of_degree(latitude: Column) -> Column:

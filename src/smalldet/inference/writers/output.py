@@ -7,9 +7,10 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import Any
 from urllib.parse import urlsplit
 
-from smalldet.imagery.sources import is_remote
+from smalldet.imagery.remote import is_remote
 from smalldet.inference.options import MapOptions
 from smalldet.inference.results import Result
 from smalldet.inference.writers.gdal_files import save_flatgeobuf, save_kml, save_shapefile
@@ -33,12 +34,18 @@ class Writer:
         suffixes: of its files, in small letters.
         write: (file, results, options) to the file.
         one_picture_only: whether a file holds a single picture.
+        needs_place: whether each picture must have a place on a map.
+        keeps_pixels: whether pixels are told, of pictures with a place and without alike.
+        in_degrees: whether places are longitude and latitude alone.
         check: raises a ValueError where the format cannot be written so, or on this machine.
     """
 
     suffixes: tuple[str, ...]
     write: WriteResults
     one_picture_only: bool = False
+    needs_place: bool = False
+    keeps_pixels: bool = True
+    in_degrees: bool = False
     check: Callable[[Path, MapOptions], None] | None = None
 
 
@@ -59,13 +66,17 @@ def _check_kml(path: Path, maps: MapOptions) -> None:
         raise ValueError(f"{path}: KML has longitude and latitude only; leave out --crs")
 
 
+def _map_writer(suffix: str, write: WriteResults, **facts: Any) -> Writer:
+    return Writer((suffix,), write, needs_place=True, keeps_pixels=False, **facts)
+
+
 WRITERS: tuple[Writer, ...] = (
-    Writer((".geojson",), write_geojson),
-    Writer((".gpkg",), write_geopackage),
-    Writer((".fgb",), _layer(save_flatgeobuf)),
-    Writer((".parquet",), _layer(save_geoparquet), check=_check_parquet),
-    Writer((".shp",), _layer(save_shapefile)),
-    Writer((".kml",), _layer(save_kml, in_degrees=True), check=_check_kml),
+    Writer((".geojson",), write_geojson, keeps_pixels=False),
+    _map_writer(".gpkg", write_geopackage),
+    _map_writer(".fgb", _layer(save_flatgeobuf)),
+    _map_writer(".parquet", _layer(save_geoparquet), check=_check_parquet),
+    _map_writer(".shp", _layer(save_shapefile)),
+    _map_writer(".kml", _layer(save_kml, in_degrees=True), in_degrees=True, check=_check_kml),
     Writer((".json",), write_coco),
     Writer((".csv",), write_csv),
     Writer((".txt",), write_dota, one_picture_only=True),

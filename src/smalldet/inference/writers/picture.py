@@ -31,7 +31,7 @@ def write_picture(path: Path, results: Sequence[Result], maps: MapOptions) -> No
     if len(results) != 1:
         raise ValueError(f"{path}: one picture cannot show {len(results)}; name a directory")
     result = results[0]
-    with open_scene(result.picture, result.bands) as scene:
+    with open_scene(result.picture, result.bands, options=result.imagery) as scene:
         pixels, scale = scene.read_overview(MAX_SIDE_PX)
     save_picture(path, drawn_boxes(pixels, result, scale))
 

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
 
 import numpy as np
+import shapely
 from numpy.typing import NDArray
 from rasterio.crs import CRS
 from rasterio.errors import CRSError
-from rasterio.warp import transform as reproject
 
 from smalldet.geometry.oriented import rboxes_to_quads
+from smalldet.imagery.date_line import round_pole, shape_in_degrees, unbroken
+from smalldet.imagery.ground import reprojected
+from smalldet.imagery.places import WGS84, to_map
 from smalldet.inference.results import Result
 
-WGS84 = CRS.from_epsg(4326)
 SOURCE = "source"
+POINTS_PER_SIDE = 16
+MAX_STEP = 1000.0
+"""Units of a map, of any: two sides of the date line lie apart by more than that, or touch."""
 
 Points = NDArray[np.float64]
 
@@ -57,12 +64,7 @@ def pixel_points(result: Result, xy: Points, crs: CRS) -> Points:
         ValueError: a position has no place in `crs`.
     """
     assert result.transform is not None and result.crs is not None
-    a, b, c, d, e, f = result.transform[:6]
-    x, y = a * xy[:, 0] + b * xy[:, 1] + c, d * xy[:, 0] + e * xy[:, 1] + f
-    points = np.stack((x, y), axis=1)
-    if result.crs == crs or not len(points):
-        return points
-    placed = np.array(reproject(result.crs, crs, x.tolist(), y.tolist())[:2]).T
+    placed = reprojected(to_map(result.transform, xy), result.crs, crs)
     if not np.isfinite(placed).all():
         raise ValueError(f"{result.name}: lies where {crs.to_string()} has no coordinates")
     return placed
@@ -82,6 +84,8 @@ def quads(result: Result) -> NDArray[np.float64]:
 def box_rings(result: Result, crs: CRS | None) -> NDArray[np.float64]:
     """Closed rings (N, 5, 2) around the boxes or oriented boxes, anticlockwise where y goes up.
 
+    One on the date line goes on beyond 180 degrees.
+
     Args:
         result: N detections.
         crs: coordinate system of the rings; None for pixels.
@@ -90,32 +94,54 @@ def box_rings(result: Result, crs: CRS | None) -> NDArray[np.float64]:
     if crs is None:
         return _anticlockwise(corners)
     rings = pixel_points(result, corners.reshape(-1, 2), crs).reshape(-1, 5, 2)
-    if crs.is_geographic:  # a box on the date line: keep it in one piece, beyond 180 degrees
-        torn = np.ptp(rings[:, :, 0], axis=1) > 180
-        rings[:, :, 0] += np.where(torn[:, None] & (rings[:, :, 0] < 0), 360.0, 0.0)
-        turns = np.floor((rings[:, :, 0].min(axis=1) + 180) / 360)
-        rings[:, :, 0] -= 360 * turns[:, None]
-    return _anticlockwise(rings)
+    return _anticlockwise(unbroken(rings) if crs.is_geographic else rings)
 
 
-def halves_at_date_line(ring: Points) -> tuple[Points, Points]:
-    """The west and the east part of a ring that reaches beyond 180 degrees, as RFC 7946 asks.
+def box_shapes(result: Result, crs: CRS | None) -> NDArray[Any]:
+    """(N,) shapely polygons around the boxes or oriented boxes.
+
+    What lies on the date line is cut there in parts of one multipolygon, as RFC 7946 asks (3.1.9),
+    in degrees and in every map that ends at that line. A box round a pole reaches to it.
 
     Args:
-        ring: (K, 2) longitude and latitude, closed.
-
-    Returns:
-        Two closed rings that go the same way round; the east one begins at -180 degrees.
+        result: N detections.
+        crs: coordinate system of the shapes; None for pixels.
     """
-    start, step = ring[:-1], np.diff(ring, axis=0)
-    beyond = start[:, 0] > 180
-    crosses = beyond != (ring[1:, 0] > 180)
-    share = (180 - start[:, 0]) / np.where(crosses, step[:, 0], 1)
-    at_line = np.stack((np.full(len(start), 180.0), start[:, 1] + share * step[:, 1]), axis=1)
-    points = np.stack((start, at_line), axis=1).reshape(-1, 2)
-    west = points[np.stack((~beyond, crosses), axis=1).reshape(-1)]
-    east = points[np.stack((beyond, crosses), axis=1).reshape(-1)] - [360.0, 0.0]
-    return np.concatenate((west, west[:1])), np.concatenate((east, east[:1]))
+    rings = box_rings(result, crs)
+    shapes = np.asarray(shapely.polygons(rings), dtype=object).reshape(-1)
+    if crs is None or not len(shapes) or (crs == result.crs and not crs.is_geographic):
+        return shapes
+    degrees = rings if crs.is_geographic else box_rings(result, WGS84)
+    beyond = (degrees[:, :, 0] > 180).any(axis=1) | round_pole(degrees)
+    for row in np.flatnonzero(beyond).tolist():
+        latitude = float(degrees[row, 0, 1])
+        if crs.is_geographic:
+            shapes[row] = _cut_in_degrees(result, row, degrees[row], crs)
+        elif _ends_at_date_line(crs, latitude):
+            cut = _cut_in_degrees(result, row, degrees[row], WGS84)
+            shapes[row] = shapely.transform(cut, lambda xy: reprojected(xy, WGS84, crs))
+    return shapes
+
+
+def _cut_in_degrees(result: Result, row: int, ring: Points, crs: CRS) -> Any:
+    if round_pole(ring[None])[0]:
+        return shape_in_degrees(_sides_in_steps(result, row, crs))
+    return shape_in_degrees(ring)
+
+
+def _sides_in_steps(result: Result, row: int, crs: CRS) -> Points:
+    """The ring round one box by many points a side, which are curves on a map round a pole."""
+    corners = quads(result)[row][[3, 2, 1, 0, 3]]
+    share = np.arange(POINTS_PER_SIDE)[:, None] / POINTS_PER_SIDE
+    sides = [start + share * (end - start) for start, end in pairwise(corners)]
+    return pixel_points(result, np.concatenate([*sides, corners[:1]]), crs)
+
+
+def _ends_at_date_line(crs: CRS, latitude: float) -> bool:
+    """Whether the two sides of the date line lie apart on a map, at a latitude."""
+    sides = np.array([[180 - 1e-6, latitude], [-180 + 1e-6, latitude]])
+    west, east = reprojected(sides, WGS84, crs)
+    return not bool(np.abs(west - east).max() < MAX_STEP)
 
 
 def _anticlockwise(rings: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -128,3 +154,15 @@ def _anticlockwise(rings: NDArray[np.float64]) -> NDArray[np.float64]:
 def centres(result: Result) -> Points:
     """(N, 2) centres of the boxes or oriented boxes, in pixels."""
     return quads(result).mean(axis=1)
+
+
+def centre_points(result: Result, crs: CRS) -> Points:
+    """(N, 2) x, y of the centres in `crs`; longitudes lie from -180 to 180.
+
+    Raises:
+        ValueError: a centre has no place in `crs`.
+    """
+    points = pixel_points(result, centres(result), crs)
+    if crs.is_geographic:
+        points[:, 0] -= 360 * np.floor((points[:, 0] + 180) / 360)
+    return points

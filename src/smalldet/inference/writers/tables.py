@@ -14,12 +14,12 @@ import numpy as np
 from smalldet.geometry.boxes import box_areas, xyxy_to_xywh
 from smalldet.geometry.masks import run_lengths
 from smalldet.geometry.oriented import rbox_areas
-from smalldet.imagery.sources import is_remote
+from smalldet.imagery.remote import is_remote
 from smalldet.inference.options import MapOptions
 from smalldet.inference.results import Result
 from smalldet.inference.writers.layers import Layer
 from smalldet.inference.writers.measures import MEASURES, measures
-from smalldet.inference.writers.placing import SOURCE, centres, named_crs, pixel_points, quads
+from smalldet.inference.writers.placing import SOURCE, centre_points, named_crs, quads
 
 COLUMNS = ("id", "source", "class", "score", "x1", "y1", "x2", "y2")
 ORIENTED_COLUMNS = ("cx", "cy", "w", "h", "angle_rad")
@@ -161,7 +161,7 @@ def _map_columns(result: Result, crs: str | None) -> list[list[Any]]:
         return [[""] * len(result.detections)] * (len(MAP_COLUMNS) + len(MEASURES))
     assert result.crs is not None
     target = result.crs if crs in (None, SOURCE) else named_crs(str(crs))
-    points = pixel_points(result, centres(result), target)
+    points = centre_points(result, target)
     digits = 9 if target.is_geographic else 4
     sizes = [["" if v != v else v for v in values.tolist()] for values in measures(result).values()]
     return [*points.round(digits).T.tolist(), [target.to_string()] * len(points), *sizes]
