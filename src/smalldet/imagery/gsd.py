@@ -97,7 +97,7 @@ def read_gsd(path: Path) -> Gsd:
     """
     with open_dataset(str(path)) as dataset, damage_named(str(path)):
         place = place_of(str(path), dataset, USUAL)
-        return find_gsd(str(path), dataset.width, dataset.height, *place)
+        return find_gsd(str(path), dataset.width, dataset.height, place.crs, place.transform)
 
 
 def _said(path: Path, facts: dict[Path, dict[str, Any]]) -> Gsd | None:
