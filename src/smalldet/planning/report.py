@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from smalldet.evaluation.options import EvaluateOptions
 from smalldet.evaluation.size_ranges import SIZE_RANGES_PX
 from smalldet.planning.jitter import EDGE_ERROR_PX, share_met
 from smalldet.planning.plan import Plan, ScaledPositives, TiledTruth
+from smalldet.training.recipe import anchored
 
 MET_SCALES = (0.5, 1.0, 2.0)
 # magnified tiles cost four times as much: they are advised where so many more can be met
@@ -166,8 +168,12 @@ def _warnings(plan: Plan) -> Iterator[str]:
 
 
 def recipe_text(plan: Plan) -> str:
-    """The recipe as YAML, with the figures that it stands on as comments."""
-    said = plan.recipe.model_dump(mode="json", exclude_defaults=True)
+    """The recipe as YAML, with the figures that it stands on as comments.
+
+    A recipe's paths count from its own folder, and these from where they were typed: so they are
+    written whole.
+    """
+    said = anchored(plan.recipe.model_dump(mode="json", exclude_defaults=True), Path.cwd())
     comments = "".join(f"# {line}\n" for line in sentences(plan))
     return comments + yaml.safe_dump(said, sort_keys=False, allow_unicode=True)
 

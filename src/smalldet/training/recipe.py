@@ -42,7 +42,7 @@ class TrainRecipe(Frozen):
 def read_recipe(path: Path, assignments: tuple[str, ...] = ()) -> TrainRecipe:
     """A recipe file with overrides; its paths count from the file's own folder."""
     content = override(load_yaml(path), assignments)
-    return checked(TrainRecipe, _anchored(content, path.parent), str(path))
+    return checked(TrainRecipe, anchored(content, path.parent), str(path))
 
 
 def recipe_for_labels(
@@ -117,7 +117,7 @@ def _is_recipe(path: Path) -> bool:
         return False
 
 
-def _anchored(content: dict[str, Any], base: Path) -> dict[str, Any]:
+def anchored(content: dict[str, Any], base: Path) -> dict[str, Any]:
     """Relative paths of sources, weights and networks made relative to `base`."""
     data = content.get("data")
     if isinstance(data, dict):
