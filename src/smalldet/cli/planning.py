@@ -37,8 +37,9 @@ def plan(
 ) -> None:
     """Say what a set allows and what training on it costs, and write the recipe."""
     from smalldet.atomic_write import write_text
+    from smalldet.planning.files import as_dict, recipe_text
     from smalldet.planning.plan import make_plan
-    from smalldet.planning.report import PlanReport, as_dict, recipe_text
+    from smalldet.planning.report import PlanReport
 
     options = with_classes(labels, data_classes)
     chosen = choose_recipe(recipe, overrides, data, shortcuts, options, val)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -40,6 +41,11 @@ class Ceiling:
     found: NDArray[np.bool_]
     whole: NDArray[np.bool_]
     num_tiles: int
+
+
+def within(sides: Any, span: tuple[float, float]) -> Any:
+    """Which sides lie in a range, low <= side < high."""
+    return (sides >= span[0]) & (sides < span[1])
 
 
 def recall_ceilings(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -33,6 +33,7 @@ DEFAULT_NMS_IOU = 0.5
 # Where time is short, tiles of half the side reach more: they hold more objects, from more
 # pictures, on the same number of pixels.
 LONG_EPOCH_MINUTES = 3.0
+FINEST_STRIDE = 2
 
 OnProgress = Callable[[float, str], None]
 
@@ -49,9 +50,16 @@ class TiledTruth(NamedTuple):
         return float(self.ceiling.found.mean()) if len(self.ceiling.found) else 1.0
 
 
-class ScaledPositives(NamedTuple):
-    """Positives of training tiles at one scale."""
+class TriedPositives(NamedTuple):
+    """Positives of training tiles at one scale, of the model or of one with other levels.
 
+    Args:
+        strides: of the levels, pixels; None where the model does not say them.
+        scale: pixels of the tile for one of the picture.
+        positives: of drawn tiles.
+    """
+
+    strides: tuple[int, ...] | None
     scale: float
     positives: Positives
 
@@ -66,7 +74,7 @@ class Plan:
         measured: the pictures whose truth went through the tiles.
         tilings: the ways to tile that were tried.
         chosen: the one to predict with.
-        positives: of training tiles, by scale.
+        positives: of training tiles: of the model by scale, then of other levels at scale 1.
         most_objects: in a picture of the set.
         anchor_likeness: mean shape IoU of objects and anchors, before and after fitting; None
             without anchors to fit.
@@ -78,7 +86,7 @@ class Plan:
     measured: Index
     tilings: tuple[TiledTruth, ...]
     chosen: TiledTruth
-    positives: tuple[ScaledPositives, ...]
+    positives: tuple[TriedPositives, ...]
     most_objects: int
     anchor_likeness: tuple[float, float] | None
     cost: Cost
@@ -121,11 +129,16 @@ def make_plan(
     recipe = recipe.model_copy(update={"data": data})
     torch.manual_seed(recipe.training.seed)
     detector = recipe.model.build(train.class_names, chosen.tile_px)
-    positives: list[ScaledPositives] = []
-    for scale in SCALES:
-        on_progress(0.5 + 0.1 * len(positives), "which objects can be learned")
-        drawn = drawn_positives(detector.eval(), train, recipe.data, scale, NUM_TILES)
-        positives.append(ScaledPositives(scale, drawn))
+    positives: list[TriedPositives] = []
+    own = getattr(recipe.model, "strides", None)
+    tried = [(detector, own, scale) for scale in SCALES]
+    for model in _with_other_levels(recipe.model, recipe.data.tile_px or 0):
+        other = model.build(train.class_names, chosen.tile_px)
+        tried.append((other, getattr(model, "strides", None), 1.0))
+    for network, strides, scale in tried:
+        on_progress(0.4 + 0.1 * len(positives), "which objects can be learned")
+        drawn = drawn_positives(network.eval(), train, recipe.data, scale, NUM_TILES)
+        positives.append(TriedPositives(strides, scale, drawn))
     on_progress(0.8, "a few steps of training")
     cost = measure_cost(recipe, train, detector, device)
     smaller = None if side_is_said else _with_half_the_side(recipe)
@@ -186,6 +199,22 @@ def _choice(tilings: list[TiledTruth], recipe: TrainRecipe) -> TiledTruth:
         if (tiling.tile_px, tiling.overlap_frac) == (usual, overlap):
             return tiling
     return min(good, key=lambda it: (it.tile_px != usual, it.ceiling.num_tiles))
+
+
+def _with_other_levels(model: DetectorConfig, tile_px: int) -> Iterator[DetectorConfig]:
+    """The model without its finest level, and with one that is finer, where it has levels."""
+    strides: tuple[int, ...] | None = getattr(model, "strides", None)
+    if strides is None or getattr(model, "network", None) is not None:
+        return
+    for levels in (strides[1:], (strides[0] // 2, *strides)):
+        if len(levels) < 2 or levels[0] < FINEST_STRIDE or tile_px % max(levels):
+            continue
+        try:
+            yield type(model).model_validate(
+                {**model.model_dump(exclude_unset=True), "strides": levels}
+            )
+        except ValueError:
+            continue  # what else is said goes with these levels only
 
 
 def _with_half_the_side(recipe: TrainRecipe) -> TrainRecipe | None:
