@@ -125,10 +125,7 @@ def predict_sources(
     _tell_mosaics(found, listener)
     listener = replace(listener, on_remark=_once(listener.on_remark))
     if out is not None:
-        check_output(out, len(paths), maps)
-        if area is not None and Path(out).absolute() == area.absolute():
-            raise ValueError(f"{area}: would be overwritten; name another file to write to")
-        check_writable(out)
+        _check_out(out, len(paths), maps, area)
     predictor = Predictor(model, options)
     folder = Path(out) if out is not None and is_directory(out) else None
     checkpoints = None if out is None else _checkpoint_folder(out)
@@ -146,17 +143,8 @@ def predict_sources(
             result = _predict_one(predictor, source, imagery, checkpoint, listener)
             if folder is not None:
                 outcome.written += write_one(folder, stem, result, maps)
-        except OtherRunError:
-            raise
-        except OutsideAreaError as outside:
-            outcome.outside[path] = str(outside)
-            listener.on_outside(path, str(outside))
-            continue
         except (OSError, ValueError) as error:
-            if isinstance(error, OSError) and error.errno in DISK_FULL:
-                raise  # the next picture would fail too
-            outcome.failures[path] = str(error)
-            listener.on_failure(path, str(error))
+            _note_failure(error, path, outcome, listener)
             continue
         outcome.results.append(result)
         listener.on_done(result)
@@ -173,11 +161,34 @@ def predict_sources(
     return outcome
 
 
+def _check_out(
+    out: str | os.PathLike[str], num_sources: int, maps: MapOptions, area: Path | None
+) -> None:
+    check_output(out, num_sources, maps)
+    if area is not None and Path(out).absolute() == area.absolute():
+        raise ValueError(f"{area}: would be overwritten; name another file to write to")
+    check_writable(out)
+
+
 def _tell_mosaics(sources: Sequence[FileSource], listener: Listener) -> None:
     for source in sources:
         if isinstance(source, Mosaic):
             num, size = len(source.parts), f"{source.width}x{source.height} px"
             listener.on_remark(str(source), f"{num} files are one scene of {size}")
+
+
+def _note_failure(error: Exception, path: str, outcome: Outcome, listener: Listener) -> None:
+    """Note a picture that failed; raise what would befall all others too."""
+    if isinstance(error, OtherRunError):
+        raise error
+    if isinstance(error, OutsideAreaError):
+        outcome.outside[path] = str(error)
+        listener.on_outside(path, str(error))
+    elif isinstance(error, OSError) and error.errno in DISK_FULL:
+        raise error
+    else:
+        outcome.failures[path] = str(error)
+        listener.on_failure(path, str(error))
 
 
 def _once(tell: Callable[[str, str], None]) -> Callable[[str, str], None]:
