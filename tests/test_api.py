@@ -35,3 +35,19 @@ def test_evaluate_takes_a_map_and_a_folder(draw_set: Callable[..., Path], tmp_pa
     assert written["AP"] == report.metrics["AP"]
     with pytest.raises(ValueError, match="no class in common"):
         smalldet.evaluate(folder / "val.json", device="cpu")
+
+
+def test_a_set_is_checked_planned_and_trained_on(
+    draw_set: Callable[..., Path], tmp_path: Path
+) -> None:
+    folder = draw_set("train", num_pictures=3).parent
+    report = smalldet.check(folder)
+    assert report.may_train and report.labelled.splits["train"].counts() == {"square": 12}
+    words = ("training.start=scratch", "model.width=16", "model.num_context=0")
+    quick = ("training.epochs=1", "training.num_workers=0", "training.batch_size=2")
+    plan = smalldet.plan(folder, *words, *quick, "data.tile_px=64", device="cpu")
+    assert plan.chosen.recall == 1 and plan.cost.tile_s > 0
+    smalldet.train(plan.recipe, tmp_path / "run", device="cpu")
+    assert (tmp_path / "run/last.safetensors").is_file()
+    with pytest.raises(ValueError, match="overrides go with a file"):
+        smalldet.plan(plan.recipe, "training.epochs=2")

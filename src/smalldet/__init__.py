@@ -6,17 +6,29 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from smalldet.api import convert, evaluate, export, load, predict, train
+    from smalldet.api import check, convert, evaluate, export, load, plan, predict, train
     from smalldet.detections import Detections
 
-__all__ = ["Detections", "convert", "evaluate", "export", "load", "predict", "train"]
+__all__ = [
+    "Detections",
+    "check",
+    "convert",
+    "evaluate",
+    "export",
+    "load",
+    "plan",
+    "predict",
+    "train",
+]
 
 _HOMES = {
     "Detections": "smalldet.detections",
+    "check": "smalldet.api",
     "convert": "smalldet.api",
     "evaluate": "smalldet.api",
     "export": "smalldet.api",
     "load": "smalldet.api",
+    "plan": "smalldet.api",
     "predict": "smalldet.api",
     "train": "smalldet.api",
 }

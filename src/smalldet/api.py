@@ -1,4 +1,4 @@
-"""The Python API: what the command line does, in six functions."""
+"""The Python API: what the command line does, in eight functions."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Unpack
 
+from smalldet.checking.check import CheckReport
+from smalldet.checking.check import check as check_set
+from smalldet.data.formats.label_source import LabelSource
 from smalldet.data.formats.read_labels import read_labels
 from smalldet.detections import Detections
 from smalldet.evaluation.evaluate import evaluate as evaluate_model
@@ -17,6 +20,7 @@ from smalldet.imagery import Source
 from smalldet.inference.options import PredictKeywords, PredictOptions
 from smalldet.inference.predictor import Predictor
 from smalldet.models import DEFAULT_MODEL, ClassNames, convert_model
+from smalldet.planning.plan import Plan, make_plan
 from smalldet.tile_models import open_tile_model
 from smalldet.training.loop import train as run_training
 from smalldet.training.recipe import TrainRecipe, is_labels, read_recipe, recipe_for_labels
@@ -186,10 +190,59 @@ def train(
         device: `auto` or `cpu`.
         on_progress: called with the share done and a line of text.
     """
-    if not isinstance(recipe, TrainRecipe):
-        path = Path(recipe)
-        reader = recipe_for_labels if is_labels(path) else read_recipe
-        recipe = reader(path, overrides)
-    elif overrides:
-        raise ValueError("overrides go with a file or a folder, not with a checked recipe")
-    return run_training(recipe, Path(out), resume=resume, device=device, on_progress=on_progress)
+    return run_training(
+        _recipe(recipe, overrides), Path(out), resume=resume, device=device, on_progress=on_progress
+    )
+
+
+def check(
+    data: str | Path,
+    images: str | Path | None = None,
+    *,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> CheckReport:
+    """Tell what is wrong with labelled pictures, all splits of them.
+
+    Args:
+        data: in any known format.
+        images: folder of the pictures; each format has a usual place.
+        on_progress: called with pictures read and pictures in all.
+
+    Returns:
+        Its `findings`, worst first, and `may_train`.
+
+    Raises:
+        FileNotFoundError, ValueError: there are no labels, or in no known format.
+    """
+    folder = None if images is None else Path(images)
+    return check_set(LabelSource(annotations=Path(data), images=folder), on_progress)
+
+
+def plan(
+    recipe: str | Path | TrainRecipe,
+    *overrides: str,
+    memory_gb: float | None = None,
+    device: str = "auto",
+) -> Plan:
+    """Say what a set allows and what training on it costs.
+
+    Args:
+        recipe: as in `train`, and so `overrides` and `device`.
+        memory_gb: that training may take; None: the batch stays as it is.
+
+    Returns:
+        Its figures, and its `recipe`, ready for `train`.
+
+    Raises:
+        FileNotFoundError, ValueError: see `smalldet.planning.plan.make_plan`.
+    """
+    return make_plan(_recipe(recipe, overrides), memory_gb=memory_gb, device=device)
+
+
+def _recipe(recipe: str | Path | TrainRecipe, overrides: tuple[str, ...]) -> TrainRecipe:
+    if isinstance(recipe, TrainRecipe):
+        if overrides:
+            raise ValueError("overrides go with a file or a folder, not with a checked recipe")
+        return recipe
+    path = Path(recipe)
+    return (recipe_for_labels if is_labels(path) else read_recipe)(path, overrides)
