@@ -29,12 +29,3 @@ def tiles_per_s(run_folder: Path) -> float:
     lines = (run_folder / "log.jsonl").read_text(encoding="utf-8").splitlines()
     speeds = [row["tiles_per_s"] for row in map(json.loads, lines) if "tiles_per_s" in row]
     return speeds[-1] if speeds else 0.0
-
-
-def spread(index: Index, num_wanted: int | None) -> Index:
-    """So many pictures, evenly spread over the set; all if None."""
-    if num_wanted is None or num_wanted >= len(index):
-        return index
-    step = len(index) / num_wanted
-    records = tuple(index.records[int(i * step)] for i in range(num_wanted))
-    return Index(index.class_names, records)

@@ -24,7 +24,7 @@ from cyclopts import Parameter, run
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.sets import labelled_set, shared_folder, spread, tiles_per_s
+from benchmarks.sets import labelled_set, shared_folder, tiles_per_s
 from smalldet.config.load import checked, override
 from smalldet.data.index import Index
 from smalldet.evaluation.evaluate import evaluate
@@ -94,7 +94,7 @@ def main(
     truth = labelled_set(root, name, "train" if held_out else "val")
     if held_out:
         source, truth = _split(source, truth, held_out, out / name)
-    truth = spread(truth, pictures)
+    truth = truth.spread(pictures)
     images = root / "data" / name / "images"
     common = _common(source, images, steps, minutes, start, tile, batch)
     common = override(common, base)

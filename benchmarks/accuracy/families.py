@@ -28,7 +28,7 @@ from benchmarks.accuracy.families_measured import (
     train,
 )
 from benchmarks.accuracy.families_rows import ROWS, Row
-from benchmarks.sets import labelled_set, shared_folder, spread
+from benchmarks.sets import labelled_set, shared_folder
 
 Words = Parameter(consume_multiple=True)
 HEADERS = (
@@ -55,7 +55,7 @@ def main(
     if unknown := set(rows) - {row.name for row in chosen}:
         raise SystemExit(f"no rows {sorted(unknown)}; rows are {[row.name for row in ROWS]}")
     index = labelled_set(root, "hituav", "train")
-    truth = spread(labelled_set(root, "hituav", "val"), pictures)
+    truth = labelled_set(root, "hituav", "val").spread(pictures)
     measured: dict[str, dict[str, Any]] = {}
     detectors = {}
     for row in chosen:

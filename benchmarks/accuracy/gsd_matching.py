@@ -22,7 +22,7 @@ from cyclopts import Parameter, run
 from PIL import Image
 
 import smalldet
-from benchmarks.sets import labelled_set, shared_folder, spread
+from benchmarks.sets import labelled_set, shared_folder
 from smalldet.data.index import ImageRecord, Index
 from smalldet.detections import Detections
 from smalldet.geometry.overlaps import iou
@@ -50,7 +50,7 @@ def main(
     print("|---|---|---|---|---|---|---|---|")
     for clip in clips:
         own = tuple(record for record in val.records if record.path.name.startswith(clip))
-        chosen = spread(Index(val.class_names, own), pictures).records
+        chosen = Index(val.class_names, own).spread(pictures).records
         for factor in factors:
             with tempfile.TemporaryDirectory() as folder:
                 files = [_resampled(r, factor, clip, Path(folder), how) for r in chosen]

@@ -21,9 +21,8 @@ from smalldet.data.options import Sampling
 from smalldet.data.tiled import TiledDataset
 from smalldet.geometry.boxes import box_sides
 from smalldet.models import load_model
-from smalldet.models.assigners.small_objects import Truth
+from smalldet.models.detector import Detector
 from smalldet.models.speck.config import SpeckConfig
-from smalldet.models.speck.detector import Speck
 
 EDGES_PX = torch.tensor([0.0, 4, 8, 16, 32, 96, 1e9])
 MOST = 9
@@ -40,22 +39,17 @@ def main(*, tiles: int = 300, shared: Path | None = None) -> None:
         console.print(_table(f"{name}, untrained", *_positives(untrained, dataset)))
         if name == "hituav":
             trained = load_model("speck-n-thermal")
-            assert isinstance(trained, Speck)
             console.print(_table(f"{name}, trained", *_positives(trained, dataset)))
 
 
 @torch.no_grad()
-def _positives(detector: Speck, dataset: TiledDataset) -> tuple[Tensor, Tensor]:
+def _positives(detector: Detector, dataset: TiledDataset) -> tuple[Tensor, Tensor]:
     """Side of each object and the number of locations that learn it."""
     sides, counts = [], []
     for position in range(len(dataset)):
         image, target = dataset[position]
-        logits, codes = detector.network(image[None])
-        boxes, locations = detector.all_boxes(codes, (image.shape[1], image.shape[2]))
-        truth = Truth.of([target], boxes.device)
-        found = detector.assigner(logits, boxes, locations, truth)
-        held = found.objects[found.objects >= 0]
-        counts.append(torch.bincount(held, minlength=len(target.boxes)))
+        outputs = detector.network(image[None])
+        counts += detector.num_positives(outputs, (image.shape[1], image.shape[2]), [target])
         sides.append(box_sides(target.boxes))
     return torch.cat(sides), torch.cat(counts)
 

@@ -27,7 +27,7 @@ import torch
 from cyclopts import Parameter, run
 
 from benchmarks.limited import run_limited
-from benchmarks.sets import labelled_set, shared_folder, spread
+from benchmarks.sets import labelled_set, shared_folder
 from smalldet.data.index import ImageRecord, Index
 from smalldet.detections import Detections, TileDetections
 from smalldet.evaluation.scoring import score
@@ -84,7 +84,7 @@ def main(
     for name, model, mapping in PASSES:
         if name not in sets:
             continue
-        truth = spread(labelled_set(root, name, "val"), pictures)
+        truth = labelled_set(root, name, "val").spread(pictures)
         tile_model = open_tile_model(model, device=device, backend="torch")
         whole_picture = PredictOptions(conf=conf, whole=True)
         whole = [seen.as_detections() for seen in _predicted(tile_model, truth, whole_picture)]

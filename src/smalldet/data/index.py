@@ -67,6 +67,14 @@ class Index:
             np.add.at(totals, record.labels[~record.ignore], 1)
         return dict(zip(self.class_names, totals.tolist(), strict=True))
 
+    def spread(self, num_wanted: int | None) -> Index:
+        """So many pictures, evenly spread over the set; all if None or where there are fewer."""
+        if num_wanted is None or num_wanted >= len(self):
+            return self
+        step = len(self) / num_wanted
+        records = tuple(self.records[int(i * step)] for i in range(num_wanted))
+        return Index(self.class_names, records)
+
     def object_sides(self) -> NDArray[np.float32]:
         """(N, 2) widths and heights of all objects in pixels, ignored ones left out."""
         boxes = np.concatenate([record.boxes[~record.ignore] for record in self.records])

@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from smalldet.atomic_write import write_text
-from smalldet.evaluation.size_ranges import SIZE_RANGES_PX, SizeRanges
+from smalldet.evaluation.size_ranges import SIZE_RANGES_PX, SizeRanges, span_text
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,9 @@ class Report:
         )
         # 80 columns hold it; where names are longer they are folded, and never a number
         table.add_column("class", overflow="fold", vertical="bottom", max_width=16)
-        sizes = ["\n".join([*name.split("_"), _span(*sides)]) for name, sides in self.sizes.items()]
+        sizes = [
+            "\n".join([*name.split("_"), span_text(*sides)]) for name, sides in self.sizes.items()
+        ]
         for header in ("objects", "AP", "AP50", *sizes, "P", "R", "FA/MP"):
             table.add_column(header, justify="right", no_wrap=True, vertical="bottom")
         table.add_row("all", *self._row({**self.metrics, "counts": self.counts}), style="bold")
@@ -135,7 +137,3 @@ class Report:
 
 def _cell(value: float | None, places: int = 3) -> str:
     return "-" if value is None else f"{value:.{places}f}"
-
-
-def _span(low: float, high: float) -> str:
-    return f"{low:g}+" if math.isinf(high) else f"{low:g}-{high:g}"

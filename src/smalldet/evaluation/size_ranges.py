@@ -21,3 +21,8 @@ SIZE_RANGES_PX: SizeRanges = MappingProxyType(
         "large": (96.0, math.inf),
     }
 )
+
+
+def span_text(low: float, high: float) -> str:
+    """A range of sides in words: `8-16`, `96+`."""
+    return f"{low:g}+" if math.isinf(high) else f"{low:g}-{high:g}"

@@ -6,8 +6,8 @@ import json
 from collections.abc import Iterator
 
 from smalldet.evaluation.options import EvaluateOptions
-from smalldet.planning.jitter import share_met
 from smalldet.planning.plan import Plan, TriedPositives
+from smalldet.training.duration import duration
 
 # magnified tiles cost four times as much: they are advised where so many more can be met
 LEAST_HELP = 0.1
@@ -22,10 +22,10 @@ def sentences(plan: Plan) -> Iterator[str]:
         f"{plan.chosen.recall:.1%} of the objects can be found."
     )
     yield (
-        f"An epoch is {cost.tiles_per_epoch:,} tiles, {_minutes(cost.epoch_minutes)} on this "
+        f"An epoch is {cost.tiles_per_epoch:,} tiles, {duration(60 * cost.epoch_minutes)} on this "
         f"machine ({cost.device}, {1 / cost.tile_s:.1f} tiles a second, "
         f"{percent(cost.read_s / (cost.tile_s or 1))} of it reading); {training.epochs} epochs, "
-        f"{_minutes(cost.epoch_minutes * training.epochs)}, without evaluation."
+        f"{duration(60 * cost.epoch_minutes * training.epochs)}, without evaluation."
     )
     batch_gb = (cost.fixed_bytes + training.batch_size * cost.tile_bytes) / 1e9
     yield f"A batch takes about {batch_gb:.1f} GB."
@@ -33,8 +33,8 @@ def sentences(plan: Plan) -> Iterator[str]:
 
 
 def _warnings(plan: Plan) -> Iterator[str]:
-    pairs = plan.train.object_sides()
-    once, twice = (float(share_met(pairs, scale).mean()) for scale in (1.0, 2.0))
+    met = {scale: float(shares.mean()) for scale, shares in plan.met}
+    once, twice = met[1.0], met[2.0]
     if twice > once + LEAST_HELP:
         yield (
             f"With edges right to half a pixel {once:.0%} of the objects are met at IoU 0.5, "
@@ -83,9 +83,3 @@ def share_without(row: TriedPositives) -> float:
 
 def percent(share: float) -> str:
     return f"{share:.0%}"
-
-
-def _minutes(minutes: float) -> str:
-    if minutes < 1:
-        return f"{60 * minutes:.0f} s"
-    return f"{minutes:.0f} min" if minutes < 120 else f"{minutes / 60:.1f} h"

@@ -10,9 +10,7 @@ import yaml
 from smalldet.evaluation.size_ranges import SIZE_RANGES_PX
 from smalldet.planning.advice import sentences, share_without
 from smalldet.planning.ceiling import within
-from smalldet.planning.jitter import share_met
 from smalldet.planning.plan import Plan, TiledTruth
-from smalldet.planning.report import MET_SCALES
 from smalldet.training.recipe import anchored
 
 
@@ -46,10 +44,7 @@ def as_dict(plan: Plan) -> dict[str, Any]:
             }
             for row in plan.positives
         ],
-        "met_with_edges_off": {
-            f"{scale:g}": float(share_met(plan.train.object_sides(), scale).mean())
-            for scale in MET_SCALES
-        },
+        "met_with_edges_off": {f"{scale:g}": float(shares.mean()) for scale, shares in plan.met},
         "most_objects": plan.most_objects,
         "tiles_per_epoch": cost.tiles_per_epoch,
         "tile_s": cost.tile_s,

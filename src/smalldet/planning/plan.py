@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from smalldet.data.index import Index
 from smalldet.hardware import keep_freed_memory
@@ -15,6 +16,7 @@ from smalldet.inference.options import TilingOptions
 from smalldet.models.detector_config import DetectorConfig
 from smalldet.planning.ceiling import Ceiling, recall_ceilings
 from smalldet.planning.cost import Cost, measure_cost
+from smalldet.planning.jitter import share_met
 from smalldet.planning.positives import Positives, drawn_positives
 from smalldet.training.recipe import TrainRecipe
 from smalldet.training.setup import fitted, read_indexes
@@ -25,6 +27,7 @@ NUM_TILES = 16
 SIDES_PX = (MOST_PX, 1024)
 OVERLAPS = (0.1, 0.2, 0.3, 0.4)
 SCALES = (1.0, 2.0)
+MET_SCALES = (0.5, 1.0, 2.0)
 # a choice is changed where another finds this much more
 LEAST_GAIN = 0.002
 # new anchors are taken where they are this much more like the objects
@@ -48,6 +51,18 @@ class TiledTruth(NamedTuple):
     @property
     def recall(self) -> float:
         return float(self.ceiling.found.mean()) if len(self.ceiling.found) else 1.0
+
+
+class Met(NamedTuple):
+    """How often each training object is met at IoU 0.5 though its edges are a little off.
+
+    Args:
+        scale: pixels of the tile for one of the picture.
+        shares: (N,) in 0..1.
+    """
+
+    scale: float
+    shares: NDArray[np.float64]
 
 
 class TriedPositives(NamedTuple):
@@ -74,6 +89,7 @@ class Plan:
         measured: the pictures whose truth went through the tiles.
         tilings: the ways to tile that were tried.
         chosen: the one to predict with.
+        met: at each of `MET_SCALES`.
         positives: of training tiles: of the model by scale, then of other levels at scale 1.
         most_objects: in a picture of the set.
         anchor_likeness: mean shape IoU of objects and anchors, before and after fitting; None
@@ -86,6 +102,7 @@ class Plan:
     measured: Index
     tilings: tuple[TiledTruth, ...]
     chosen: TiledTruth
+    met: tuple[Met, ...]
     positives: tuple[TriedPositives, ...]
     most_objects: int
     anchor_likeness: tuple[float, float] | None
@@ -119,7 +136,7 @@ def make_plan(
     side_is_said = recipe.data.tile_px is not None
     recipe, likeness = _with_anchors(recipe, train)
     recipe = fitted(recipe, train)
-    measured = _spread(val or train)
+    measured = (val or train).spread(MOST_PICTURES)
     on_progress(0.1, "what tiles show whole")
     ways = _ways(recipe)
     ceilings = recall_ceilings(measured, ways, _nms_iou(recipe.model))
@@ -148,9 +165,20 @@ def make_plan(
         cost = measure_cost(recipe, train, detector.cpu(), device)
     if memory_gb is not None:
         recipe = _within(recipe, cost, memory_gb)
+    sides = train.object_sides()
+    met = tuple(Met(scale, share_met(sides, scale)) for scale in MET_SCALES)
     most = max(int((~record.ignore).sum()) for record in train.records)
     return Plan(
-        recipe, train, measured, tuple(tilings), chosen, tuple(positives), most, likeness, cost
+        recipe=recipe,
+        train=train,
+        measured=measured,
+        tilings=tuple(tilings),
+        chosen=chosen,
+        met=met,
+        positives=tuple(positives),
+        most_objects=most,
+        anchor_likeness=likeness,
+        cost=cost,
     )
 
 
@@ -169,15 +197,6 @@ def _with_anchors(
     if new < own + LEAST_LIKENESS:
         return recipe, (own, own)
     return recipe.model_copy(update={"model": asked}), (own, new)
-
-
-def _spread(index: Index) -> Index:
-    """At most `MOST_PICTURES` of a set, evenly spread."""
-    num = len(index.records)
-    if num <= MOST_PICTURES:
-        return index
-    rows = np.linspace(0, num - 1, MOST_PICTURES).round().astype(int)
-    return replace(index, records=tuple(index.records[row] for row in rows))
 
 
 def _ways(recipe: TrainRecipe) -> list[tuple[int, float]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,13 +9,11 @@ import numpy as np
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table
 
-from smalldet.evaluation.size_ranges import SIZE_RANGES_PX
+from smalldet.evaluation.size_ranges import SIZE_RANGES_PX, span_text
 from smalldet.planning.advice import percent, sentences
 from smalldet.planning.ceiling import within
-from smalldet.planning.jitter import EDGE_ERROR_PX, share_met
+from smalldet.planning.jitter import EDGE_ERROR_PX
 from smalldet.planning.plan import Plan, TriedPositives
-
-MET_SCALES = (0.5, 1.0, 2.0)
 
 
 class PlanReport:
@@ -37,7 +34,7 @@ class PlanReport:
         yield tilings_table(self.plan)
         yield f"\nMet at IoU 0.5 where each edge is off by {EDGE_ERROR_PX:g} px (sigma) in the tile"
         yield jitter_table(self.plan)
-        yield "\nObjects that no place of the network learns, and mean places, by its levels in px"
+        yield "\n% of objects that no place of the network learns, and mean places, by its levels"
         yield positives_table(self.plan.positives)
         yield ""
         yield from sentences(self.plan)
@@ -87,10 +84,8 @@ def jitter_table(plan: Plan) -> Table:
     table = _table("scale", "all")
     for name in _range_names():
         table.add_column(name, justify="right")
-    pairs = plan.train.object_sides()
-    sides = np.sqrt(pairs.prod(1))
-    for scale in MET_SCALES:
-        met = share_met(pairs, scale)
+    sides = np.sqrt(plan.train.object_sides().prod(1))
+    for scale, met in plan.met:
         parts = (_mean(met[within(sides, span)]) for span in SIZE_RANGES_PX.values())
         table.add_row(f"{scale:g}", _mean(met), *parts)
     return table
@@ -117,10 +112,7 @@ def _table(*columns: str) -> Table:
 
 
 def _range_names() -> list[str]:
-    return [
-        f"{low:g}-{high:g}" if math.isfinite(high) else f"{low:g}+"
-        for low, high in SIZE_RANGES_PX.values()
-    ]
+    return [span_text(*span) for span in SIZE_RANGES_PX.values()]
 
 
 def _mean(values: Any) -> str:
@@ -128,4 +120,4 @@ def _mean(values: Any) -> str:
 
 
 def _starved(counts: Any) -> str:
-    return f"{(counts == 0).mean():.1%}, {counts.mean():.1f}" if len(counts) else "-"
+    return f"{100 * (counts == 0).mean():.1f}, {counts.mean():.1f}" if len(counts) else "-"

@@ -23,10 +23,8 @@ from smalldet.training.tile_side import MOST_PX, fitting_tile_px
 def read_indexes(recipe: TrainRecipe) -> tuple[Index, Index | None]:
     """Training and validation pictures under the classes of the run."""
     index, val = read_splits(recipe.data, with_masks=recipe.model.needs_masks)
-    wanted = recipe.training.eval_pictures
-    if val is not None and wanted is not None and wanted < len(val):
-        step = len(val) / wanted
-        val = Index(val.class_names, tuple(val.records[int(i * step)] for i in range(wanted)))
+    if val is not None:
+        val = val.spread(recipe.training.eval_pictures)
     return index, val
 
 
