@@ -95,6 +95,7 @@ def main(
     settings = {
         "model": model, "device": device, "tile_px": tile_px, "overlap_frac": overlap_frac,
         "conf": conf,
+        "no_gsd_match": True,  # the scenes have a place, and the peer does not know of scales
     }  # fmt: skip
     with tempfile.TemporaryDirectory() as temporary:
         place = folder or Path(temporary)

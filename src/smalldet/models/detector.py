@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from smalldet.detections import Detections
+from smalldet.models.bottlenecks import Bottleneck
 from smalldet.models.seen import NOTHING_KNOWN, Seen
 from smalldet.targets import Target
 
@@ -109,6 +110,10 @@ class Detector(nn.Module, ABC):
             f"{type(self).__name__} has no ImageNet weights to start from: set training.start to "
             "scratch, or to a file of trained weights"
         )
+
+    def bottlenecks(self) -> list[Bottleneck]:
+        """Blocks whose hidden channels can be trimmed, in the order in which they run."""
+        return []
 
     def class_rows(self, key: str, num_classes: int) -> Tensor | None:
         """Which rows of a parameter speak of which class, so that a class can take its own along.

@@ -41,6 +41,10 @@ class DetectorConfig(Frozen):
     def max_stride(self) -> int:
         """Sides of pictures are multiples of it, in pixels."""
 
+    def untrimmed(self) -> Self:
+        """The same network with all hidden channels of its bottlenecks; see `trim`."""
+        return self
+
     @abstractmethod
     def build(self, class_names: Sequence[str], tile_px: int) -> Detector:
         """An untrained detector.

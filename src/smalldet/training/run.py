@@ -33,6 +33,7 @@ from smalldet.training.setup import (
     read_indexes,
     set_training_mode,
     start_detector,
+    start_teacher,
 )
 from smalldet.training.state import Progress, load_state, save_state
 from smalldet.training.stopping import RunStoppedError, StopRequest
@@ -82,7 +83,7 @@ class Run:
             pin_memory=self.device.type == "cuda",
         )
         self.num_batches = len(self.batches)
-        self.detector = start_detector(recipe, index.class_names)
+        self.detector = start_detector(recipe, index.class_names, self.dataset)
         self.detector.seen = seen_in(index, recipe.data.match_gsd_m)
         self.detector.to(self.device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
         self.optimiser = build_optimiser(self.detector, self.config)
@@ -93,7 +94,10 @@ class Run:
                 out / "resume.safetensors", self.detector, self.ema, self.optimiser
             )
             self.ema.model.conf = self.progress.conf
-        self.model = self.accelerator.prepare(LossOf(self.detector, self.precision))
+        teacher = start_teacher(recipe, self.detector)
+        if teacher is not None:
+            teacher.to(self.device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+        self.model = self.accelerator.prepare(LossOf(self.detector, self.precision, teacher))
         self.run_log = (
             RunLog(out, recipe, str(self.device), self.progress.step) if self.is_main else None
         )

@@ -159,6 +159,11 @@ class TrainingConfig(Frozen):
     start_network: str | None = Field(
         default=None, description="of a start whose file does not tell it: a name or a text's file"
     )
+    teacher: str | None = Field(
+        default=None,
+        description="a trained Speck, by name or file, that is learned from beside the labels; "
+        "its classes meet by name",
+    )
     imagenet_weights: Path | None = Field(
         default=None,
         description="file of the backbone's ImageNet weights; default: those of an installed "

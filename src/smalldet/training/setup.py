@@ -10,14 +10,19 @@ from torch import Tensor, nn
 from smalldet.data.distances import drawn_sides
 from smalldet.data.index import Index
 from smalldet.data.tiled import TiledDataset
-from smalldet.models import start_from
+from smalldet.models import import_model, load_model, model_path
+from smalldet.models.checkpoints.native import transfer_from
 from smalldet.models.detector import Detector
+from smalldet.models.speck.teacher import Teacher
+from smalldet.models.trimming import trim
 from smalldet.targets import Target
 from smalldet.training.depthwise import fast_depthwise
 from smalldet.training.recipe import TrainRecipe
 from smalldet.training.sections import DataConfig
 from smalldet.training.sources import read_splits
 from smalldet.training.tile_side import MOST_PX, fitting_tile_px
+
+TRIMMING_TILES = 24
 
 
 def read_indexes(recipe: TrainRecipe) -> tuple[Index, Index | None]:
@@ -49,8 +54,14 @@ def build_dataset(index: Index, data: DataConfig, seed: int, batch_size: int = 1
     return tiles
 
 
-def start_detector(recipe: TrainRecipe, class_names: Sequence[str]) -> Detector:
-    """A detector of a fitted recipe, with the weights that `training.start` names."""
+def start_detector(
+    recipe: TrainRecipe, class_names: Sequence[str], tiles: TiledDataset | None = None
+) -> Detector:
+    """A detector of a fitted recipe, with the weights that `training.start` names.
+
+    A start of the same network with more hidden channels is trimmed to what the recipe asks for, by
+    what its layers do with `tiles`.
+    """
     side = recipe.data.predict_tile_px or recipe.data.tile_px
     assert side is not None
     detector = recipe.model.build(class_names, side)
@@ -58,10 +69,32 @@ def start_detector(recipe: TrainRecipe, class_names: Sequence[str]) -> Detector:
     if start == "imagenet":
         detector.load_imagenet(recipe.training.imagenet_weights)
     elif start != "scratch":
-        start_from(start, detector, recipe.training.class_names, recipe.training.start_network)
+        names, network = recipe.training.class_names, recipe.training.start_network
+        given = import_model(start, class_names=names, network=network).detector
+        num_hidden = [one.num_hidden for one in detector.bottlenecks()]
+        fits = num_hidden == [one.num_hidden for one in given.bottlenecks()]
+        wide = (
+            detector if fits or tiles is None else recipe.model.untrimmed().build(class_names, side)
+        )
+        transfer_from(given, wide, str(model_path(start)))
+        if tiles is not None and wide is not detector:
+            trim(wide, num_hidden, _pictures_of(tiles, wide.in_channels))
+            detector.load_state_dict(wide.state_dict())
     if recipe.training.only:
         learn_only(detector, recipe.training.only)
     return detector
+
+
+def start_teacher(recipe: TrainRecipe, learner: Detector) -> Teacher | None:
+    """The teacher that the recipe names, watching the learner."""
+    name = recipe.training.teacher
+    return None if name is None else Teacher(load_model(name), learner)
+
+
+def _pictures_of(tiles: TiledDataset, num_bands: int) -> Tensor:
+    """(B, num_bands, H, W) uint8: the first tiles of an epoch."""
+    pictures = [tiles[i][0] for i in range(min(TRIMMING_TILES, len(tiles)))]
+    return torch.stack([one.expand(num_bands, -1, -1) for one in pictures])
 
 
 def learn_only(detector: Detector, parts: Sequence[str]) -> None:
@@ -114,12 +147,19 @@ class LossOf(nn.Module):
     Args:
         detector: whose loss.
         precision: that its layers compute in, on whatever device the pictures are.
+        teacher: adds terms of its own.
     """
 
-    def __init__(self, detector: Detector, precision: torch.dtype = torch.float32) -> None:
+    def __init__(
+        self,
+        detector: Detector,
+        precision: torch.dtype = torch.float32,
+        teacher: Teacher | None = None,
+    ) -> None:
         super().__init__()
         self.detector = detector
         self.precision = precision
+        self.teacher = teacher
 
     def forward(self, images: Tensor, targets: list[Target]) -> dict[str, Tensor]:
         device, low = images.device, self.precision != torch.float32
@@ -127,4 +167,6 @@ class LossOf(nn.Module):
             torch.autocast(device.type, self.precision, low),
             fast_depthwise(device, self.precision),
         ):
-            return self.detector.loss(images, targets)
+            outputs = self.detector.network(images)
+            terms = self.detector.losses(outputs, images, targets)
+            return terms if self.teacher is None else terms | self.teacher(outputs, images)

@@ -15,6 +15,8 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from smalldet.models.backbones.alexnet import AlexNetFeatures
 from smalldet.models.backbones.imagenet import imagenet_state
+from smalldet.models.backbones.inverted_residuals import inverted_residuals
+from smalldet.models.bottlenecks import Bottleneck, narrow
 
 ALEXNET = "alexnet"
 # a picture that every stride up to 64 divides
@@ -32,10 +34,12 @@ class Backbone(nn.Module):
             inference mode.
         freeze_norms: batch norms keep the statistics and scales that they start with, as is usual
             with ImageNet weights and few tiles a batch.
+        hidden_share: of the hidden channels of inverted residuals that are kept; 1 keeps all, and
+            networks of other blocks know nothing else.
 
     Raises:
-        ValueError: the network does not exist, has no features at a stride, or does not take
-            pictures of any size.
+        ValueError: the network does not exist, has no features at a stride, does not take
+            pictures of any size, or is to be narrowed and has no inverted residuals.
 
     Attributes:
         strides: as asked for.
@@ -49,6 +53,7 @@ class Backbone(nn.Module):
         strides: Sequence[int],
         num_frozen_stages: int = 0,
         freeze_norms: bool = False,
+        hidden_share: float = 1.0,
     ) -> None:
         super().__init__()
         if name != ALEXNET and not timm.is_model(name):
@@ -56,6 +61,11 @@ class Backbone(nn.Module):
             raise ValueError(f"timm has no backbone {name!r}; names close to it: {close}")
         self.net: Any = _extractor(name, _indices_at(name, strides))
         _check_grid(name, self.net, strides)
+        self.hidden_share = hidden_share
+        if hidden_share < 1:
+            if not self.bottlenecks():
+                raise ValueError(f"backbone {name!r} has no inverted residuals to narrow")
+            narrow(self.bottlenecks(), hidden_share)
         self.name = name
         self.strides = tuple(strides)
         self.channels: tuple[int, ...] = tuple(self.net.feature_info.channels())
@@ -80,14 +90,24 @@ class Backbone(nn.Module):
     def load_imagenet(self, weights: Path | None = None) -> None:
         """ImageNet weights from a file, an installed weight package, or timm's hub."""
         state = imagenet_state(self.name, weights)
-        own = self.net.model.state_dict()
+        net = self.net.model
+        if self.hidden_share < 1:  # the channels that weigh most of the whole network
+            net = _extractor(self.name, _indices_at(self.name, self.strides)).model
+        own = net.state_dict()
         missing = [key for key in own if key not in state]
         if missing:
             raise ValueError(f"{self.name}: the ImageNet weights lack {missing[:3]}")
         wrong = [key for key in own if state[key].shape != own[key].shape]
         if wrong:
             raise ValueError(f"{self.name}: the ImageNet weights have other shapes at {wrong[:3]}")
-        self.net.model.load_state_dict({key: state[key] for key in own})
+        net.load_state_dict({key: state[key] for key in own})
+        if net is not self.net.model:
+            narrow(inverted_residuals(net), self.hidden_share)
+            self.net.model.load_state_dict(net.state_dict())
+
+    def bottlenecks(self) -> list[Bottleneck]:
+        """Its inverted residuals, in the order in which they run."""
+        return inverted_residuals(self.net.model)
 
     def _frozen(self) -> list[nn.Module]:
         """The modules up to the last frozen stage, and the norms if they are frozen."""

@@ -175,7 +175,7 @@ def transfer_from(given: Detector, detector: Detector, where: str) -> list[str]:
     for key, value in own.items():
         copied = state.get(key)
         our_rows = detector.class_rows(key, len(rows))
-        their_rows = detector.class_rows(key, len(given.class_names))
+        their_rows = given.class_rows(key, len(given.class_names))
         if copied is None:
             fresh.append(key)
         elif our_rows is not None and their_rows is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, Self
 
 from pydantic import Field, field_validator
 
@@ -21,9 +21,13 @@ from smalldet.models.speck.refiner import PixelRefiner
 class Size(NamedTuple):
     backbone: str
     width: int
+    backbone_hidden: float = 1.0
+    expansion: int = 4
+    packed: bool = False
 
 
 SIZES = {
+    "t": Size("tf_efficientnet_lite0", 96, backbone_hidden=0.5, expansion=2, packed=True),
     "n": Size("tf_efficientnet_lite0", 96),
     "s": Size("tf_efficientnet_lite2", 160),
     "m": Size("resnet34", 224),
@@ -34,9 +38,24 @@ class SpeckConfig(LossOptions, SuppressionOptions, DetectorConfig):
     """Speck: smalldet's own detector, made for objects of 3 to 40 pixels."""
 
     family: Literal["speck"] = Field(default="speck", description="which kind of detector")
-    size: Literal["n", "s", "m"] = Field(default="n", description="its backbone and width")
+    size: Literal["t", "n", "s", "m"] = Field(
+        default="n", description="its backbone and width, and how far both are narrowed"
+    )
     backbone: str | None = Field(default=None, description="timm name instead of the size's own")
     width: int | None = Field(default=None, ge=16, description="channels of neck and head")
+    backbone_hidden: float | None = Field(
+        default=None,
+        gt=0,
+        le=1,
+        description="share of the hidden channels of the backbone's inverted residuals",
+    )
+    expansion: int | None = Field(
+        default=None, ge=1, description="how far blocks of the neck's coarsest level widen"
+    )
+    packed: bool | None = Field(
+        default=None,
+        description="the finest level is worked on at half its resolution, in more channels",
+    )
     strides: tuple[int, ...] = Field(
         default=(4, 8, 16), description="of the levels in pixels, doubling, from 2 to 32"
     )
@@ -66,20 +85,36 @@ class SpeckConfig(LossOptions, SuppressionOptions, DetectorConfig):
         return max(self.strides)
 
     def build(self, class_names: Sequence[str], tile_px: int) -> Speck:
-        size = SIZES[self.size]
-        width = self.width or size.width
+        size = self._size()
+        width, packed = size.width, size.packed
         backbone = Backbone(
-            self.backbone or size.backbone, self.strides, self.num_frozen_stages, self.freeze_norms
+            size.backbone,
+            self.strides,
+            self.num_frozen_stages,
+            self.freeze_norms,
+            size.backbone_hidden,
         )
         modules = SpeckModules(
             backbone,
             LevelAttention(self._attention("backbone"), backbone.channels),
-            PathAggregation(backbone.channels, width, self.num_context),
+            PathAggregation(backbone.channels, width, self.num_context, size.expansion, packed),
             LevelAttention(self._attention("neck"), [width] * len(self.strides)),
-            DecoupledHead(width, len(class_names), self.strides),
+            DecoupledHead(width, len(class_names), self.strides, packed=packed),
             PixelRefiner() if self.refine else None,
         )
         return Speck(class_names, modules, tile_px=tile_px, learning=self, suppression=self)
+
+    def untrimmed(self) -> Self:
+        return self.model_copy(update={"backbone_hidden": 1.0, "expansion": Size("", 0).expansion})
+
+    def _size(self) -> Size:
+        """What the size means, with what is said besides."""
+        size = SIZES[self.size]
+        said = {name: getattr(self, name) for name in Size._fields}
+        own = {name: value for name, value in said.items() if value is not None}
+        if self.backbone is not None:  # a size narrows its own backbone, not any
+            own = {"backbone_hidden": 1.0} | own
+        return size._replace(**own)
 
     def _attention(self, place: AttentionPlace) -> AttentionName:
         return self.attention if place in self.attention_at else "none"

@@ -15,6 +15,7 @@ from smalldet.geometry.boxes import clip_boxes
 from smalldet.models.assigners.small_objects import Assignment, SmallObjectAssigner, Truth
 from smalldet.models.attention import LevelAttention
 from smalldet.models.backbones import Backbone
+from smalldet.models.bottlenecks import Bottleneck
 from smalldet.models.detector import Detector, Outputs, Size, as_float
 from smalldet.models.locations import Locations, grid_locations
 from smalldet.models.losses import (
@@ -100,8 +101,14 @@ class Speck(Detector):
         self.backbone.load_imagenet(weights)
 
     def class_rows(self, key: str, num_classes: int) -> Tensor | None:
-        of_classes = "class_outputs" in key or key.startswith("equalized_focal.")
-        return torch.arange(num_classes)[:, None] if of_classes else None
+        if key.startswith("head.class_outputs."):
+            level = int(key.split(".")[2])
+            num_rows = self.head.sides[level] ** 2
+            return torch.arange(num_classes * num_rows).view(num_classes, num_rows)
+        return torch.arange(num_classes)[:, None] if key.startswith("equalized_focal.") else None
+
+    def bottlenecks(self) -> list[Bottleneck]:
+        return [*self.backbone.bottlenecks(), *self.neck.bottlenecks()]
 
     def network(self, images: Tensor) -> Outputs:
         pictures = as_float(images)

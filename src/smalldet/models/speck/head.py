@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from smalldet.models.speck.neck import conv_norm
@@ -20,27 +21,43 @@ class DecoupledHead(nn.Module):
     A box is (dx, dy, log w, log h) against its location in strides: the centre is free, so that an
     object smaller than the stride, which may contain no location at all, can still be found
     from the nearest one.
+
+    Args:
+        width: channels of the features.
+        num_classes: how many.
+        strides: of the levels.
+        prior: the certainty that a location starts out with.
+        packed: features of the finest level stand at twice its stride, and each gives the outputs
+            of four locations.
     """
 
     def __init__(
-        self, width: int, num_classes: int, strides: Sequence[int], prior: float = 0.01
+        self,
+        width: int,
+        num_classes: int,
+        strides: Sequence[int],
+        prior: float = 0.01,
+        packed: bool = False,
     ) -> None:
         super().__init__()
         self.strides = tuple(strides)
         self.num_classes = num_classes
+        self.sides = [2 if packed and level == 0 else 1 for level in range(len(self.strides))]
         self.class_branches = nn.ModuleList(_branch(width) for _ in strides)
         self.box_branches = nn.ModuleList(_branch(width) for _ in strides)
         # every location starts out saying "nothing here" with the prior's certainty
         rare = math.log(prior / (1 - prior))
-        self.class_outputs = nn.ModuleList(_output(width, num_classes, rare) for _ in strides)
-        self.box_outputs = nn.ModuleList(_output(width, 4, 0.0) for _ in strides)
+        self.class_outputs = nn.ModuleList(
+            _output(width, num_classes * side**2, rare) for side in self.sides
+        )
+        self.box_outputs = nn.ModuleList(_output(width, 4 * side**2, 0.0) for side in self.sides)
 
     def forward(self, features: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
         """Class logits (B, L, C) and box codes (B, L, 4), level after level."""
         logits, codes = [], []
-        for i, x in enumerate(features):
-            logits.append(_flat(self.class_outputs[i](self.class_branches[i](x))))
-            codes.append(_flat(self.box_outputs[i](self.box_branches[i](x))))
+        for i, (x, side) in enumerate(zip(features, self.sides, strict=True)):
+            logits.append(_flat(self.class_outputs[i](self.class_branches[i](x)), side))
+            codes.append(_flat(self.box_outputs[i](self.box_branches[i](x)), side))
         return torch.cat(logits, 1), torch.cat(codes, 1)
 
 
@@ -72,6 +89,7 @@ def _output(width: int, num_out: int, bias: float) -> nn.Conv2d:
     return layer
 
 
-def _flat(x: Tensor) -> Tensor:
-    """(B, C, H, W) to (B, H*W, C)."""
-    return x.flatten(2).transpose(1, 2)
+def _flat(x: Tensor, side: int) -> Tensor:
+    """(B, C * side^2, H, W) to (B, H * side * W * side, C)."""
+    unpacked = F.pixel_shuffle(x, side) if side > 1 else x
+    return unpacked.flatten(2).transpose(1, 2)
