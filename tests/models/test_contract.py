@@ -30,6 +30,13 @@ SMALLEST = {
     "mask_rcnn": {**TINY_PYRAMID, "hidden_width": 32, "num_proposals": 300},
     "retinanet": TINY_PYRAMID,
     "speck": {"size": "n", "backbone": "mobilenetv3_small_050", "width": 32},
+    "speck packed": {
+        "size": "t",
+        "backbone": "tf_efficientnet_lite0",
+        "backbone_hidden": 0.25,
+        "width": 16,
+        "num_context": 1,
+    },
     **{
         name: {"network": name, "text": thin(name)}
         for name in ("yolov3-tiny", "yolov4-tiny", "yolov5n")
@@ -48,7 +55,7 @@ SIDE = 128
 
 @pytest.fixture(params=sorted(SMALLEST))
 def config(request: pytest.FixtureRequest) -> ModelConfig:
-    family = "yolo" if "text" in SMALLEST[request.param] else request.param
+    family = "yolo" if "text" in SMALLEST[request.param] else request.param.split()[0]
     return FAMILIES[family](**SMALLEST[request.param])
 
 

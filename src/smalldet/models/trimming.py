@@ -90,13 +90,19 @@ def _watched(
         places = torch.randperm(columns.shape[2], generator=generator)[:POSITIONS_PER_PICTURE]
         found[name].append(columns[:, :, places].transpose(1, 2).flatten(0, 1).double())
 
+    def taken(_module: object, inputs: tuple[Tensor, ...]) -> None:
+        note("hidden", inputs[0])
+
+    def given(_module: object, _inputs: object, values: Tensor) -> None:
+        note("given", values)
+
     def outcome(_module: object, _inputs: object, values: Tensor) -> None:
         note("outcome", values)
         raise _SeenError
 
     hooks = [
-        bottleneck.project.register_forward_pre_hook(lambda _, inputs: note("hidden", inputs[0])),
-        bottleneck.norm.register_forward_hook(lambda _m, _i, values: note("given", values)),
+        bottleneck.project.register_forward_pre_hook(taken),
+        bottleneck.norm.register_forward_hook(given),
         bottleneck.block.register_forward_hook(outcome),
     ]
     for picture in images:

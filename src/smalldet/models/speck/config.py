@@ -45,7 +45,7 @@ class SpeckConfig(LossOptions, SuppressionOptions, DetectorConfig):
     width: int | None = Field(default=None, ge=16, description="channels of neck and head")
     backbone_hidden: float | None = Field(
         default=None,
-        gt=0,
+        ge=0.25,
         le=1,
         description="share of the hidden channels of the backbone's inverted residuals",
     )

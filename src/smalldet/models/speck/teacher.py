@@ -51,9 +51,11 @@ class Teacher(nn.Module):
                 f"training.teacher: it knows {', '.join(given.class_names)} and none of "
                 f"{', '.join(learner.class_names)}"
             )
-        self.given = fuse_batchnorm(given).eval().requires_grad_(False)
+        fused = fuse_batchnorm(given).eval().requires_grad_(False)
+        assert isinstance(fused, Speck)
+        self.given = fused
         self._features: dict[str, list[Tensor]] = {}
-        for name, detector in (("given", self.given), ("learner", learner)):
+        for name, detector in (("given", fused), ("learner", learner)):
             detector.neck.register_forward_hook(self._note(name))
 
     def train(self, mode: bool = True) -> Teacher:
