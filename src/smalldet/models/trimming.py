@@ -93,7 +93,7 @@ def _watched(
     def taken(_module: object, inputs: tuple[Tensor, ...]) -> None:
         note("hidden", inputs[0])
 
-    def given(_module: object, _inputs: object, values: Tensor) -> None:
+    def projected(_module: object, _inputs: object, values: Tensor) -> None:
         note("given", values)
 
     def outcome(_module: object, _inputs: object, values: Tensor) -> None:
@@ -102,7 +102,7 @@ def _watched(
 
     hooks = [
         bottleneck.project.register_forward_pre_hook(taken),
-        bottleneck.norm.register_forward_hook(given),
+        bottleneck.norm.register_forward_hook(projected),
         bottleneck.block.register_forward_hook(outcome),
     ]
     for picture in images:
