@@ -14,6 +14,7 @@ from smalldet.evaluation import metrics
 from smalldet.evaluation.comparison import Comparison
 from smalldet.evaluation.metrics import METRICS, Metric
 from smalldet.evaluation.scoring import score
+from smalldet.evaluation.tide import MENDED
 
 NAMES = ("car", "bus")
 
@@ -54,5 +55,6 @@ def test_the_order_of_metrics_json_stays() -> None:
     coco += [
         f"COCO_{kind}_{size}" for size in ("small", "medium", "large") for kind in ("AP", "AR")
     ]
-    assert list(report.metrics) == [*by_size, *coco, *at_conf, "best_F1", "best_conf"]
-    assert list(report.per_class["car"]) == [*by_size, *at_conf, "counts"]
+    costs = [f"dAP_{name}{size}" for size in ("", "_small") for name in MENDED]
+    assert list(report.metrics) == [*by_size, *coco, *at_conf, "best_F1", "best_conf", *costs]
+    assert list(report.per_class["car"]) == [*by_size, *at_conf, *costs, "counts"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,10 +14,12 @@ from numpy.typing import NDArray
 from smalldet.data.index import Index
 from smalldet.detections import Detections
 from smalldet.evaluation.classes import match_classes
+from smalldet.evaluation.errors import errors_of
 from smalldet.evaluation.matching import Matches, match_boxes
 from smalldet.evaluation.rows import Rows, coco_pair, detection_rows, truth_rows
 from smalldet.evaluation.size_ranges import SIZE_RANGES_PX, SizeRanges
 from smalldet.evaluation.sizes import ALL_AREAS, COCO_AREA_RANGES, closed_area_range
+from smalldet.evaluation.tide import ap_costs
 
 COCO_CAPS = (1, 10, 100)  # detections a class and picture
 
@@ -85,6 +88,13 @@ class Comparison:
     def at_any_score(self) -> Matches:
         """Hits, misses and false alarms of all detections."""
         return match_boxes(self.index, self.objects, self.detections)
+
+    @cached_property
+    def ap_costs(self) -> NDArray[np.float64]:
+        """What each kind of mistake costs, by class, over all sizes and by ours; see `tide`."""
+        ranges = [(0.0, math.inf), *((low**2, high**2) for low, high in self.sizes.values())]
+        matches, num_classes = self.at_any_score, len(self.index.class_names)
+        return ap_costs(matches, errors_of(matches), num_classes, ranges)
 
     @cached_property
     def megapixels(self) -> NDArray[np.float64]:

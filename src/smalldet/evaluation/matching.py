@@ -23,6 +23,7 @@ class Matches:
         truth: objects and ignore regions of all pictures.
         detections: the detections that were matched.
         hit: (len(detections),) bool, on an object.
+        met: (len(detections),) int64, row of the object that each hit is on; -1 for the others.
         false_alarm: (len(detections),) bool, on no object and with less than half of its area in an
             ignore region of its class.
         reached: (len(truth),) bool, an object that has a detection.
@@ -31,6 +32,7 @@ class Matches:
     truth: Rows
     detections: Rows
     hit: NDArray[np.bool_]
+    met: NDArray[np.int64]
     false_alarm: NDArray[np.bool_]
     reached: NDArray[np.bool_]
 
@@ -55,8 +57,9 @@ def match_boxes(index: Index, truth: Rows, detections: Rows, iou_threshold: floa
     cells = [cell for cell in evaluation.eval_imgs if cell is not None]
 
     detection_ids = _column(cell["dtIds"] for cell in cells) - 1
-    matched = np.zeros(len(detections), dtype=np.bool_)
-    matched[detection_ids] = _column(cell["dtMatches"][0] for cell in cells) > 0
+    met = np.full(len(detections), -1)
+    met[detection_ids] = _column(cell["dtMatches"][0] for cell in cells) - 1
+    matched = met >= 0
     excused = np.zeros(len(detections), dtype=np.bool_)
     excused[detection_ids] = _column(cell["dtIgnore"][0] for cell in cells) > 0
     truth_ids = _column(cell["gtIds"] for cell in cells) - 1
@@ -66,6 +69,7 @@ def match_boxes(index: Index, truth: Rows, detections: Rows, iou_threshold: floa
         truth,
         detections,
         hit=matched & ~excused,
+        met=np.where(excused, -1, met),
         false_alarm=~matched & ~excused,
         reached=reached & ~truth.ignore,
     )
