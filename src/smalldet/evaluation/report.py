@@ -35,6 +35,7 @@ class Report:
         num_pictures: how many pictures.
         megapixels: their area.
         sizes: the size ranges that were measured by.
+        remarks: what of a file of results did not fit.
     """
 
     metrics: dict[str, float | None]
@@ -47,6 +48,7 @@ class Report:
     num_pictures: int
     megapixels: float
     sizes: SizeRanges = field(default_factory=lambda: SIZE_RANGES_PX)
+    remarks: tuple[str, ...] = ()
 
     @property
     def notes(self) -> list[str]:
@@ -62,7 +64,7 @@ class Report:
         empty = [name for name, row in self.per_class.items() if row["counts"]["all"] == 0]
         if empty:
             notes.append(f"no object of {', '.join(empty)}: not in the means")
-        return notes
+        return [*notes, *self.remarks]
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, as `metrics.json` has them."""
