@@ -62,16 +62,11 @@ def evaluate(
     options = options or EvaluateOptions()
     # First of all: a wrong map must not show after an hour of prediction.
     match_classes(truth, model.class_names, options.map)
-    tiling = options.model_dump(include=set(TilingOptions.model_fields))
-    predictor = Predictor(model, PredictOptions(conf=_LOWEST_CONF, **tiling))
+    predictor = measuring_predictor(model, options)
     truth = of_sizes_in_metres(truth, options)
     conf = model.conf if options.conf is None else options.conf
     options = options.model_copy(update={"conf": conf, "tile_px": predictor.tile_px})
-    detections: list[Detections] = []
-    for record in truth.records:
-        detections.append(predict_labelled(predictor, record).to("cpu"))
-        if on_progress is not None:
-            on_progress(len(detections), len(truth))
+    detections = predict_all(predictor, truth, on_progress)
     return _measure(truth, Results(detections), options, out, page, about)
 
 
@@ -132,6 +127,24 @@ def _measure(
     if page is not None:
         write_text(Path(page), evaluation_page(comparison, report, about))
     return report
+
+
+def measuring_predictor(model: TileModel, options: EvaluateOptions) -> Predictor:
+    """A predictor that keeps weak detections too."""
+    tiling = options.model_dump(include=set(TilingOptions.model_fields))
+    return Predictor(model, PredictOptions(conf=_LOWEST_CONF, **tiling))
+
+
+def predict_all(
+    predictor: Predictor, truth: Index, on_progress: Callable[[int, int], None] | None = None
+) -> list[Detections]:
+    """Detections of each labelled picture; `on_progress` gets pictures done and in all."""
+    detections: list[Detections] = []
+    for record in truth.records:
+        detections.append(predict_labelled(predictor, record).to("cpu"))
+        if on_progress is not None:
+            on_progress(len(detections), len(truth))
+    return detections
 
 
 def predict_labelled(predictor: Predictor, record: ImageRecord) -> Detections:

@@ -33,6 +33,7 @@ class Kept:
         mapping: {class of the data that counts as another: that other}.
         name: of the model, for people.
         conf: score from which its detections count.
+        truth_sha256: `fingerprint` of the truth that it was measured on.
     """
 
     truth: Index
@@ -40,6 +41,7 @@ class Kept:
     mapping: Mapping[str, str]
     name: str
     conf: float
+    truth_sha256: str
 
 
 @dataclass(frozen=True)
@@ -110,8 +112,9 @@ def read_kept(folder: Path) -> Kept:
         truth,
         [_with_classes(one, own, table) for one in results.detections],
         mapping,
-        about["model"],
-        about["conf"],
+        str(folder),
+        float(about["conf"]),
+        str(about["truth_sha256"]),
     )
 
 

@@ -299,3 +299,35 @@ def _side_axis(sides: Sequence[float], field: str = "side") -> Row:
         "scale": {"type": "log", "base": 2, "domain": [2.0**first, 2.0**last]},
         "axis": {"values": [2.0**power for power in range(first, last + 1)], "format": "~g"},
     }
+
+
+def difference_chart(rows: Sequence[Row], metrics: Sequence[str]) -> Spec:
+    """Differences in points with their intervals, one row a metric, about a line at 0."""
+    y = {"field": "metric", "type": "nominal", "sort": list(metrics), "title": None}
+    colour = {"field": "line", "type": "nominal", "title": None, "sort": None}
+    offset = {"field": "line", "type": "nominal", "sort": None}
+    shared = {"y": y, "yOffset": offset, "color": colour}
+    tooltip = [
+        {"field": "line", "title": "of"},
+        {"field": "metric"},
+        *({"field": name, "format": "+.2f"} for name in ("points", "low", "high")),
+    ]
+    x = {"type": "quantitative", "title": "points"}
+    return {
+        "data": {"values": list(rows)},
+        "layer": [
+            {
+                "data": {"values": [{"zero": 0}]},
+                "mark": {"type": "rule", "strokeDash": [4, 3]},
+                "encoding": {"x": {"field": "zero", **x}},
+            },
+            {
+                "mark": {"type": "rule", "strokeWidth": 3, "opacity": 0.55},
+                "encoding": {**shared, "x": {"field": "low", **x}, "x2": {"field": "high"}},
+            },
+            {
+                "mark": {"type": "point", "filled": True, "size": 70, "opacity": 1},
+                "encoding": {**shared, "x": {"field": "points", **x}, "tooltip": tooltip},
+            },
+        ],
+    }
