@@ -56,5 +56,8 @@ def test_the_order_of_metrics_json_stays() -> None:
         f"COCO_{kind}_{size}" for size in ("small", "medium", "large") for kind in ("AP", "AR")
     ]
     costs = [f"dAP_{name}{size}" for size in ("", "_small") for name in MENDED]
-    assert list(report.metrics) == [*by_size, *coco, *at_conf, "best_F1", "best_conf", *costs]
-    assert list(report.per_class["car"]) == [*by_size, *at_conf, *costs, "counts"]
+    ends = ("", "_low", "_high")
+    smallest = [f"resolvable_{unit}{end}" for unit in ("px", "m") for end in ends]
+    rest = [*costs, *smallest]
+    assert list(report.metrics) == [*by_size, *coco, *at_conf, "best_F1", "best_conf", *rest]
+    assert list(report.per_class["car"]) == [*by_size, *at_conf, *rest, "counts"]

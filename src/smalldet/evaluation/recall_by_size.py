@@ -45,6 +45,7 @@ def recall_by_size(
     classes: NDArray[np.int64] | None = None,
     *,
     in_metres: bool = False,
+    scales: NDArray[np.float64] | float = 1.0,
 ) -> RecallBySize:
     """Recall of the objects of a comparison, ignored ones left out, against their size.
 
@@ -52,9 +53,10 @@ def recall_by_size(
         comparison: truth and detections.
         classes: positions of those to look at; all if None.
         in_metres: by sides in metres, over the pictures whose ground sample distance is known.
+        scales: (objects,) that sides are multiplied by first, such as those of the network.
     """
     objects = comparison.objects
-    sides = np.sqrt(objects.areas)
+    sides = np.sqrt(objects.areas) * scales
     if in_metres:
         gsd_m = [r.gsd_m if r.gsd_m is not None else np.nan for r in comparison.index.records]
         sides = sides * np.array(gsd_m, dtype=np.float64)[objects.pictures]

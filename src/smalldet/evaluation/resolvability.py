@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from smalldet.evaluation.recall_by_size import RecallBySize
+from smalldet.class_names import positions_of
+from smalldet.evaluation.recall_by_size import RecallBySize, recall_by_size
+from smalldet.imagery.gsd import Gsd
+from smalldet.inference.gsd_matching import match_gsd
+from smalldet.models.seen import Seen
+
+if TYPE_CHECKING:
+    from smalldet.evaluation.comparison import Comparison
 
 STATED_RECALL = 0.5
 LEAST_OBJECTS = 20
@@ -55,6 +64,55 @@ def resolvable(recall: RecallBySize, stated_recall: float = STATED_RECALL) -> Re
     if side is None or low is None:
         return None
     return Resolvable(side, low, high, bool(_rising(share, num)[0] >= stated_recall))
+
+
+def resolvable_sides(
+    comparison: Comparison, seen: Seen, class_names: Sequence[str]
+) -> tuple[float | None, ...]:
+    """The side of each class of a model in pixels of its network; empty where none is known.
+
+    Args:
+        comparison: of pictures that the model was shown at one scale, or at that of their distance.
+        seen: by the model.
+        class_names: of the model.
+    """
+    positions = positions_of(class_names, comparison.index.class_names)
+    scales = network_scales(comparison, seen, class_names)
+    found = [
+        resolvable(recall_by_size(comparison, np.array([position]), scales=scales))
+        if position >= 0
+        else None
+        for position in positions
+    ]
+    if not any(found):
+        return ()
+    return tuple(None if one is None else float(f"{one.side:.3g}") for one in found)
+
+
+def network_scales(
+    comparison: Comparison, seen: Seen, class_names: Sequence[str]
+) -> NDArray[np.float64]:
+    """(objects,) how many pixels of the network showed one of the picture.
+
+    A picture whose ground sample distance its labels do not say was shown as it is.
+    """
+    objects, records = comparison.objects, comparison.index.records
+    positions = np.array(positions_of(comparison.index.class_names, class_names), dtype=np.int64)
+    known = {record.gsd_m for record in records} - {None}
+    of_distance = {metres: _scales_at(seen, tuple(class_names), metres) for metres in known}
+    as_it_is = np.ones(len(class_names))
+    table = np.array([of_distance.get(record.gsd_m, as_it_is) for record in records])
+    if not len(objects):
+        return np.ones(0)
+    return table.reshape(len(records), -1)[objects.pictures, positions[objects.labels]]
+
+
+def _scales_at(
+    seen: Seen, class_names: tuple[str, ...], metres: float | None
+) -> NDArray[np.float64]:
+    """(C,) scale of each class."""
+    looks = match_gsd(seen, class_names, Gsd(metres, "by its labels")).looks
+    return np.sum([look.scale * look.classes.numpy() for look in looks], axis=0)
 
 
 def _crossing(

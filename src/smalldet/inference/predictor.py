@@ -149,10 +149,10 @@ class Predictor:
     def _matching(self, scene: Scene) -> Matching:
         """At which scales the scene is looked at, and for what."""
         seen, names = self.model.seen, self.model.class_names
-        if self.options.no_gsd_match or not seen.gsd_m:
-            every = torch.ones(len(names), dtype=torch.bool)
-            return Matching((Look(1.0, every if self._wanted is None else self._wanted),))
-        return match_gsd(seen, names, self.gsd(scene), self._wanted)
+        rescale = not self.options.no_gsd_match
+        gsd = self.gsd(scene) if seen.gsd_m and (rescale or seen.resolvable_px) else UNKNOWN
+        zoom = self._scales[0]
+        return match_gsd(seen, names, gsd, self._wanted, rescale=rescale, zoom=zoom)
 
     def _tell(self, scene: Scene, matching: Matching) -> None:
         """Log what is rescaled and what will be missed; the same of many pictures once."""

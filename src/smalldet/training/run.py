@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -14,10 +15,12 @@ from smalldet.atomic_write import write_text
 from smalldet.data.index import Index
 from smalldet.data.loading import Batch, loader
 from smalldet.detections import Detections
+from smalldet.evaluation.comparison import compare
 from smalldet.evaluation.report import Report
-from smalldet.evaluation.scoring import score
+from smalldet.evaluation.resolvability import resolvable_sides
+from smalldet.evaluation.scoring import report_of
 from smalldet.hardware import choose_precision, keep_freed_memory
-from smalldet.models.checkpoints.native import save_detector
+from smalldet.models.checkpoints.native import read_metadata, save_detector
 from smalldet.models.detector import Detector
 from smalldet.training.batch_pictures import draw_first_batches, not_finite
 from smalldet.training.clock import Clock
@@ -93,6 +96,8 @@ class Run:
                 out / "resume.safetensors", self.detector, self.ema, self.optimiser
             )
             self.ema.model.conf = self.progress.conf
+            if (out / "last.safetensors").is_file():  # it knows what evaluations have measured
+                self.ema.model.seen = read_metadata(out / "last.safetensors")["seen"]
         self.model = self.accelerator.prepare(LossOf(self.detector, self.precision))
         self.run_log = (
             RunLog(out, recipe, str(self.device), self.progress.step) if self.is_main else None
@@ -215,9 +220,14 @@ class Run:
 
     def _score(self, val: Index, detections: list[Detections], began: float) -> Report:
         assert self.run_log is not None
-        report = score(val, detections, conf=self.ema.model.conf)
+        model = self.ema.model
+        comparison = compare(val, detections, conf=model.conf, max_detections=1500)
+        report = report_of(comparison, detections)
         report.write(self.out / "metrics.json")
-        self.progress.conf = self.ema.model.conf = report.metrics["best_conf"] or Detector.conf
+        self.progress.conf = model.conf = report.metrics["best_conf"] or Detector.conf
+        comparison = replace(comparison, conf=model.conf)
+        sides = resolvable_sides(comparison, model.seen, model.class_names)
+        model.seen = model.seen.model_copy(update={"resolvable_px": sides})
         pictures = draw_spread(val, detections, self.ema.model.conf, self.out / "val")
         self.run_log.show("val", self.progress.step, pictures)
         ap = report.metrics["AP"] or 0.0

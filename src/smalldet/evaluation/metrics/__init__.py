@@ -13,6 +13,7 @@ from smalldet.evaluation.metrics.at_conf import measure_at_conf
 from smalldet.evaluation.metrics.average_precision import measure_by_coco, measure_by_size
 from smalldet.evaluation.metrics.best_conf import measure_best_conf
 from smalldet.evaluation.metrics.mistakes import measure_ap_costs
+from smalldet.evaluation.metrics.smallest_size import measure_resolvable
 
 Values = dict[str, float | None]
 
@@ -39,6 +40,7 @@ METRICS: tuple[Metric, ...] = (
     Metric("precision, recall and false alarms at one score", measure_at_conf),
     Metric("best score to count from", measure_best_conf, of_each_class=False),
     Metric("average precision that mistakes cost", measure_ap_costs),
+    Metric("smallest size found", measure_resolvable),
 )
 """In the order of `metrics.json`. A new metric is a file with its function and a line here."""
 
