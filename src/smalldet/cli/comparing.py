@@ -15,8 +15,11 @@ from smalldet.cli.parameters import (
     DataClasses,
     Device,
     Labels,
+    Map,
     Options,
+    Sizes,
     label_source,
+    with_tables,
 )
 from smalldet.cli.printing import console, note, progress_bar, say
 from smalldet.evaluation.options import EvaluateOptions
@@ -40,6 +43,8 @@ def compare(
     report: Annotated[
         Path | None, Parameter(help="A page with charts, such as comparison.html.")
     ] = None,
+    map_: Map = (),
+    sizes: Sizes = "default",
     options: Annotated[EvaluateOptions, FLATTENED] = DEFAULTS,
     device: Device = "auto",
     backend: Backend = "auto",
@@ -59,6 +64,7 @@ def compare(
             raise ValueError(f"{file}: is a folder; name a file in it")
     if len(entries) < 2:
         raise ValueError("give two or more to compare: folders, models or files of results")
+    options = with_tables(options, map_, sizes)
     truth = ids = None
     if data is not None:
         truth = read_labels(label_source(data, labels, data_classes), split=split)

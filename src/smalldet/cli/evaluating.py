@@ -16,10 +16,13 @@ from smalldet.cli.parameters import (
     DataClasses,
     Device,
     Labels,
+    Map,
     Model,
     Network,
     Options,
+    Sizes,
     label_source,
+    with_tables,
 )
 from smalldet.cli.printing import console, note, progress_bar, say
 from smalldet.evaluation.options import EvaluateOptions
@@ -54,10 +57,8 @@ def evaluate(
         Path | None,
         Parameter(help="A page with charts and crops of the errors, such as report.html."),
     ] = None,
-    map_: Annotated[
-        tuple[str, ...],
-        Parameter(name="--map", help="MODEL_CLASS=DATA_CLASS where names differ; repeat it."),
-    ] = (),
+    map_: Map = (),
+    sizes: Sizes = "default",
     options: Annotated[EvaluateOptions, FLATTENED] = DEFAULTS,
     device: Device = "auto",
     backend: Backend = "auto",
@@ -68,7 +69,7 @@ def evaluate(
     for file in (report, results):
         if file is not None and file.is_dir():
             raise ValueError(f"{file}: is a folder; name a file in it")
-    options = options.model_copy(update={"map": _mapping(map_)})
+    options = with_tables(options, map_, sizes)
     truth = read_labels(label_source(data, labels, data_classes), split=split)
     if results is not None:
         found = _of_results(results, data, split, truth, options, out, report)
@@ -118,10 +119,3 @@ def _of_results(
     results = read_results(file, truth, category_ids(data, split))
     about = About(str(file), str(data))
     return evaluate_results(results, truth, options, out=out, page=page, about=about)
-
-
-def _mapping(pairs: tuple[str, ...]) -> dict[str, str]:
-    wrong = [pair for pair in pairs if pair.count("=") != 1]
-    if wrong:
-        raise ValueError(f"--map takes MODEL_CLASS=DATA_CLASS, not {wrong[0]!r}")
-    return dict(pair.split("=") for pair in pairs)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from smalldet.atomic_write import write_text
 from smalldet.config.load import dump
-from smalldet.data.distances import of_size
+from smalldet.data.distances import in_metres, of_size
 from smalldet.data.index import ImageRecord, Index
 from smalldet.detections import Detections
 from smalldet.evaluation.classes import match_classes
@@ -90,11 +90,11 @@ def evaluate_results(
 
 
 def of_sizes_in_metres(truth: Index, options: EvaluateOptions) -> Index:
-    """The truth with objects of the sizes in metres that are asked for alone."""
+    """The objects of the sizes in metres that are asked for; distances where sizes need them."""
     least_m, most_m = options.min_size_m, options.max_size_m
-    if least_m is None and most_m is None:
-        return truth
-    return of_size(truth, options.gsd_m, least_m, most_m)
+    if least_m is not None or most_m is not None:
+        truth = of_size(truth, options.gsd_m, least_m, most_m)
+    return in_metres(truth, options.gsd_m) if options.size_unit == "m" else truth
 
 
 def _measure(
@@ -114,8 +114,10 @@ def _measure(
         max_detections=options.max_detections,
         mapping=options.map,
         sizes=options.sizes,
+        size_unit=options.size_unit,
     )
-    report = replace(report_of(comparison, detections), remarks=results.remarks)
+    report = report_of(comparison, detections, options.num_resamples)
+    report = replace(report, remarks=results.remarks)
     if out is not None:
         folder = Path(out)
         class_names = detections[0].class_names if detections else truth.class_names

@@ -79,7 +79,8 @@ def best_threshold(matches: Matches) -> tuple[float | None, float | None]:
     """The highest F1 over all classes, and the confidence at which it is reached.
 
     Objects go to detections strongest first, so what a higher confidence would count is a prefix of
-    what was matched. None where there is no object or no hit.
+    what was matched, which ends with the last of equal scores. None where there is no object or no
+    hit.
 
     Args:
         matches: of detections down to a low score.
@@ -90,9 +91,11 @@ def best_threshold(matches: Matches) -> tuple[float | None, float | None]:
     hits = matches.hit[judged][order].cumsum()
     if not num_objects or not hits.size or not hits[-1]:
         return None, None
-    f1 = 2 * hits / (np.arange(1, len(hits) + 1) + num_objects)
+    scores = matches.detections.scores[judged][order]
+    ends = np.append(scores[1:] != scores[:-1], True)
+    f1 = 2 * hits / (np.arange(1, len(hits) + 1) + num_objects) * ends
     best = int(f1.argmax())
-    return float(f1[best]), float(matches.detections.scores[judged][order][best])
+    return float(f1[best]), float(scores[best])
 
 
 def _column(lists: Iterable[Iterable[int]]) -> NDArray[np.int64]:

@@ -135,7 +135,7 @@ def side_by_side(kept: Sequence[Kept], options: EvaluateOptions) -> SideBySide:
     names = unlike_names([one.name for one in kept])
     compared = _over_shared_classes(kept, options)
     sides = tuple(
-        Side(name, one, report_of(one, []), bootstrap_ap(one))
+        Side(name, one, report_of(one, []), bootstrap_ap(one, options.num_resamples))
         for name, one in zip(names, compared, strict=True)
     )
     differences = tuple(_differences(sides[0], side) for side in sides[1:])
@@ -170,6 +170,7 @@ def _over_shared_classes(kept: Sequence[Kept], options: EvaluateOptions) -> list
             conf=one.conf if options.conf is None else options.conf,
             max_detections=options.max_detections,
             sizes=options.sizes,
+            size_unit=options.size_unit,
         )
         for one, match in zip(kept, matches, strict=True)
     ]
@@ -254,7 +255,7 @@ def in_words(one: Difference) -> str:
 
 
 def _span(side: Side, size: str) -> str:
-    return f"{span_text(*side.report.sizes[size])} px"
+    return f"{span_text(*side.report.sizes[size])} {side.report.size_unit}"
 
 
 def unlike_names(given: Sequence[str]) -> list[str]:

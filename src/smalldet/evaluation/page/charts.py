@@ -18,7 +18,7 @@ SHARE = {"domain": [0, 1]}
 PERCENT = ".0%"
 
 
-def recall_chart(recalls: Mapping[str, RecallBySize]) -> Spec:
+def recall_chart(recalls: Mapping[str, RecallBySize], unit: str = "px") -> Spec:
     """Recall against size, one line each, with the 95 % interval of a lone one."""
     rows: list[Row] = []
     for name, one in recalls.items():
@@ -29,7 +29,7 @@ def recall_chart(recalls: Mapping[str, RecallBySize]) -> Spec:
                 continue
             shared = {
                 "side": float(np.sqrt(low * high)),
-                "span": f"{low:.3g} to {high:.3g} px",
+                "span": f"{low:.3g} to {high:.3g} {unit}",
                 "objects": num,
             }
             found = float(one.num_found_conf[i] / num)
@@ -38,7 +38,7 @@ def recall_chart(recalls: Mapping[str, RecallBySize]) -> Spec:
             if len(recalls) == 1:
                 most = float(one.num_found_any[i] / num)
                 rows.append({**shared, "line": "at any score", "recall": most})
-    x = _side_axis([row["side"] for row in rows])
+    x = _side_axis([row["side"] for row in rows], unit)
     line = {"field": "line", "type": "nominal", "title": None, "sort": None}
     y = {"field": "recall", "type": "quantitative", "scale": SHARE, "axis": {"format": PERCENT}}
     tooltip = [
@@ -64,17 +64,17 @@ def recall_chart(recalls: Mapping[str, RecallBySize]) -> Spec:
     return {"data": {"values": rows}, "layer": [band, curve]}
 
 
-def count_chart(one: RecallBySize) -> Spec:
+def count_chart(one: RecallBySize, unit: str = "px") -> Spec:
     """How many objects each point of the recall stands on: found and missed."""
     rows: list[Row] = []
     for i, (low, high) in enumerate(
         zip(one.edges_px[:-1].tolist(), one.edges_px[1:].tolist(), strict=True)
     ):
         found = int(one.num_found_conf[i])
-        span = {"low": low, "high": high, "span": f"{low:.3g} to {high:.3g} px"}
+        span = {"low": low, "high": high, "span": f"{low:.3g} to {high:.3g} {unit}"}
         rows.append({**span, "what": "found", "objects": found})
         rows.append({**span, "what": "missed", "objects": int(one.num_objects[i]) - found})
-    x = _side_axis(one.edges_px.tolist(), field="low")
+    x = _side_axis(one.edges_px.tolist(), unit, field="low")
     return {
         "data": {"values": rows},
         "mark": {"type": "bar", "binSpacing": 1},
@@ -181,6 +181,7 @@ def heat_map(rows: Sequence[Row], columns: Sequence[str], lines: Sequence[str], 
         "title": None,
         "axis": {
             "labelAngle": 0,
+            "labelPadding": 18,
             # the range stands under its name
             "labelExpr": "split(datum.label, regexp(' (?=[0-9])'))",
             "orient": "top",
@@ -287,7 +288,7 @@ def line_chart(rows: Sequence[Row], x: str, y: str, *, y_scale: Row | None = Non
     }
 
 
-def _side_axis(sides: Sequence[float], field: str = "side") -> Row:
+def _side_axis(sides: Sequence[float], unit: str, field: str = "side") -> Row:
     """Sides on a scale of doublings, with ticks at them."""
     first = int(np.floor(np.log2(min(sides)))) if sides else 0
     last = int(np.ceil(np.log2(max(sides)))) if sides else 1
@@ -295,7 +296,7 @@ def _side_axis(sides: Sequence[float], field: str = "side") -> Row:
     return {
         "field": field,
         "type": "quantitative",
-        "title": "side in px (square root of the area)",
+        "title": f"side in {unit} (square root of the area)",
         "scale": {"type": "log", "base": 2, "domain": [2.0**first, 2.0**last]},
         "axis": {"values": [2.0**power for power in range(first, last + 1)], "format": "~g"},
     }

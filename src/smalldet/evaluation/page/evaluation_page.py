@@ -71,7 +71,7 @@ def _tile(name: str, report: Report) -> str:
     value = report.metrics.get(name)
     if value is None:
         return ""
-    interval = getattr(report, "intervals", {}).get(name)
+    interval = report.intervals.get(name)
     ends = f"{100 * interval[0]:.1f} to {100 * interval[1]:.1f}" if interval else "&nbsp;"
     return (
         f'<div class="card tile"><span class="soft">{escaped(name.replace("_", " "))}</span>'
@@ -90,15 +90,20 @@ def _most_frequent(comparison: Comparison, most: int) -> list[int]:
 def _sizes(comparison: Comparison, report: Report) -> str:
     names = comparison.index.class_names
     shown = _most_frequent(comparison, CLASSES_IN_CHARTS)
-    every = recall_by_size(comparison)
+    unit, in_metres = comparison.size_unit, comparison.size_unit == "m"
+    every = recall_by_size(comparison, in_metres=in_metres)
     parts = [
-        chart(charts.recall_chart({f"at confidence {report.conf:.2f}": every}), "recall by size"),
-        chart(charts.count_chart(every), "objects by size", 120),
+        chart(
+            charts.recall_chart({f"at confidence {report.conf:.2f}": every}, unit), "recall by size"
+        ),
+        chart(charts.count_chart(every, unit), "objects by size", 120),
     ]
     if len(shown) > 1:
-        by_class = {names[k]: recall_by_size(comparison, np.array([k])) for k in shown}
+        by_class = {
+            names[k]: recall_by_size(comparison, np.array([k]), in_metres=in_metres) for k in shown
+        }
         parts.append("<h3>By class</h3>")
-        parts.append(chart(charts.recall_chart(by_class), "recall by size and class"))
+        parts.append(chart(charts.recall_chart(by_class, unit), "recall by size and class"))
     parts += ["<h3>AP50 by class and size</h3>", _heat(report)]
     return section(
         "How small can it see",

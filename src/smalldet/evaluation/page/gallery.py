@@ -10,7 +10,6 @@ from smalldet.evaluation.comparison import Comparison
 from smalldet.evaluation.errors import ERROR_KINDS, MISSED, Errors
 from smalldet.evaluation.rows import Rows
 from smalldet.evaluation.size_ranges import span_text
-from smalldet.evaluation.sizes import rounded_areas
 from smalldet.reporting.assets import as_data, script, style
 from smalldet.reporting.crops import square_round
 from smalldet.reporting.cuts import cut
@@ -34,10 +33,15 @@ ROLES = ("truth other", "found other", "truth", "found")
 
 
 def sides_of(comparison: Comparison, errors: Errors) -> NDArray[np.float64]:
-    """(N,) side in pixels of the object that each error is about; on background, of the box."""
-    areas = rounded_areas(errors.boxes)
-    about = errors.objects >= 0
-    areas[about] = comparison.objects.areas[errors.objects[about]]
+    """(N,) side of the object that each error is about; on background, of the box.
+
+    In the unit of the comparison's sizes.
+    """
+    found = np.flatnonzero(errors.detections >= 0)
+    about = np.flatnonzero(errors.objects >= 0)
+    areas = np.zeros(len(errors))
+    areas[found] = comparison.detection_areas[errors.detections[found]]
+    areas[about] = comparison.object_areas[errors.objects[about]]
     return np.sqrt(areas)
 
 
@@ -100,8 +104,10 @@ def gallery(comparison: Comparison, errors: Errors) -> str:
         }
         for i, row in enumerate(rows.tolist())
     ]
+    unit = comparison.size_unit
     names = [
-        f"{name.replace('_', ' ')}, {span_text(*of)} px" for name, of in comparison.sizes.items()
+        f"{name.replace('_', ' ')}, {span_text(*of)} {unit}"
+        for name, of in comparison.sizes.items()
     ]
     data = {
         "kinds": [KIND_WORDS[kind] for kind in ERROR_KINDS],
@@ -109,6 +115,7 @@ def gallery(comparison: Comparison, errors: Errors) -> str:
         "sizes": [*names, "other sizes"] if (sizes == len(names)).any() else names,
         "pictures": [path.name.encode("utf-8", "backslashreplace").decode() for path in paths],
         "roles": ROLES,
+        "unit": unit,
         "counts": _counts(errors, sizes),
         "errors": entries,
     }
