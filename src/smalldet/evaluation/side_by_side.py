@@ -113,7 +113,7 @@ class SideBySide:
             cells = [f"{100 * (first.report.metrics[row] or 0):.1f}"]
             for side, differences in zip(others, self.differences, strict=True):
                 value = side.report.metrics[row]
-                told = f" ({in_words(differences[row])})" if row in differences else ""
+                told = f"  {in_words(differences[row])}" if row in differences else ""
                 cells.append("-" if value is None else f"{100 * value:.1f}{told}")
             table.add_row(row, *cells)
         yield table
@@ -234,24 +234,21 @@ def sentence(first: Side, second: Side, differences: Mapping[str, Difference]) -
         for size in first.report.sizes
         if f"AP_{size}" in differences
     }
-    real = {size: one for size, one in by_size.items() if one.is_real}
-    told = [f"AP {in_words(one)} at {_span(first, size)}" for size, one in real.items()]
+    told = ", ".join(
+        f"at {_span(first, size)} {in_words(one)}" for size, one in by_size.items() if one.is_real
+    )
     if ap.is_real:
         word = "better" if ap.value > 0 else "worse"
         start = f"{second.name} is {word} than {first.name}: AP {in_words(ap)}"
-        if told:
-            return f"{start}; by size this can be told of {', '.join(told)}."
-        return f"{start}; at no single size can it be told."
-    start = f"Over all sizes no difference of {second.name} from {first.name} can be told: "
+        return f"{start}; {told or 'at no single size can it be told'}."
+    start = f"{second.name} and {first.name} cannot be told apart over all sizes: "
     start += f"AP {in_words(ap)}"
-    if told:
-        return f"{start}; but by size there is one: {', '.join(told)}."
-    return f"{start}; nor at any single size."
+    return f"{start}; but {told}." if told else f"{start}; nor at any single size."
 
 
 def in_words(one: Difference) -> str:
-    """`+2.1 points, 0.8 to 3.5`."""
-    return f"{100 * one.value:+.1f}, {100 * one.low:.1f} to {100 * one.high:.1f}"
+    """`+2.1 (0.8 to 3.5)`, in points."""
+    return f"{100 * one.value:+.1f} ({100 * one.low:.1f} to {100 * one.high:.1f})"
 
 
 def _span(side: Side, size: str) -> str:
