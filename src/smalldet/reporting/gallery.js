@@ -23,7 +23,8 @@
   // --- one error
   const words = (one) => {
     const sure = one.score ? `, score ${one.score.toFixed(2)}` : "";
-    return `${data.labels[one.label]}, ${one.side} ${data.unit}${sure}`;
+    const other = one.is >= 0 && one.is !== one.label ? ` on ${data.labels[one.is]}` : "";
+    return `${data.labels[one.label]}${other}, ${one.side} ${data.unit}${sure}`;
   };
   const boxesOf = (one) => {
     const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");

@@ -223,8 +223,8 @@ def _worst_in_words(costs: Sequence[charts.Row]) -> str:
 
 def _gallery(comparison: Comparison, errors: Errors) -> str:
     lead = (
-        "The worst first. Arrows go from crop to crop, Enter enlarges, b hides the boxes. "
-        "Solid: found; dashed: labelled; thin: what else is there."
+        "The worst of each kind, class and size first. Arrows go from crop to crop, Enter "
+        "enlarges, b hides the boxes."
     )
     if not len(errors):
         return section("Errors to look at", "None.")

@@ -28,6 +28,10 @@ KIND_WORDS = {
     "background": "false alarm",
     "missed": "missed",
 }
+LEGEND = (
+    '<span class="legend"><i class="truth"></i>labelled <i class="found"></i>found wrongly '
+    '<i class="found other"></i>found too</span>'
+)
 ROLES = ("truth other", "found other", "truth", "found")
 """Classes of the boxes that are drawn, later ones on top."""
 
@@ -92,6 +96,7 @@ def gallery(comparison: Comparison, errors: Errors) -> str:
         {
             "kind": int(kept.kinds[i]),
             "label": int(kept.labels[i]),
+            "is": _label_of(comparison, kept, i),
             "size": int(sizes[row]),
             "side": round(float(sides[row]), 1),
             "score": round(float(kept.scores[i]), 3),
@@ -120,6 +125,12 @@ def gallery(comparison: Comparison, errors: Errors) -> str:
         "errors": entries,
     }
     return style("gallery.css") + _frame(as_data(data)) + script("gallery.js")
+
+
+def _label_of(comparison: Comparison, errors: Errors, row: int) -> int:
+    """The class of the object that an error is about; -1 on background."""
+    about = int(errors.objects[row])
+    return int(comparison.objects.labels[about]) if about >= 0 else -1
 
 
 def _counts(errors: Errors, sizes: NDArray[np.int64]) -> list[list[int]]:
@@ -195,7 +206,7 @@ def _frame(data: str) -> str:
         for name, word in (("kind", "error"), ("label", "class"), ("size", "size"))
     )
     return (
-        f'<div class="gallery">{data}<div class="filters">{selects}</div>'
+        f'<div class="gallery">{data}<div class="filters">{selects}{LEGEND}</div>'
         '<p class="told soft" role="status"></p><div class="cards"></div>'
         '<button class="more" type="button" hidden>more</button>'
         '<dialog aria-label="one error"><button type="button" class="close" aria-label="close">'
