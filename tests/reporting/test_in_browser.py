@@ -41,12 +41,14 @@ const press = (key) => document.activeElement.dispatchEvent(
   new KeyboardEvent("keydown", { key, bubbles: true, cancelable: true }));
 addEventListener("load", async () => {
   const said = {};
-  document.querySelectorAll(".chart").forEach((box) => box.scrollIntoView());
-  await wait(800);
   const boxes = [...document.querySelectorAll(".chart")];
-  for (const box of boxes) { box.scrollIntoView(); await wait(150); }
+  const isDrawn = (box) => box.querySelector("svg.marks path, svg.marks text");
+  for (const box of boxes) {
+    box.scrollIntoView();
+    for (let i = 0; i < 100 && !isDrawn(box); i += 1) await wait(50);
+  }
   said.charts = boxes.length;
-  said.drawn = boxes.filter((box) => box.querySelector("svg.marks path, svg.marks text")).length;
+  said.drawn = boxes.filter(isDrawn).length;
   const cards = () => document.querySelectorAll(".error-card").length;
   said.all = cards();
   const choose = (name, value) => {
@@ -64,7 +66,7 @@ addEventListener("load", async () => {
   press("ArrowRight"); said.stage = document.querySelector(".stage").textContent;
   press("b"); said.bare = document.querySelector("dialog").classList.contains("bare");
   document.querySelector("dialog .close").click();
-  await wait(400);
+  for (let i = 0; i < 100 && document.activeElement.dataset.row !== "2"; i += 1) await wait(50);
   said.backAt = document.activeElement.dataset.row;
   said.wrong = window.wrong;
   said.asked = performance.getEntriesByType("resource").map((one) => one.name)
@@ -95,7 +97,7 @@ def visit(page: Path, width: int) -> dict[str, Any]:
     done = subprocess.run(
         [
             CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--dump-dom",
-            f"--window-size={width},900", "--virtual-time-budget=20000",
+            f"--window-size={width},900", "--virtual-time-budget=60000",
             f"--user-data-dir={page.parent / 'profile'}", page.as_uri(),
         ],
         capture_output=True,
