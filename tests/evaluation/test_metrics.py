@@ -58,6 +58,6 @@ def test_the_order_of_metrics_json_stays() -> None:
     costs = [f"dAP_{name}{size}" for size in ("", "_small") for name in MENDED]
     ends = ("", "_low", "_high")
     smallest = [f"resolvable_{unit}{end}" for unit in ("px", "m") for end in ends]
-    rest = [*costs, *smallest]
+    rest = [*costs, *smallest, "ECE", "ECE_small"]
     assert list(report.metrics) == [*by_size, *coco, *at_conf, "best_F1", "best_conf", *rest]
     assert list(report.per_class["car"]) == [*by_size, *at_conf, *rest, "counts"]

@@ -35,6 +35,8 @@ class Report:
         num_pictures: how many pictures.
         megapixels: their area.
         sizes: the size ranges that were measured by.
+        details: curves and tables; see `evaluation.details`.
+        warnings: what was wrong with the input, or cost accuracy on the way.
     """
 
     metrics: dict[str, float | None]
@@ -47,6 +49,8 @@ class Report:
     num_pictures: int
     megapixels: float
     sizes: SizeRanges = field(default_factory=lambda: SIZE_RANGES_PX)
+    details: dict[str, Any] = field(default_factory=dict[str, Any])
+    warnings: list[str] = field(default_factory=list[str])
 
     @property
     def notes(self) -> list[str]:
@@ -62,7 +66,7 @@ class Report:
         empty = [name for name, row in self.per_class.items() if row["counts"]["all"] == 0]
         if empty:
             notes.append(f"no object of {', '.join(empty)}: not in the means")
-        return notes
+        return notes + self.warnings
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, as `metrics.json` has them."""
@@ -79,6 +83,7 @@ class Report:
                 for name, (low, high) in self.sizes.items()
             },
             "per_class": self.per_class,
+            **self.details,
             "unjudged_per_megapixel": self.unjudged,
             "left_out": {side: list(names) for side, names in self.left_out.items()},
             "notes": self.notes,
@@ -100,6 +105,13 @@ class Report:
             + f", AR {_cell(coco['COCO_AR_100'])}"
         )
         yield Text(f"best F1 {_cell(coco['best_F1'])} at conf {_cell(coco['best_conf'])}")
+        smallest = [
+            f"{name} {row['resolvable_px']:.3g}"
+            for name, row in {"all": self.metrics, **self.per_class}.items()
+            if row["resolvable_px"] is not None
+        ]
+        if smallest:
+            yield Text(f"half are found from this side in px on: {', '.join(smallest)}")
         for note in self.notes:
             yield Text(note)
 

@@ -9,6 +9,7 @@ import numpy as np
 from smalldet.data.index import Index
 from smalldet.detections import Detections
 from smalldet.evaluation.comparison import Comparison, compare
+from smalldet.evaluation.details import measure_details
 from smalldet.evaluation.matching import Matches
 from smalldet.evaluation.metrics import measure_all, measure_class
 from smalldet.evaluation.report import Report
@@ -84,6 +85,7 @@ def report_of(comparison: Comparison, detections: Sequence[Detections]) -> Repor
         num_pictures=len(index),
         megapixels=float(comparison.megapixels.sum()),
         sizes=sizes,
+        details=measure_details(comparison),
     )
 
 

@@ -12,6 +12,7 @@ from smalldet.evaluation.comparison import Comparison
 from smalldet.evaluation.metrics.at_conf import measure_at_conf
 from smalldet.evaluation.metrics.average_precision import measure_by_coco, measure_by_size
 from smalldet.evaluation.metrics.best_conf import measure_best_conf
+from smalldet.evaluation.metrics.calibration_error import measure_calibration
 from smalldet.evaluation.metrics.mistakes import measure_ap_costs
 from smalldet.evaluation.metrics.smallest_size import measure_resolvable
 
@@ -41,6 +42,7 @@ METRICS: tuple[Metric, ...] = (
     Metric("best score to count from", measure_best_conf, of_each_class=False),
     Metric("average precision that mistakes cost", measure_ap_costs),
     Metric("smallest size found", measure_resolvable),
+    Metric("calibration", measure_calibration),
 )
 """In the order of `metrics.json`. A new metric is a file with its function and a line here."""
 
