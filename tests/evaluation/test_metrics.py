@@ -54,5 +54,10 @@ def test_the_order_of_metrics_json_stays() -> None:
     coco += [
         f"COCO_{kind}_{size}" for size in ("small", "medium", "large") for kind in ("AP", "AR")
     ]
-    assert list(report.metrics) == [*by_size, *coco, *at_conf, "best_F1", "best_conf"]
-    assert list(report.per_class["car"]) == [*by_size, *at_conf, "counts"]
+    voc = ["VOC07_AP50", "VOC_AP50"]
+    lrp = [f"{name}{part}" for name in ("LRP", "oLRP") for part in ("", "_Loc", "_FP", "_FN")]
+    likeness = ["NWD_AP", "NWD_AP50", "centre_AP"]
+    means = [*voc, *lrp, *likeness]
+    assert list(report.metrics) == [*by_size, *coco, *at_conf, "best_F1", "best_conf", *means]
+    of_class = [*voc, *lrp, "oLRP_conf", *likeness]
+    assert list(report.per_class["car"]) == [*by_size, *at_conf, *of_class, "counts"]

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from smalldet.data.index import Index
 from smalldet.detections import Detections
+from smalldet.evaluation.assignment import Preferences
 from smalldet.evaluation.candidates import Candidates, by_iou
 from smalldet.evaluation.classes import match_classes
 from smalldet.evaluation.matching import Matches, match_boxes
@@ -113,6 +114,18 @@ class Comparison:
     def pairs(self) -> Candidates:
         """Detections and objects that overlap by an IoU of 0.5."""
         return by_iou(self.objects, self.detections)
+
+    @cached_property
+    def preferences(self) -> Preferences:
+        """Of the pairs, over all sizes."""
+        ignored = self.objects.ignore
+        return Preferences.of(self.pairs, ignored, ignored, len(self.detections))
+
+    @cached_property
+    def num_objects(self) -> NDArray[np.int64]:
+        """(num classes,) objects that count."""
+        labels = self.objects.labels[~self.objects.ignore]
+        return np.bincount(labels, minlength=len(self.index.class_names))
 
     @cached_property
     def at_conf(self) -> Matches:

@@ -11,7 +11,7 @@ from smalldet.detections import Detections
 from smalldet.evaluation.comparison import Comparison, compare
 from smalldet.evaluation.intervals import bootstrap_ap
 from smalldet.evaluation.matching import Matches
-from smalldet.evaluation.metrics import measure_all, measure_class
+from smalldet.evaluation.metrics import measure_all, measure_class, measure_classes
 from smalldet.evaluation.report import Report
 from smalldet.evaluation.size_ranges import SIZE_RANGES_PX, SizeRanges, SizeUnit
 from smalldet.evaluation.sizes import counts_by_size
@@ -76,12 +76,14 @@ def report_of(
     drawn = bootstrap_ap(comparison, num_resamples) if num_resamples and len(detections) else None
     index, objects, sizes = comparison.index, comparison.objects, comparison.sizes
     areas = comparison.object_areas
+    over_classes, of_class = measure_classes(comparison)
     return Report(
-        metrics=measure_all(comparison),
+        metrics=measure_all(comparison) | over_classes,
         counts=counts_by_size(areas[~objects.ignore], sizes),
         per_class={
             name: {
                 **measure_class(comparison, k),
+                **of_class[k],
                 "counts": counts_by_size(areas[~objects.ignore & (objects.labels == k)], sizes),
             }
             for k, name in enumerate(index.class_names)
