@@ -3,7 +3,8 @@
     python -m benchmarks.accuracy.embedded [--shared ../shared] [--out runs/embedded]
 
 Prints the report of each model on each set that bears on it, a table of false alarms a megapixel of
-every class on every set, and one of the smallest objects that are found. Needs the labelled sets (SMALLDET_SHARED or --shared).
+every class on every set, and one of the smallest objects that are found. Needs the labelled sets
+(SMALLDET_SHARED or --shared).
 """
 
 from __future__ import annotations

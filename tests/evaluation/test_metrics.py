@@ -59,5 +59,11 @@ def test_the_order_of_metrics_json_stays() -> None:
     ends = ("", "_low", "_high")
     smallest = [f"resolvable_{unit}{end}" for unit in ("px", "m") for end in ends]
     rest = [*costs, *smallest, "ECE", "ECE_small"]
-    assert list(report.metrics) == [*by_size, *coco, *at_conf, "best_F1", "best_conf", *rest]
-    assert list(report.per_class["car"]) == [*by_size, *at_conf, *rest, "counts"]
+    voc = ["VOC07_AP50", "VOC_AP50"]
+    lrp = [f"{name}{part}" for name in ("LRP", "oLRP") for part in ("", "_Loc", "_FP", "_FN")]
+    likeness = ["NWD_AP", "NWD_AP50", "centre_AP"]
+    best = ["best_F1", "best_conf"]
+    means = [*voc, *lrp, *likeness]
+    assert list(report.metrics) == [*by_size, *coco, *at_conf, *best, *rest, *means]
+    of_class = [*rest, *voc, *lrp, "oLRP_conf", *likeness]
+    assert list(report.per_class["car"]) == [*by_size, *at_conf, *of_class, "counts"]

@@ -23,6 +23,7 @@ from smalldet.cli.parameters import (
 )
 from smalldet.cli.printing import console, note, progress_bar, say
 from smalldet.evaluation.options import EvaluateOptions
+from smalldet.evaluation.size_ranges import read_sizes
 
 DEFAULTS = EvaluateOptions()
 
@@ -46,6 +47,13 @@ def evaluate(
         tuple[str, ...],
         Parameter(name="--map", help="MODEL_CLASS=DATA_CLASS where names differ; repeat it."),
     ] = (),
+    sizes: Annotated[
+        str,
+        Parameter(
+            help="Size ranges: default, coco, aitod, tinyperson, soda, or edges such as 0,8,16,32 "
+            "in pixels or 0,2,4m in metres."
+        ),
+    ] = "default",
     options: Annotated[EvaluateOptions, FLATTENED] = DEFAULTS,
     device: Device = "auto",
     backend: Backend = "auto",
@@ -55,7 +63,10 @@ def evaluate(
     from smalldet.evaluation.evaluate import evaluate as run_evaluation
     from smalldet.tile_models import open_tile_model
 
-    options = options.model_copy(update={"map": _mapping(map_)})
+    ranges, unit = read_sizes(sizes)
+    options = options.model_copy(
+        update={"map": _mapping(map_), "sizes": dict(ranges), "size_unit": unit}
+    )
     truth = read_labels(label_source(data, labels, data_classes), split=split)
     tile_model = open_tile_model(
         model,

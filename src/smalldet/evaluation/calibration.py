@@ -48,19 +48,19 @@ class Calibration:
 def calibrate(
     comparison: Comparison,
     classes: NDArray[np.int64] | None = None,
-    sides_px: tuple[float, float] = (0.0, np.inf),
+    sides: tuple[float, float] = (0.0, np.inf),
 ) -> Calibration:
     """Calibration of the detections of any score.
 
     Args:
         comparison: truth and detections.
         classes: positions of those to look at; all if None.
-        sides_px: low <= side < high of the detections, square root of the box's area.
+        sides: low <= side < high of the detections, in the unit of the comparison's sizes.
     """
     matches = comparison.at_any_score
-    detections, areas = matches.detections, matches.detections.areas
+    detections, areas = matches.detections, comparison.detection_areas
     judged = matches.hit | matches.false_alarm
-    judged &= (areas >= sides_px[0] ** 2) & (areas < sides_px[1] ** 2)
+    judged &= (areas >= sides[0] ** 2) & (areas < sides[1] ** 2)
     if classes is not None:
         judged &= np.isin(detections.labels, classes)
     return in_bins(detections.scores[judged], matches.hit[judged])

@@ -10,7 +10,7 @@ import numpy as np
 
 from smalldet.atomic_write import write_text
 from smalldet.config.load import dump
-from smalldet.data.distances import of_size
+from smalldet.data.distances import in_metres, of_size
 from smalldet.data.index import ImageRecord, Index
 from smalldet.detections import Detections
 from smalldet.evaluation.classes import ClassMatch, match_classes
@@ -61,6 +61,8 @@ def evaluate(
     least_m, most_m = options.min_size_m, options.max_size_m
     if least_m is not None or most_m is not None:
         truth = of_size(truth, options.gsd_m, least_m, most_m)
+    if options.size_unit == "m":
+        truth = in_metres(truth, options.gsd_m)
     conf = model.conf if options.conf is None else options.conf
     options = options.model_copy(update={"conf": conf, "tile_px": predictor.tile_px})
     detections: list[Detections] = []
@@ -75,8 +77,9 @@ def evaluate(
         max_detections=options.max_detections,
         mapping=options.map,
         sizes=options.sizes,
+        size_unit=options.size_unit,
     )
-    report = report_of(comparison, detections)
+    report = report_of(comparison, detections, options.num_resamples)
     if out is not None:
         folder = Path(out)
         report.write(folder / "metrics.json")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,8 @@ from rich.table import Table
 from rich.text import Text
 
 from smalldet.atomic_write import write_text
-from smalldet.evaluation.size_ranges import SIZE_RANGES_PX, SizeRanges, span_text
+from smalldet.evaluation.intervals import Interval
+from smalldet.evaluation.size_ranges import SIZE_RANGES_PX, SizeRanges, SizeUnit, span_text
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,10 @@ class Report:
         sizes: the size ranges that were measured by.
         details: curves and tables; see `evaluation.details`.
         warnings: what was wrong with the input, or cost accuracy on the way.
+        size_unit: of `sizes`.
+        intervals: {name of a metric: its 95 % interval} over other draws of the pictures.
+        drawn: what was drawn for them, such as `60 pictures`, or `9 scenes` that pictures are
+            cut from.
     """
 
     metrics: dict[str, float | None]
@@ -51,6 +57,9 @@ class Report:
     sizes: SizeRanges = field(default_factory=lambda: SIZE_RANGES_PX)
     details: dict[str, Any] = field(default_factory=dict[str, Any])
     warnings: list[str] = field(default_factory=list[str])
+    size_unit: SizeUnit = "px"
+    intervals: Mapping[str, Interval] = field(default_factory=dict[str, Interval])
+    drawn: str = ""
 
     @property
     def notes(self) -> list[str]:
@@ -72,13 +81,15 @@ class Report:
         """Plain values, as `metrics.json` has them."""
         return {
             **self.metrics,
+            "intervals": {name: list(ends) for name, ends in self.intervals.items()},
+            "intervals_over": self.drawn,
             "conf": self.conf,
             "iou_at_conf": 0.5,
             "max_detections": self.max_detections,
             "num_pictures": self.num_pictures,
             "megapixels": self.megapixels,
             "counts": self.counts,
-            "size_ranges_px": {
+            f"size_ranges_{self.size_unit}": {
                 name: [low, None if math.isinf(high) else high]
                 for name, (low, high) in self.sizes.items()
             },
@@ -112,13 +123,20 @@ class Report:
         ]
         if smallest:
             yield Text(f"half are found from this side in px on: {', '.join(smallest)}")
+        if self.intervals:
+            shown = [name for name in ("AP", "AP50", "best_F1") if name in self.intervals]
+            ends = ", ".join(
+                f"{name} {_cell(self.intervals[name][0])} to {_cell(self.intervals[name][1])}"
+                for name in shown
+            )
+            yield Text(f"95 % interval over {self.drawn}: {ends}")
         for note in self.notes:
             yield Text(note)
 
     def _table(self) -> Table:
         table = Table(
-            title=f"{self.num_pictures} pictures, {self.megapixels:.1f} MP; AP by side in px; "
-            f"P, R, false alarms a megapixel at conf {self.conf:g}, IoU 0.5",
+            title=f"{self.num_pictures} pictures, {self.megapixels:.1f} MP; AP by side in "
+            f"{self.size_unit}; P, R, false alarms a megapixel at conf {self.conf:g}, IoU 0.5",
             title_justify="left",
             box=None,
             padding=(0, 1, 0, 0),

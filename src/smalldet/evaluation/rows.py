@@ -94,10 +94,18 @@ def detection_rows(detections: Sequence[Detections], max_detections: int | None 
     )
 
 
-def coco_pair(index: Index, truth: Rows, detections: Rows) -> tuple[COCO, COCO]:
+def areas_in(rows: Rows, units_per_px: NDArray[np.float64] | None) -> NDArray[np.float64]:
+    """(N,) areas in square pixels, or in the unit of `units_per_px` (num pictures,)."""
+    return rows.areas if units_per_px is None else rows.areas * units_per_px[rows.pictures] ** 2
+
+
+def coco_pair(
+    index: Index, truth: Rows, detections: Rows, units_per_px: NDArray[np.float64] | None = None
+) -> tuple[COCO, COCO]:
     """Truth and detections as COCO data sets; ids of pictures, classes and boxes are row + 1.
 
-    The area that tells the size is that of the box, for truth and detections alike.
+    The area that tells the size is that of the box, for truth and detections alike: in pixels, or
+    in the unit of `units_per_px` (num pictures,).
     """
     images = [
         {"id": i, "width": r.width, "height": r.height, "file_name": r.path.name}
@@ -110,10 +118,11 @@ def coco_pair(index: Index, truth: Rows, detections: Rows) -> tuple[COCO, COCO]:
         truth.pictures + 1,
         truth.labels + 1,
         truth.boxes_xywh,
-        area=truth.areas,
+        area=areas_in(truth, units_per_px),
         iscrowd=truth.ignore,
     )
     pictures, labels = detections.pictures + 1, detections.labels + 1
     dt = gt.load_res(np.column_stack([pictures, detections.boxes_xywh, detections.scores, labels]))
-    dt.update_anns(ids=np.arange(1, len(detections) + 1), area=detections.areas)
+    areas = areas_in(detections, units_per_px)
+    dt.update_anns(ids=np.arange(1, len(detections) + 1), area=areas)
     return gt, dt
