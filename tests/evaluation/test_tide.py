@@ -15,7 +15,7 @@ from smalldet.evaluation.comparison import compare
 from smalldet.evaluation.errors import ERROR_KINDS, find_errors
 from smalldet.evaluation.rows import coco_pair
 from smalldet.evaluation.scoring import score
-from smalldet.evaluation.tide import MENDED, average_precision
+from smalldet.evaluation.tide import MENDED
 from tests.evaluation.by_hand import Row, found, index, picture
 from tests.evaluation.test_parity import _random
 
@@ -29,12 +29,6 @@ def costs(detections: list[Row], *objects: Row, suffix: str = "") -> dict[str, A
     report = score(index(picture(*(objects or (FIRST, SECOND)))), [found(*detections)])
     values = {name: report.metrics[f"dAP_{name}{suffix}"] or 0 for name in MENDED}
     return {name: pytest.approx(value) for name, value in values.items() if abs(value) > 1e-9}
-
-
-def test_average_precision_at_101_points() -> None:
-    hits = np.array([True, False, True])
-    assert average_precision(hits, 2) == pytest.approx((51 + 50 * 2 / 3) / 101)
-    assert average_precision(hits[:0], 2) == 0
 
 
 HALF = 51 / 101  # one of two objects, without a false alarm

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from smalldet.data.index import Index
 from smalldet.detections import Detections
+from smalldet.evaluation.assignment import Preferences
 from smalldet.evaluation.candidates import Candidates, by_iou
 from smalldet.evaluation.classes import match_classes
 from smalldet.evaluation.errors import errors_of
@@ -118,6 +119,18 @@ class Comparison:
         return by_iou(self.objects, self.detections)
 
     @cached_property
+    def preferences(self) -> Preferences:
+        """Of the pairs, over all sizes."""
+        ignored = self.objects.ignore
+        return Preferences.of(self.pairs, ignored, ignored, len(self.detections))
+
+    @cached_property
+    def num_objects(self) -> NDArray[np.int64]:
+        """(num classes,) objects that count."""
+        labels = self.objects.labels[~self.objects.ignore]
+        return np.bincount(labels, minlength=len(self.index.class_names))
+
+    @cached_property
     def at_conf(self) -> Matches:
         """Hits, misses and false alarms of the detections from `conf` on."""
         return match_boxes(self.index, self.objects, self.detections.at_least(self.conf))
@@ -132,7 +145,8 @@ class Comparison:
         """What each kind of mistake costs, by class, over all sizes and by ours; see `tide`."""
         ranges = [(0.0, math.inf), *((low**2, high**2) for low, high in self.sizes.values())]
         matches, num_classes = self.at_any_score, len(self.index.class_names)
-        return ap_costs(matches, errors_of(matches), num_classes, ranges)
+        areas = self.object_areas, self.detection_areas
+        return ap_costs(matches, errors_of(matches), num_classes, *areas, ranges)
 
     @cached_property
     def megapixels(self) -> NDArray[np.float64]:

@@ -16,7 +16,7 @@ from smalldet.data.index import Index
 from smalldet.data.tile_names import scenes_of
 from smalldet.evaluation.assignment import IOU_THRESHOLDS, Preferences
 from smalldet.evaluation.comparison import Comparison
-from smalldet.evaluation.judging import RECALL_POINTS, by_strength, judge
+from smalldet.evaluation.judging import RECALL_POINTS, by_strength, judge, rows_by_class
 from smalldet.evaluation.matching import Matches
 
 NUM_RESAMPLES = 1000
@@ -159,10 +159,8 @@ def _class_tables(
     outside = ~_within(comparison.detection_areas, span)
     num_classes = len(comparison.index.class_names)
     preferences = Preferences.of(comparison.pairs, ignored, objects.ignore, len(detections))
-    order = by_strength(detections.scores)
-    order = order[np.argsort(detections.labels[order], kind="stable")]
-    borders = np.searchsorted(detections.labels[order], np.arange(num_classes + 1))
     picked = draws.group_of[detections.pictures]
+    by_class = list(rows_by_class(detections, num_classes))
     counts = [
         draws.sums(draws.group_of[objects.pictures[~ignored & (objects.labels == k)]])
         for k in range(num_classes)
@@ -171,8 +169,7 @@ def _class_tables(
     table = np.empty((len(IOU_THRESHOLDS), num_classes, len(draws.weights)))
     for t, threshold in enumerate(IOU_THRESHOLDS.tolist()):
         verdicts = judge(preferences, threshold, outside)
-        for k in range(num_classes):
-            rows = order[borders[k] : borders[k + 1]]
+        for k, rows in by_class:
             rows = rows[verdicts.hit[rows] | verdicts.false_alarm[rows]]
             table[t, k] = _average_precision(
                 *_steps(verdicts.hit[rows], picked[rows], draws), needed[k]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from smalldet.evaluation.assignment import Preferences, assign
+from smalldet.evaluation.rows import Rows
 
 RECALL_POINTS = np.linspace(0, 1, 101)
 
@@ -68,39 +70,52 @@ def precision_at_recall(
     return found / num_objects, np.maximum.accumulate(precision[::-1])[::-1]
 
 
-def average_precision_101(
-    hits: NDArray[np.bool_], counted: NDArray[np.bool_], num_objects: int
-) -> float:
-    """COCO's: mean of the best precision at 101 points of recall; NaN without objects."""
-    if not num_objects:
-        return float("nan")
+AveragePrecision = Callable[[NDArray[np.bool_], NDArray[np.bool_], int], float]
+"""(hits, hits and false alarms, strongest first; number of objects) to average precision."""
+
+
+def at_101_points(hits: NDArray[np.bool_], counted: NDArray[np.bool_], num_objects: int) -> float:
+    """COCO's: mean of the best precision at 101 points of recall."""
     recall, precision = precision_at_recall(hits, counted, num_objects)
     return float(np.append(precision, 0.0)[np.searchsorted(recall, RECALL_POINTS)].mean())
 
 
+def at_11_points(hits: NDArray[np.bool_], counted: NDArray[np.bool_], num_objects: int) -> float:
+    """VOC's until 2009: mean of the best precision at 11 points of recall."""
+    recall, precision = precision_at_recall(hits, counted, num_objects)
+    points = np.arange(11) * 0.1
+    return float(np.append(precision, 0.0)[np.searchsorted(recall, points)].mean())
+
+
+def under_the_curve(hits: NDArray[np.bool_], counted: NDArray[np.bool_], num_objects: int) -> float:
+    """VOC's from 2010 on: the area under the best precision at each recall."""
+    recall, precision = precision_at_recall(hits, counted, num_objects)
+    return float((np.diff(recall, prepend=0.0) * precision).sum())
+
+
 def class_table(
-    verdicts: Verdicts,
-    labels: NDArray[np.int64],
-    scores: NDArray[np.float64],
-    num_objects: NDArray[np.int64],
+    verdicts: Verdicts, detections: Rows, num_objects: NDArray[np.int64], average: AveragePrecision
 ) -> NDArray[np.float64]:
-    """(num classes,) average precision at 101 points; NaN where there is no object.
+    """(num classes,) average precision; NaN where there is no object.
 
     Args:
         verdicts: of all detections.
-        labels: (D,) of the detections.
-        scores: (D,).
+        detections: that they are of.
         num_objects: (num classes,) that count.
+        average: how precision is averaged over recall.
     """
-    order = by_strength(scores)
-    order = order[np.argsort(labels[order], kind="stable")]
-    borders = np.searchsorted(labels[order], np.arange(len(num_objects) + 1))
-    hits = verdicts.hit[order]
-    counted = hits | verdicts.false_alarm[order]
-    return np.array(
-        [
-            average_precision_101(hits[low:high], counted[low:high], num)
-            for low, high, num in zip(borders[:-1], borders[1:], num_objects.tolist(), strict=True)
-        ],
-        dtype=np.float64,
-    )
+    table = np.full(len(num_objects), np.nan)
+    for label, rows in rows_by_class(detections, len(num_objects)):
+        if num_objects[label]:
+            hits = verdicts.hit[rows]
+            table[label] = average(hits, hits | verdicts.false_alarm[rows], int(num_objects[label]))
+    return table
+
+
+def rows_by_class(detections: Rows, num_classes: int) -> Iterator[tuple[int, NDArray[np.int64]]]:
+    """Each class with its rows, strongest first."""
+    order = by_strength(detections.scores)
+    order = order[np.argsort(detections.labels[order], kind="stable")]
+    borders = np.searchsorted(detections.labels[order], np.arange(num_classes + 1))
+    for label in range(num_classes):
+        yield label, order[borders[label] : borders[label + 1]]

@@ -37,6 +37,8 @@ class Report:
         num_pictures: how many pictures.
         megapixels: their area.
         sizes: the size ranges that were measured by.
+        details: curves and tables; see `evaluation.details`.
+        warnings: what was wrong with the input, or cost accuracy on the way.
         size_unit: of `sizes`.
         intervals: {name of a metric: its 95 % interval} over other draws of the pictures.
         drawn: what was drawn for them, such as `60 pictures`, or `9 scenes` that pictures are
@@ -54,6 +56,8 @@ class Report:
     num_pictures: int
     megapixels: float
     sizes: SizeRanges = field(default_factory=lambda: SIZE_RANGES_PX)
+    details: dict[str, Any] = field(default_factory=dict[str, Any])
+    warnings: list[str] = field(default_factory=list[str])
     size_unit: SizeUnit = "px"
     intervals: Mapping[str, Interval] = field(default_factory=dict[str, Interval])
     drawn: str = ""
@@ -73,7 +77,7 @@ class Report:
         empty = [name for name, row in self.per_class.items() if row["counts"]["all"] == 0]
         if empty:
             notes.append(f"no object of {', '.join(empty)}: not in the means")
-        return [*notes, *self.remarks]
+        return [*notes, *self.warnings, *self.remarks]
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, as `metrics.json` has them."""
@@ -92,6 +96,7 @@ class Report:
                 for name, (low, high) in self.sizes.items()
             },
             "per_class": self.per_class,
+            **self.details,
             "unjudged_per_megapixel": self.unjudged,
             "left_out": {side: list(names) for side, names in self.left_out.items()},
             "notes": self.notes,
@@ -113,6 +118,13 @@ class Report:
             + f", AR {_cell(coco['COCO_AR_100'])}"
         )
         yield Text(f"best F1 {_cell(coco['best_F1'])} at conf {_cell(coco['best_conf'])}")
+        smallest = [
+            f"{name} {row['resolvable_px']:.3g}"
+            for name, row in {"all": self.metrics, **self.per_class}.items()
+            if row["resolvable_px"] is not None
+        ]
+        if smallest:
+            yield Text(f"half are found from this side in px on: {', '.join(smallest)}")
         if self.intervals:
             shown = [name for name in ("AP", "AP50", "best_F1") if name in self.intervals]
             ends = ", ".join(

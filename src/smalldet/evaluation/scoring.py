@@ -9,9 +9,10 @@ import numpy as np
 from smalldet.data.index import Index
 from smalldet.detections import Detections
 from smalldet.evaluation.comparison import Comparison, compare
+from smalldet.evaluation.details import measure_details
 from smalldet.evaluation.intervals import bootstrap_ap
 from smalldet.evaluation.matching import Matches
-from smalldet.evaluation.metrics import measure_all, measure_class
+from smalldet.evaluation.metrics import measure_all, measure_class, measure_classes
 from smalldet.evaluation.report import Report
 from smalldet.evaluation.size_ranges import SIZE_RANGES_PX, SizeRanges, SizeUnit
 from smalldet.evaluation.sizes import counts_by_size
@@ -76,12 +77,14 @@ def report_of(
     drawn = bootstrap_ap(comparison, num_resamples) if num_resamples and len(detections) else None
     index, objects, sizes = comparison.index, comparison.objects, comparison.sizes
     areas = comparison.object_areas
+    over_classes, of_class = measure_classes(comparison)
     return Report(
-        metrics=measure_all(comparison),
+        metrics=measure_all(comparison) | over_classes,
         counts=counts_by_size(areas[~objects.ignore], sizes),
         per_class={
             name: {
                 **measure_class(comparison, k),
+                **of_class[k],
                 "counts": counts_by_size(areas[~objects.ignore & (objects.labels == k)], sizes),
             }
             for k, name in enumerate(index.class_names)
@@ -93,6 +96,7 @@ def report_of(
         num_pictures=len(index),
         megapixels=float(comparison.megapixels.sum()),
         sizes=sizes,
+        details=measure_details(comparison),
         size_unit=comparison.size_unit,
         intervals=drawn.intervals() if drawn else {},
         drawn=f"{drawn.num_drawn} {drawn.unit}" if drawn else "",

@@ -21,12 +21,12 @@ from smalldet.evaluation.errors import (
     MISSED,
     Errors,
 )
+from smalldet.evaluation.judging import at_101_points
 from smalldet.evaluation.matching import Matches
 
 MENDED = ("cls", "loc", "both", "dup", "bkg", "miss", "FP", "FN")
 """What is mended: a kind of mistake each, then all false alarms, then all misses."""
 
-RECALL_POINTS = np.linspace(0, 1, 101)
 _MOVED = {"cls": CLASSIFICATION, "loc": LOCALISATION}
 _DROPPED = {"both": BOTH, "dup": DUPLICATE, "bkg": BACKGROUND}
 
@@ -40,7 +40,7 @@ class _Judged:
         scores: (N,) float64.
         labels: (N,) int64.
         objects: (N,) int64, row of the object that each is on; -1 for false alarms.
-        areas: (N,) square pixels, of the object; of the detection itself for false alarms.
+        areas: (N,) of the object; of the detection itself for false alarms.
     """
 
     rows: NDArray[np.int64] = field(metadata=column())
@@ -54,6 +54,8 @@ def ap_costs(
     matches: Matches,
     errors: Errors,
     num_classes: int,
+    object_areas: NDArray[np.float64],
+    detection_areas: NDArray[np.float64],
     area_ranges: Sequence[tuple[float, float]],
 ) -> NDArray[np.float64]:
     """Gain in AP50 by each thing mended.
@@ -68,7 +70,9 @@ def ap_costs(
         matches: of detections down to a low score.
         errors: of the same matches.
         num_classes: that labels point into.
-        area_ranges: low <= area < high, square pixels.
+        object_areas: (len(matches.truth),) that tell the range.
+        detection_areas: (len(matches.detections),) the same.
+        area_ranges: low <= area < high.
 
     Returns:
         (things of `MENDED`, classes, ranges), NaN where a class has no object of a range.
@@ -80,7 +84,7 @@ def ap_costs(
         matches.detections.scores[hits],
         matches.detections.labels[hits],
         matches.met[hits],
-        truth.areas[matches.met[hits]],
+        object_areas[matches.met[hits]],
     )
     alarms = errors.detections[false]
     wrong = _Judged(
@@ -88,7 +92,7 @@ def ap_costs(
         errors.scores[false],
         errors.labels[false],
         np.full(len(alarms), -1),
-        matches.detections.areas[alarms],
+        detection_areas[alarms],
     )
     kinds, about = errors.kinds[false], errors.objects[false]
     counted = ~truth.ignore
@@ -99,7 +103,7 @@ def ap_costs(
             take(wrong, kinds == kind),
             labels=truth.labels[moved],
             objects=moved,
-            areas=truth.areas[moved],
+            areas=object_areas[moved],
         )
         mended[name] = cat([_strongest(cat([right, onto])), take(wrong, kinds != kind)]), counted
     for name, kind in _DROPPED.items():
@@ -115,26 +119,13 @@ def ap_costs(
 
     def ap50(judged: _Judged, objects: NDArray[np.bool_]) -> NDArray[np.float64]:
         return _ap_table(
-            judged, truth.labels[objects], truth.areas[objects], num_classes, area_ranges
+            judged, truth.labels[objects], object_areas[objects], num_classes, area_ranges
         )
 
     as_it_is = ap50(every, counted)
     after = np.stack([ap50(*mended[name]) for name in MENDED])
     # Where no object is left that counts, nothing can be gained.
     return np.where(np.isnan(after), 0, after - as_it_is) + np.where(np.isnan(as_it_is), np.nan, 0)
-
-
-def average_precision(hits: NDArray[np.bool_], num_objects: int) -> float:
-    """Mean over COCO's 101 points of recall of the best precision at that recall or more.
-
-    Args:
-        hits: (N,) of detections by falling score, whether each is on an object.
-        num_objects: in all; at least 1.
-    """
-    found = hits.cumsum()
-    precision = found / np.arange(1, len(found) + 1)
-    best = np.append(np.maximum.accumulate(precision[::-1])[::-1], 0.0)
-    return float(best[np.searchsorted(found / num_objects, RECALL_POINTS)].mean())
 
 
 def _strongest(judged: _Judged) -> _Judged:
@@ -161,6 +152,6 @@ def _ap_table(
         for label, num in enumerate(np.bincount(labels, minlength=num_classes).tolist()):
             if num:
                 rows = slice(borders[label], borders[label + 1])
-                hits = judged.objects[rows][in_range[rows]] >= 0
-                table[label, r] = average_precision(hits, num)
+                hits = judged.objects[rows] >= 0
+                table[label, r] = at_101_points(hits, in_range[rows], num)
     return table

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from smalldet.evaluation.calibration import Calibration
 from smalldet.evaluation.comparison import Comparison
 from smalldet.evaluation.page.curves import ScoreCurves
 from smalldet.evaluation.recall_by_size import RecallBySize
@@ -331,4 +332,38 @@ def difference_chart(rows: Sequence[Row], metrics: Sequence[str]) -> Spec:
                 "encoding": {**shared, "x": {"field": "points", **x}, "tooltip": tooltip},
             },
         ],
+    }
+
+
+def calibration_chart(curves: Mapping[str, Calibration]) -> Spec:
+    """Precision against score, one line each, beside the diagonal of scores that tell the truth."""
+    rows = [
+        {"line": name, "score": round(x, 4), "precision": round(y, 4), "detections": num}
+        for name, one in curves.items()
+        for x, y, num in zip(
+            one.mean_score.tolist(), one.precision.tolist(), one.num.tolist(), strict=True
+        )
+        if num
+    ]
+    x = {"field": "score", "type": "quantitative", "scale": SHARE}
+    y = {"field": "precision", "type": "quantitative", "scale": SHARE}
+    tooltip = ["line", "score", "precision", "detections"]
+    return {
+        "layer": [
+            {
+                "data": {"values": [{"score": 0, "precision": 0}, {"score": 1, "precision": 1}]},
+                "mark": {"type": "line", "strokeDash": [4, 3], "color": "#8a93a3"},
+                "encoding": {"x": x, "y": y},
+            },
+            {
+                "data": {"values": rows},
+                "mark": {"type": "line", "point": {"size": 44, "filled": True}},
+                "encoding": {
+                    "x": x,
+                    "y": y,
+                    "color": {"field": "line", "type": "nominal", "title": None, "sort": None},
+                    "tooltip": [{"field": name} for name in tooltip],
+                },
+            },
+        ]
     }

@@ -14,6 +14,7 @@ from smalldet.evaluation.kept import About
 from smalldet.evaluation.page import charts
 from smalldet.evaluation.page.curves import ScoreCurves, score_curves
 from smalldet.evaluation.page.gallery import KIND_WORDS, gallery, sides_of, sizes_of
+from smalldet.evaluation.page.trust import trust
 from smalldet.evaluation.recall_by_size import recall_by_size
 from smalldet.evaluation.report import Report
 from smalldet.evaluation.size_ranges import span_text
@@ -41,6 +42,7 @@ def evaluation_page(
     sections = [_head(report, about)]
     if report.counts["all"]:
         sections += [_sizes(comparison, report), _scores(comparison, report, curves)]
+        sections += [trust(comparison)]
     sections += [_errors(comparison, report, errors), _gallery(comparison, errors), *more]
     title = f"{_name(about.model) or 'Detections'} on {_name(about.data) or 'labelled pictures'}"
     return page(title, [*sections, chart_scripts()])
