@@ -32,7 +32,7 @@ def kept(name: str, lost: float = 0.0, names: tuple[str, ...] = ("car", "person"
         gone = rng.uniform(size=6) < lost * (np.array([1, 1, 1, 1, 0, 0]))
         rows = [(s, *o) for s, o, g in zip(sure, objects, gone, strict=True) if not g]
         detections.append(found(*rows, (0.4, 0, 300, 500, 12, 12), names=names))
-    return Kept(Index(("car", "person"), tuple(records)), detections, {}, name, 0.25, "same")
+    return Kept(Index(("car", "person"), tuple(records)), detections, {}, name, "", 0.25, "same")
 
 
 def test_what_is_lost_at_one_size_is_told_of_it() -> None:

@@ -60,13 +60,13 @@ def gather(
             gathered.append(folders[one])
         elif Path(one).suffix == ".json":
             results = read_results(Path(one), truth, category_ids)
-            kept = Kept(truth, results.detections, options.map, one, Detector.conf, wanted)
+            kept = Kept(truth, results.detections, options.map, one, "", Detector.conf, wanted)
             gathered.append(kept)
         else:
             model = open_model(one)
             told = None if on_progress is None else _for_entry(on_progress, one)
             found = predict_all(measuring_predictor(model, options), truth, told)
-            gathered.append(Kept(truth, found, options.map, one, model.conf, wanted))
+            gathered.append(Kept(truth, found, options.map, one, "", model.conf, wanted))
     return gathered
 
 

@@ -32,6 +32,7 @@ class Kept:
         detections: one for each picture; its classes are those of the data.
         mapping: {class of the data that counts as another: that other}.
         name: of the model, for people.
+        data: the labels, as they were given.
         conf: score from which its detections count.
         truth_sha256: `fingerprint` of the truth that it was measured on.
     """
@@ -40,6 +41,7 @@ class Kept:
     detections: Sequence[Detections]
     mapping: Mapping[str, str]
     name: str
+    data: str
     conf: float
     truth_sha256: str
 
@@ -113,6 +115,7 @@ def read_kept(folder: Path) -> Kept:
         [_with_classes(one, own, table) for one in results.detections],
         mapping,
         str(folder),
+        str(about["data"]),
         float(about["conf"]),
         str(about["truth_sha256"]),
     )

@@ -15,7 +15,9 @@ from smalldet.atomic_write import write_text
 from smalldet.data.index import Index
 from smalldet.data.loading import Batch, loader
 from smalldet.detections import Detections
+from smalldet.evaluation.classes import match_classes
 from smalldet.evaluation.comparison import compare
+from smalldet.evaluation.kept import About, keep
 from smalldet.evaluation.report import Report
 from smalldet.evaluation.resolvability import resolvable_sides
 from smalldet.evaluation.scoring import report_of
@@ -25,9 +27,11 @@ from smalldet.models.detector import Detector
 from smalldet.training.batch_pictures import draw_first_batches, not_finite
 from smalldet.training.clock import Clock
 from smalldet.training.ema import Ema
+from smalldet.training.loggers import require
 from smalldet.training.optimiser import build_optimiser, set_learning_rate
 from smalldet.training.recipe import TrainRecipe
 from smalldet.training.run_log import RunLog
+from smalldet.training.run_page import write_run_page
 from smalldet.training.seen import seen_in
 from smalldet.training.setup import (
     LossOf,
@@ -62,6 +66,7 @@ class Run:
     ) -> None:
         self.recipe, self.config, self.out = recipe, recipe.training, out
         self.stop = StopRequest()
+        require(self.config.logger)
         torch.manual_seed(self.config.seed)
         keep_freed_memory()
         index, self.val = read_indexes(recipe)
@@ -234,6 +239,7 @@ class Run:
         if ap > self.progress.best_ap:
             self.progress.best_ap, self.progress.num_stale = ap, 0
             self._save_model("best")
+            self._keep(val, detections)
         else:
             self.progress.num_stale += 1
         metrics = {k: v for k, v in report.metrics.items() if k in LOGGED_METRICS}
@@ -241,6 +247,13 @@ class Run:
         self.run_log.write("val", self.progress.step, {**metrics, "seconds": seconds})
         self.teller.evaluated(ap, self.progress.best_ap)
         return report
+
+    def _keep(self, val: Index, detections: list[Detections]) -> None:
+        """Keep the detections of the best weights, for the report and to be compared."""
+        config = self.recipe.data
+        sources = [str(one.annotations) for one in config.val or config.train]
+        about = About(str(self.out), ", ".join(sources), self.progress.conf)
+        keep(self.out, val, match_classes(val, val.class_names), detections, about)
 
     def save(self) -> None:
         """Write the last model and the state to go on from."""
@@ -255,6 +268,8 @@ class Run:
                 num_stale = self.progress.num_stale
                 self.run_log.write("stop", self.progress.step, {"num_stale": num_stale})
                 self.teller.out_of_patience(num_stale)
+            if self.val is not None:
+                write_run_page(self.out, self.run_log.lines())
             lines = summary(self.run_log.lines(), self.dataset.index, report, self.recipe, self.out)
             write_text(self.out / "summary.txt", "\n".join(lines) + "\n")
 
