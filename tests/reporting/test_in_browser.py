@@ -50,6 +50,8 @@ addEventListener("load", async () => {
   said.charts = boxes.length;
   said.drawn = boxes.filter(isDrawn).length;
   const cards = () => document.querySelectorAll(".error-card").length;
+  document.querySelector(".gallery").scrollIntoView();
+  for (let i = 0; i < 100 && !cards(); i += 1) await wait(50);
   said.all = cards();
   const choose = (name, value) => {
     const select = document.querySelector(`select[name=${name}]`);

@@ -16,8 +16,8 @@ from PIL import Image
 from smalldet.imagery import Scene, open_scene
 from smalldet.imagery.drawing import picture_of
 
-JPEG_QUALITY = 88
-MOST_PX = 288
+JPEG_QUALITY = 82
+MOST_PX = 192
 """Longer sides are shrunk to this."""
 
 
@@ -56,6 +56,6 @@ def _jpeg(scene: Scene, window: list[int]) -> str:
         shape = max(1, round((y2 - y1) * scale)), max(1, round((x2 - x1) * scale))
     image: Image.Image = picture_of(scene.read((x1, y1, x2, y2), shape))
     file = io.BytesIO()
-    # colours of single pixels stay: nothing is halved
-    image.save(file, "JPEG", quality=JPEG_QUALITY, subsampling=0)
+    # where a crop will be enlarged, colours of single pixels stay
+    image.save(file, "JPEG", quality=JPEG_QUALITY, subsampling=0 if scale == 1 else 2)
     return base64.b64encode(file.getvalue()).decode("ascii")

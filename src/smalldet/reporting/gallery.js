@@ -4,10 +4,17 @@
 (() => {
   const root = document.querySelector(".gallery");
   if (!root) return;
-  const data = JSON.parse(root.querySelector("script").textContent);
+  const [first, ...parts] = root.querySelectorAll("script[type='application/json']");
+  const data = JSON.parse(first.textContent);
+  const opened = new Map();
+  const imageOf = (index) => {
+    const part = Math.floor(index / data.together);
+    if (!opened.has(part)) opened.set(part, JSON.parse(parts[part].textContent));
+    return opened.get(part)[index % data.together];
+  };
   const STEP = 60;
   const chosen = { kind: "", label: "", size: "" };
-  let rows = [], shown = 0, open = -1, withBoxes = true;
+  let rows = [], shown = 0, open = -1, withBoxes = true, near = false;
 
   const make = (tag, options = {}, ...inside) => {
     const element = Object.assign(document.createElement(tag), options);
@@ -38,9 +45,10 @@
     }
     return svg;
   };
-  const picture = (one) => {
-    if (!one.image) return make("div", { className: "crop broken", textContent: "cannot be shown" });
-    const image = make("img", { src: `data:image/jpeg;base64,${one.image}`, alt: "",
+  const picture = (index) => {
+    const one = data.errors[index], image64 = imageOf(index);
+    if (!image64) return make("div", { className: "crop broken", textContent: "cannot be shown" });
+    const image = make("img", { src: `data:image/jpeg;base64,${image64}`, alt: "",
       decoding: "async" });
     const frame = make("div", { className: "crop" }, image, boxesOf(one));
     frame.style.aspectRatio = `${one.width} / ${one.height}`;
@@ -48,7 +56,8 @@
   };
   const card = (row) => {
     const one = data.errors[rows[row]];
-    const button = make("button", { className: "error-card", type: "button" }, picture(one),
+    const button = make("button", { className: "error-card", type: "button" },
+      picture(rows[row]),
       make("span", { className: `kind k${one.kind}`, textContent: data.kinds[one.kind] }),
       make("span", { className: "words", textContent: words(one) }));
     button.dataset.row = row;
@@ -72,7 +81,8 @@
       Object.entries(chosen).every(([key, value]) => value === "" || one[key] === +value) ? [i] : []);
     cards.replaceChildren();
     shown = 0;
-    extend();
+    more.hidden = !rows.length;
+    if (near) extend();
     const all = total(chosen.kind, chosen.label, chosen.size);
     told.textContent = all
       ? `${number(rows.length)} of ${number(all)} errors are kept with their crops, worst first.`
@@ -95,8 +105,9 @@
   }
   more.addEventListener("click", extend);
   new IntersectionObserver((entries) => {
-    if (entries.some((entry) => entry.isIntersecting) && !more.hidden) extend();
-  }, { rootMargin: "400px" }).observe(more);
+    near = entries.at(-1).isIntersecting;
+    if (near && !more.hidden) extend();
+  }, { rootMargin: "500px" }).observe(more);
 
   // --- the large view
   const dialog = root.querySelector("dialog"), stage = dialog.querySelector(".stage");
@@ -104,7 +115,7 @@
     open = row;
     while (shown <= row) extend();
     const one = data.errors[rows[row]];
-    stage.replaceChildren(picture(one), make("p", {},
+    stage.replaceChildren(picture(rows[row]), make("p", {},
       make("span", { className: `kind k${one.kind}`, textContent: data.kinds[one.kind] }),
       ` ${words(one)}`), make("p", { className: "soft", textContent:
       `${data.pictures[one.picture]}, at ${one.at[0]}, ${one.at[1]} px; ` +

@@ -16,6 +16,8 @@ from smalldet.atomic_write import write_text
 
 Logger = Literal["none", "tensorboard", "mlflow", "wandb"]
 
+PROJECT = "smalldet"
+
 EXTRAS = {"mlflow": "mlflow", "wandb": "wandb"}
 """{logger: the package, and the extra that installs it}"""
 
@@ -92,8 +94,14 @@ class _MLflow:
         import mlflow
 
         self.mlflow: Any = mlflow
-        if "MLFLOW_TRACKING_URI" not in os.environ:
-            mlflow.set_tracking_uri((folder / "mlflow").absolute().as_uri())
+        if "MLFLOW_TRACKING_URI" in os.environ:
+            mlflow.set_experiment(os.environ.get("MLFLOW_EXPERIMENT_NAME", PROJECT))
+        else:
+            mlflow.set_tracking_uri(f"sqlite:///{(folder / 'mlflow.db').absolute().as_posix()}")
+            if mlflow.get_experiment_by_name(PROJECT) is None:
+                artifacts = (folder / "mlflow").absolute().as_uri()
+                mlflow.create_experiment(PROJECT, artifact_location=artifacts)
+            mlflow.set_experiment(PROJECT)
         note = folder / "mlflow.run"
         known = note.read_text(encoding="utf-8") if step and note.exists() else None
         run = mlflow.start_run(run_id=known, run_name=None if known else folder.name)
@@ -119,7 +127,7 @@ class _WandB:
         note = folder / "wandb.run"
         known = note.read_text(encoding="utf-8") if step and note.exists() else None
         self.run: Any = wandb.init(
-            project=os.environ.get("WANDB_PROJECT", "smalldet"),
+            project=os.environ.get("WANDB_PROJECT", PROJECT),
             name=folder.name,
             id=known,
             resume="allow" if known else None,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import json
 import re
 from dataclasses import replace
@@ -55,10 +57,14 @@ def compared(folder: Path) -> Comparison:
     return compare(index(record), [detections], conf=0.5, max_detections=100)
 
 
+def parts_of(html: str) -> list[Any]:
+    """What the errors are, and their crops."""
+    pattern = r'<script type="application/json">(.*?)</script>'
+    return [json.loads(one) for one in re.findall(pattern, html, re.DOTALL)]
+
+
 def data_of(html: str) -> dict[str, Any]:
-    match = re.search(r'<script type="application/json">(.*?)</script>', html, re.DOTALL)
-    assert match is not None
-    return json.loads(match[1])
+    return parts_of(html)[0]
 
 
 def test_a_crop_shows_what_it_is_about(tmp_path: Path) -> None:
@@ -74,6 +80,10 @@ def test_a_crop_shows_what_it_is_about(tmp_path: Path) -> None:
     loose = [ROLES[int(box[0])] for box in by_kind["loose box"]["boxes"]]
     assert loose == ["truth", "found"]
     assert sum(count for *_, count in data["counts"]) == 3
+    coded = parts_of(gallery(comparison, find_errors(comparison)))[1]
+    crop = Image.open(io.BytesIO(base64.b64decode(coded[data["errors"].index(missed)])))
+    red = np.asarray(crop)[int(y) + 3, int(x) + 3]
+    assert crop.size == (40, 40) and red[0] > 200 and red[1] < 80
 
 
 def test_names_of_classes_and_files_cannot_break_out(tmp_path: Path) -> None:
@@ -86,5 +96,5 @@ def test_names_of_classes_and_files_cannot_break_out(tmp_path: Path) -> None:
 def test_a_picture_that_is_gone_leaves_its_figures(tmp_path: Path) -> None:
     comparison = compared(tmp_path)
     (tmp_path / "a.png").unlink()
-    data = data_of(gallery(comparison, find_errors(comparison)))
-    assert [one["image"] for one in data["errors"]] == [None] * 3
+    data, crops = parts_of(gallery(comparison, find_errors(comparison)))
+    assert crops == [None] * 3 and len(data["errors"]) == 3

@@ -109,9 +109,16 @@ def _sizes(comparison: Comparison, report: Report) -> str:
     parts += ["<h3>AP50 by class and size</h3>", _heat(report)]
     return section(
         "How small can it see",
-        "Share of the objects of each size that are found at IoU 0.5, with its 95 % interval.",
+        f"{_smallest(report)}Share of the objects of each size that are found at IoU 0.5, with its "
+        "95 % interval.",
         f'<div class="card">{"".join(parts)}</div>',
     )
+
+
+def _smallest(report: Report) -> str:
+    unit = report.size_unit
+    side = report.metrics.get(f"resolvable_{unit}")
+    return "" if side is None else f"Half are found from {side:.3g} {unit} on. "
 
 
 def _heat(report: Report) -> str:

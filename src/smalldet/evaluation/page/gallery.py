@@ -15,7 +15,9 @@ from smalldet.reporting.crops import square_round
 from smalldet.reporting.cuts import cut
 from smalldet.reporting.page import escaped
 
-MOST_CROPS = 1200
+MOST_CROPS = 1000
+CROPS_TOGETHER = 50
+"""In one part of the page, which is read when the first of them is shown."""
 CONTEXT = 5.0
 LEAST_PX = 40
 OUTSIDE_PX = 9
@@ -105,7 +107,6 @@ def gallery(comparison: Comparison, errors: Errors) -> str:
             "width": int(windows[i, 2] - windows[i, 0]),
             "height": int(windows[i, 3] - windows[i, 1]),
             "boxes": drawn.boxes(kept, i, windows[i]),
-            "image": images[i],
         }
         for i, row in enumerate(rows.tolist())
     ]
@@ -123,8 +124,11 @@ def gallery(comparison: Comparison, errors: Errors) -> str:
         "unit": unit,
         "counts": _counts(errors, sizes),
         "errors": entries,
+        "together": CROPS_TOGETHER,
     }
-    return style("gallery.css") + _frame(as_data(data)) + script("gallery.js")
+    parts = [images[i : i + CROPS_TOGETHER] for i in range(0, len(images), CROPS_TOGETHER)]
+    held = "".join(map(as_data, [data, *parts]))
+    return style("gallery.css") + _frame(held) + script("gallery.js")
 
 
 def _label_of(comparison: Comparison, errors: Errors, row: int) -> int:
