@@ -19,6 +19,7 @@ from smalldet.evaluation.options import EvaluateOptions
 from smalldet.evaluation.report import Report
 from smalldet.evaluation.rows import detection_rows
 from smalldet.evaluation.scoring import report_of
+from smalldet.evaluation.tile_views import TileWatch
 from smalldet.evaluation.worst import draw_worst
 from smalldet.imagery import open_scene
 from smalldet.imagery.gsd import Gsd
@@ -57,7 +58,8 @@ def evaluate(
     # First of all: a wrong map must not show after an hour of prediction.
     classes = match_classes(truth, model.class_names, options.map)
     tiling = options.model_dump(include=set(TilingOptions.model_fields))
-    predictor = Predictor(model, PredictOptions(conf=_LOWEST_CONF, **tiling))
+    watch = TileWatch()
+    predictor = Predictor(model, PredictOptions(conf=_LOWEST_CONF, **tiling), watch.note)
     least_m, most_m = options.min_size_m, options.max_size_m
     if least_m is not None or most_m is not None:
         truth = of_size(truth, options.gsd_m, least_m, most_m)
@@ -68,6 +70,7 @@ def evaluate(
     detections: list[Detections] = []
     for record in truth.records:
         detections.append(predict_labelled(predictor, record).to("cpu"))
+        watch.next_picture()
         if on_progress is not None:
             on_progress(len(detections), len(truth))
     comparison = compare(
@@ -79,7 +82,7 @@ def evaluate(
         sizes=options.sizes,
         size_unit=options.size_unit,
     )
-    report = report_of(comparison, detections, options.num_resamples)
+    report = report_of(comparison, detections, options.num_resamples, watch.views(classes))
     if out is not None:
         folder = Path(out)
         report.write(folder / "metrics.json")
