@@ -14,6 +14,7 @@ from smalldet.evaluation.details import measure_details
 from smalldet.evaluation.intervals import bootstrap_ap
 from smalldet.evaluation.matching import Matches
 from smalldet.evaluation.metrics import measure_all, measure_class, measure_classes
+from smalldet.evaluation.remarks import remarks_on
 from smalldet.evaluation.report import Report
 from smalldet.evaluation.size_ranges import SIZE_RANGES_PX, SizeRanges, SizeUnit
 from smalldet.evaluation.sizes import counts_by_size
@@ -104,7 +105,7 @@ def report_of(
         megapixels=float(comparison.megapixels.sum()),
         sizes=sizes,
         details=measure_details(comparison, caps, views),
-        warnings=[line for cap in caps for line in cap.told],
+        warnings=[*remarks_on(comparison), *(line for cap in caps for line in cap.told)],
         size_unit=comparison.size_unit,
         intervals=drawn.intervals() if drawn else {},
         drawn=f"{drawn.num_drawn} {drawn.unit}" if drawn else "",
