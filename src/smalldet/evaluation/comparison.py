@@ -18,7 +18,7 @@ from smalldet.evaluation.candidates import Candidates, by_iou
 from smalldet.evaluation.classes import match_classes
 from smalldet.evaluation.errors import errors_of
 from smalldet.evaluation.matching import Matches, match_boxes
-from smalldet.evaluation.rows import Rows, areas_in, coco_pair, detection_rows, truth_rows
+from smalldet.evaluation.rows import Rows, areas_in, coco_pair, detection_rows, ranks_in, truth_rows
 from smalldet.evaluation.size_ranges import SIZE_RANGES_PX, SizeRanges, SizeUnit
 from smalldet.evaluation.sizes import ALL_AREAS, COCO_AREA_RANGES, closed_area_range
 from smalldet.evaluation.tide import ap_costs
@@ -57,6 +57,7 @@ class Comparison:
         left_out: classes of the `model` and of the `data` that the other side lacks.
         units_per_px: (num pictures,) metres a pixel where sizes are in metres, None where they are
             in pixels.
+        cut_off: weaker detections of pictures that have more than `max_detections`.
     """
 
     index: Index
@@ -67,6 +68,7 @@ class Comparison:
     sizes: SizeRanges
     left_out: dict[str, tuple[str, ...]]
     units_per_px: NDArray[np.float64] | None = None
+    cut_off: Rows | None = None
 
     @property
     def size_unit(self) -> SizeUnit:
@@ -178,12 +180,21 @@ def compare(
     if any(of_picture.class_names != class_names for of_picture in detections):
         raise ValueError("all detections must be over the same class names, in the same order")
     match = match_classes(truth, class_names, mapping)
-    rows = detection_rows([match.relabel(of_picture) for of_picture in detections], max_detections)
+    rows = detection_rows([match.relabel(of_picture) for of_picture in detections])
+    counted = ranks_in(rows.pictures) < max_detections
     left_out = {"model": match.left_out_of_model, "data": match.left_out_of_data}
     objects = truth_rows(match.truth)
     units_per_px = _metres_per_px(match.truth) if size_unit == "m" else None
     return Comparison(
-        match.truth, objects, rows, conf, max_detections, sizes, left_out, units_per_px
+        match.truth,
+        objects,
+        rows[counted],
+        conf,
+        max_detections,
+        sizes,
+        left_out,
+        units_per_px,
+        cut_off=rows[~counted],
     )
 
 

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from smalldet.evaluation.calibration import calibrate
+from smalldet.evaluation.caps import Cap
 from smalldet.evaluation.comparison import Comparison
 from smalldet.evaluation.confusion import confusion_table
 from smalldet.evaluation.recall_by_size import recall_by_size
+from smalldet.evaluation.scene_errors import scene_errors
+from smalldet.evaluation.tile_views import TileViews
 
 
 def recall_curve(comparison: Comparison) -> dict[str, Any]:
@@ -50,9 +53,14 @@ DETAILS: Mapping[str, Callable[[Comparison], Any]] = {
 """{key in `metrics.json`: what measures it}, over all classes."""
 
 
-def measure_details(comparison: Comparison) -> dict[str, Any]:
-    """Every curve and table."""
-    return {key: measure(comparison) for key, measure in DETAILS.items()}
+def measure_details(
+    comparison: Comparison, caps: Sequence[Cap], views: TileViews | None
+) -> dict[str, Any]:
+    """Every curve and table, with the limits on the way and, over scenes, what tiling does."""
+    details = {key: measure(comparison) for key, measure in DETAILS.items()}
+    details["caps"] = {cap.name: cap.as_dict() for cap in caps}
+    scenes = {} if views is None else scene_errors(comparison, views)
+    return details | ({"scene_errors": scenes} if scenes else {})
 
 
 def _plain(values: NDArray[np.float64]) -> list[float | None]:

@@ -19,6 +19,7 @@ from smalldet.evaluation.page.evaluation_page import evaluation_page
 from smalldet.evaluation.report import Report
 from smalldet.evaluation.result_files import Results
 from smalldet.evaluation.scoring import report_of
+from smalldet.evaluation.tile_views import TileViews, TileWatch
 from smalldet.evaluation.worst import draw_worst
 from smalldet.imagery import open_scene
 from smalldet.imagery.gsd import Gsd
@@ -61,13 +62,20 @@ def evaluate(
     """
     options = options or EvaluateOptions()
     # First of all: a wrong map must not show after an hour of prediction.
-    match_classes(truth, model.class_names, options.map)
-    predictor = measuring_predictor(model, options)
+    classes = match_classes(truth, model.class_names, options.map)
+    watch = TileWatch()
+    predictor = measuring_predictor(model, options, watch)
     truth = of_sizes_in_metres(truth, options)
     conf = model.conf if options.conf is None else options.conf
     options = options.model_copy(update={"conf": conf, "tile_px": predictor.tile_px})
-    detections = predict_all(predictor, truth, on_progress)
-    return _measure(truth, Results(detections), options, out, page, about)
+
+    def on_picture(done: int, total: int) -> None:
+        watch.next_picture()
+        if on_progress is not None:
+            on_progress(done, total)
+
+    results = Results(predict_all(predictor, truth, on_picture))
+    return _measure(truth, results, options, out, page, about, watch.views(classes))
 
 
 def evaluate_results(
@@ -104,6 +112,7 @@ def _measure(
     out: Path | str | None,
     page: Path | str | None,
     about: About,
+    views: TileViews | None = None,
 ) -> Report:
     conf, detections = options.conf, results.detections
     assert conf is not None
@@ -116,7 +125,7 @@ def _measure(
         sizes=options.sizes,
         size_unit=options.size_unit,
     )
-    report = report_of(comparison, detections, options.num_resamples)
+    report = report_of(comparison, detections, options.num_resamples, views)
     report = replace(report, remarks=results.remarks)
     if out is not None:
         folder = Path(out)
@@ -131,10 +140,13 @@ def _measure(
     return report
 
 
-def measuring_predictor(model: TileModel, options: EvaluateOptions) -> Predictor:
-    """A predictor that keeps weak detections too."""
+def measuring_predictor(
+    model: TileModel, options: EvaluateOptions, watch: TileWatch | None = None
+) -> Predictor:
+    """A predictor that keeps weak detections too, and lets the watch see those of its tiles."""
     tiling = options.model_dump(include=set(TilingOptions.model_fields))
-    return Predictor(model, PredictOptions(conf=_LOWEST_CONF, **tiling))
+    predicting = PredictOptions(conf=_LOWEST_CONF, **tiling)
+    return Predictor(model, predicting, None if watch is None else watch.note)
 
 
 def predict_all(

@@ -17,6 +17,8 @@ from smalldet.atomic_write import write_text
 from smalldet.evaluation.intervals import Interval
 from smalldet.evaluation.size_ranges import SIZE_RANGES_PX, SizeRanges, SizeUnit, span_text
 
+_TILING_KINDS = ("seam_cut", "seam_doubled", "seam_lost", "cap")
+
 
 @dataclass(frozen=True)
 class Report:
@@ -132,6 +134,8 @@ class Report:
                 for name in shown
             )
             yield Text(f"95 % interval over {self.drawn}: {ends}")
+        if "scene_errors" in self.details:
+            yield _of_scenes(self.details["scene_errors"])
         for note in self.notes:
             yield Text(note)
 
@@ -165,6 +169,16 @@ class Report:
             *(_cell(row[key]) for key in ("precision", "recall")),
             _cell(row["false_alarms_per_megapixel"], places=2),
         ]
+
+
+def _of_scenes(errors: dict[str, Any]) -> Text:
+    kinds = {name.removeprefix("errors_"): num for name, num in errors.items() if num}
+    told = [f"{kinds[name]} {name.replace('_', ' ')}" for name in kinds if name in _TILING_KINDS]
+    return Text(
+        f"{errors['num_scenes']} pictures of several tiles: AP merged {_cell(errors['scene_AP'])}, "
+        f"of the tiles {_cell(errors['tile_AP'])}; mistakes of the tiling: "
+        + (", ".join(told) or "none")
+    )
 
 
 def _cell(value: float | None, places: int = 3) -> str:

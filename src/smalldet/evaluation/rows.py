@@ -94,6 +94,15 @@ def detection_rows(detections: Sequence[Detections], max_detections: int | None 
     )
 
 
+def ranks_in(groups: NDArray[np.int64]) -> NDArray[np.int64]:
+    """(N,) how many rows of its group stand before each row."""
+    order = np.argsort(groups, kind="stable")
+    ordered = groups[order]
+    ranks = np.empty(len(groups), dtype=np.int64)
+    ranks[order] = np.arange(len(groups)) - np.searchsorted(ordered, ordered)
+    return ranks
+
+
 def areas_in(rows: Rows, units_per_px: NDArray[np.float64] | None) -> NDArray[np.float64]:
     """(N,) areas in square pixels, or in the unit of `units_per_px` (num pictures,)."""
     return rows.areas if units_per_px is None else rows.areas * units_per_px[rows.pictures] ** 2

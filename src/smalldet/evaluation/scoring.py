@@ -8,14 +8,17 @@ import numpy as np
 
 from smalldet.data.index import Index
 from smalldet.detections import Detections
+from smalldet.evaluation.caps import find_caps
 from smalldet.evaluation.comparison import Comparison, compare
 from smalldet.evaluation.details import measure_details
 from smalldet.evaluation.intervals import bootstrap_ap
 from smalldet.evaluation.matching import Matches
 from smalldet.evaluation.metrics import measure_all, measure_class, measure_classes
+from smalldet.evaluation.remarks import remarks_on
 from smalldet.evaluation.report import Report
 from smalldet.evaluation.size_ranges import SIZE_RANGES_PX, SizeRanges, SizeUnit
 from smalldet.evaluation.sizes import counts_by_size
+from smalldet.evaluation.tile_views import TileViews
 
 
 def score(
@@ -65,7 +68,10 @@ def score(
 
 
 def report_of(
-    comparison: Comparison, detections: Sequence[Detections], num_resamples: int = 0
+    comparison: Comparison,
+    detections: Sequence[Detections],
+    num_resamples: int = 0,
+    views: TileViews | None = None,
 ) -> Report:
     """Every metric of a comparison, over all classes and by class.
 
@@ -73,7 +79,9 @@ def report_of(
         comparison: what `score` measures.
         detections: that it was made of, with the classes that the data does not label.
         num_resamples: how often pictures are drawn anew for the 95 % intervals; none if 0.
+        views: what the single tiles showed, where they are known.
     """
+    caps = find_caps(comparison, views)
     drawn = bootstrap_ap(comparison, num_resamples) if num_resamples and len(detections) else None
     index, objects, sizes = comparison.index, comparison.objects, comparison.sizes
     areas = comparison.object_areas
@@ -96,7 +104,8 @@ def report_of(
         num_pictures=len(index),
         megapixels=float(comparison.megapixels.sum()),
         sizes=sizes,
-        details=measure_details(comparison),
+        details=measure_details(comparison, caps, views),
+        warnings=[*remarks_on(comparison), *(line for cap in caps for line in cap.told)],
         size_unit=comparison.size_unit,
         intervals=drawn.intervals() if drawn else {},
         drawn=f"{drawn.num_drawn} {drawn.unit}" if drawn else "",
