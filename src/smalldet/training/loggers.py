@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -91,9 +92,8 @@ class _TensorBoard:
 
 class _MLflow:
     def __init__(self, folder: Path, recipe: Mapping[str, Any], step: int) -> None:
-        import mlflow
-
-        self.mlflow: Any = mlflow
+        mlflow: Any = import_module("mlflow")
+        self.mlflow = mlflow
         if "MLFLOW_TRACKING_URI" in os.environ:
             mlflow.set_experiment(os.environ.get("MLFLOW_EXPERIMENT_NAME", PROJECT))
         else:
@@ -121,9 +121,8 @@ class _MLflow:
 
 class _WandB:
     def __init__(self, folder: Path, recipe: Mapping[str, Any], step: int) -> None:
-        import wandb
-
-        self.wandb: Any = wandb
+        wandb: Any = import_module("wandb")
+        self.wandb = wandb
         note = folder / "wandb.run"
         known = note.read_text(encoding="utf-8") if step and note.exists() else None
         self.run: Any = wandb.init(
