@@ -136,6 +136,8 @@ def test_the_weights_of_embedded_models_are_what_they_were() -> None:
         ('{"gsd_m": [[0.1, 0.2, 0.3]]}', "is of 1 classes, and the model has 3"),
         ('{"gsd_m": [["x", 0.2, 0.3]]}', "seen in its header"),
         ('{"side_px": [[0, 0.2, 0.3], null, null]}', "must be over 0 and rise"),
+        ('{"resolvable_px": [0, null, null]}', "must be over 0"),
+        ('{"resolvable_px": [9]}', "resolvable_px of what it saw is of 1 classes"),
     ],
 )
 def test_damaged_facts_are_refused_by_name(tmp_path: Path, seen: str, said: str) -> None:

@@ -24,6 +24,8 @@ class Detections:
         rboxes: (N, 5) oriented boxes (cx, cy, w, h, angle) or None; `boxes` then enclose them.
         masks: (N, M, M) uint8 or None: each object's shape on a grid that fills its box, 255 where
             it is (see `geometry.masks`).
+        num_cut: of a model's own detections of one tile: candidates that a limit on their number
+            left out.
 
     Raises:
         ValueError: shapes disagree, a label is out of range, a value is not finite, or a side of an
@@ -36,6 +38,7 @@ class Detections:
     class_names: tuple[str, ...]
     rboxes: Tensor | None = field(default=None, metadata=column())
     masks: Tensor | None = field(default=None, metadata=column())
+    num_cut: int = 0
 
     def __post_init__(self) -> None:
         num = len(self.boxes)

@@ -14,6 +14,7 @@ from smalldet.evaluation import metrics
 from smalldet.evaluation.comparison import Comparison
 from smalldet.evaluation.metrics import METRICS, Metric
 from smalldet.evaluation.scoring import score
+from smalldet.evaluation.tide import MENDED
 
 NAMES = ("car", "bus")
 
@@ -54,5 +55,15 @@ def test_the_order_of_metrics_json_stays() -> None:
     coco += [
         f"COCO_{kind}_{size}" for size in ("small", "medium", "large") for kind in ("AP", "AR")
     ]
-    assert list(report.metrics) == [*by_size, *coco, *at_conf, "best_F1", "best_conf"]
-    assert list(report.per_class["car"]) == [*by_size, *at_conf, "counts"]
+    costs = [f"dAP_{name}{size}" for size in ("", "_small") for name in MENDED]
+    ends = ("", "_low", "_high")
+    smallest = [f"resolvable_{unit}{end}" for unit in ("px", "m") for end in ends]
+    rest = [*costs, *smallest, "ECE", "ECE_small"]
+    voc = ["VOC07_AP50", "VOC_AP50"]
+    lrp = [f"{name}{part}" for name in ("LRP", "oLRP") for part in ("", "_Loc", "_FP", "_FN")]
+    likeness = ["NWD_AP", "NWD_AP50", "centre_AP"]
+    best = ["best_F1", "best_conf"]
+    means = [*voc, *lrp, *likeness]
+    assert list(report.metrics) == [*by_size, *coco, *at_conf, *best, *rest, *means]
+    of_class = [*rest, *voc, *lrp, "oLRP_conf", *likeness]
+    assert list(report.per_class["car"]) == [*by_size, *at_conf, *of_class, "counts"]

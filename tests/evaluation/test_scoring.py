@@ -17,35 +17,10 @@ from smalldet.data.index import ImageRecord, Index
 from smalldet.detections import Detections
 from smalldet.evaluation.scoring import score
 from smalldet.evaluation.size_ranges import SIZE_RANGES_PX
-
-Row = tuple[float, ...]
-
-
-def _picture(*objects: Row, ignore: tuple[int, ...] = (), side: int = 1000) -> ImageRecord:
-    """Objects are (class, x, y, w, h)."""
-    rows = np.array(objects, dtype=np.float32).reshape(-1, 5)
-    num = len(rows)
-    return ImageRecord(
-        path=Path("a.png"),
-        width=side,
-        height=side,
-        boxes=np.concatenate([rows[:, 1:3], rows[:, 1:3] + rows[:, 3:]], axis=1),
-        labels=rows[:, 0].astype(np.int64),
-        ignore=np.isin(np.arange(num), ignore),
-        difficult=np.zeros(num, dtype=np.bool_),
-        image_id=7,
-    )
-
-
-def _found(*objects: Row, names: tuple[str, ...] = ("car", "person")) -> Detections:
-    """Detections are (score, class, x, y, w, h)."""
-    rows = torch.tensor(objects, dtype=torch.float32).reshape(-1, 6)
-    boxes = torch.cat([rows[:, 2:4], rows[:, 2:4] + rows[:, 4:]], dim=1)
-    return Detections(boxes, rows[:, 0], rows[:, 1].long(), names)
-
-
-def _index(*records: ImageRecord, names: tuple[str, ...] = ("car", "person")) -> Index:
-    return Index(names, records)
+from tests.evaluation.by_hand import Row
+from tests.evaluation.by_hand import found as _found
+from tests.evaluation.by_hand import index as _index
+from tests.evaluation.by_hand import picture as _picture
 
 
 def test_golden_case() -> None:
@@ -179,7 +154,8 @@ def test_no_truth_is_no_number_and_no_crash(tmp_path: Path, num_pictures: int) -
     detections = [_found((0.9, 0, 0, 0, 10, 10))] * num_pictures
     report = score(truth, detections)
     measured = {k for k, v in report.metrics.items() if v is not None and "false" not in k}
-    assert measured == ({"precision"} if num_pictures else set())
+    of_detections = {"precision", "ECE", "ECE_tiny"}
+    assert measured == (of_detections if num_pictures else set())
     report.write(tmp_path / "metrics.json")
     assert json.loads((tmp_path / "metrics.json").read_text())["AP"] is None
 

@@ -80,6 +80,35 @@ def test_what_cannot_be_found_is_warned_of_and_not_magnified() -> None:
     assert f"at most {MAX_SCALE:g} times" in warning
 
 
+@pytest.mark.parametrize(
+    ("metres", "more", "said"),
+    [
+        (0.2, {}, "at 0.2 m a pixel a car has a side of about 12 px; half of them are known to be "
+         "found from 15 px on: pictures from closer, or a larger scale (--scales)"),
+        (0.2, {"zoom": 2.0}, None),  # 24 px
+        (0.1, {}, None),  # as they are, 24 px
+        (0.4, {"rescale": False}, "at 0.4 m a pixel a car has a side of about 6 px; half of them "
+         "are known to be found from 15 px on: pictures from closer, or leave out --no-gsd-match"),
+        (0.6, {}, "at 0.6 m a pixel a car has a side of about 12 px, looked at 3 times its size; "
+         "half of them are known to be found from 15 px on: pictures from closer, or a larger "
+         "scale (--scales)"),
+        (0.6, {"zoom": 1.5}, None),
+        (9.9, {}, "at 9.9 m a pixel a car has a side of about 0.2 px, which is too small to be "
+         "found; it takes 3 px"),
+    ],
+)  # fmt: skip
+def test_a_class_smaller_than_it_is_known_to_be_found_is_warned_of(
+    metres: float, more: dict[str, Any], said: str | None
+) -> None:
+    """By the scale that is really used; a class of which no limit is known is not."""
+    seen = Seen(
+        gsd_m=(SPREAD, SPREAD, None), side_px=(SIDES, SIDES, None), resolvable_px=(15.0, None, 9.0)
+    )
+    matching = match_gsd(seen, NAMES[:3], Gsd(metres, "as given"), **more)
+    assert [w for w in matching.warnings if " car " in w] == ([said] if said else [])
+    assert more.get("rescale", True) or {look.scale for look in matching.looks} == {1.0}
+
+
 def replace_sides(seen: Seen, sides: Spread) -> Seen:
     return seen.model_copy(update={"side_px": (sides, None, None)})
 

@@ -104,15 +104,15 @@ def test_patience_ends_a_run_and_is_noted(
     recipe = recipe_for_labels(folder, (*small, "data.tiles_per_epoch=4", *patient))
     aps = {1: 0.1, 2: 0.2, 3: 0.15, 4: 0.2, 5: 0.9}
 
-    def fixed(val: object, detections: object, conf: float) -> object:
-        report = score(val, detections, conf=conf)
+    def fixed(comparison: object, detections: object) -> object:
+        report = report_of(comparison, detections)
         report.metrics["AP"] = aps[epochs[-1]]
         return report
 
     from smalldet.training import run as run_module
 
-    score = run_module.score
-    monkeypatch.setattr(run_module, "score", fixed)
+    report_of = run_module.report_of
+    monkeypatch.setattr(run_module, "report_of", fixed)
     epochs: list[int] = []
     events: list[tuple[str, str]] = []
 

@@ -11,6 +11,7 @@ from cyclopts import App, CycloptsError, CycloptsPanel
 from pydantic import ValidationError
 
 from smalldet.cli.checking import check
+from smalldet.cli.comparing import compare
 from smalldet.cli.converting import convert
 from smalldet.cli.evaluating import evaluate
 from smalldet.cli.exporting import export
@@ -26,7 +27,7 @@ app = App(
     help="Find small objects in large pictures: train on tiles, measure by size, predict scenes.",
     suppress_keyboard_interrupt=False,  # `main` says what a stopped run has saved
 )
-for verb in (check, plan, train, evaluate, predict, convert, export, recipe, demo):
+for verb in (check, plan, train, evaluate, compare, predict, convert, export, recipe, demo):
     app.command(verb)
 
 

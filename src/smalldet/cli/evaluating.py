@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
@@ -16,13 +16,20 @@ from smalldet.cli.parameters import (
     DataClasses,
     Device,
     Labels,
+    Map,
     Model,
     Network,
     Options,
+    Sizes,
     label_source,
+    with_tables,
 )
 from smalldet.cli.printing import console, note, progress_bar, say
 from smalldet.evaluation.options import EvaluateOptions
+
+if TYPE_CHECKING:
+    from smalldet.data.index import Index
+    from smalldet.evaluation.report import Report
 
 DEFAULTS = EvaluateOptions()
 
@@ -36,50 +43,79 @@ def evaluate(
     labels: Options = NO_OPTIONS,
     data_classes: DataClasses = None,
     model: Model = DEFAULT_MODEL,
+    results: Annotated[
+        Path | None,
+        Parameter(help="Instead of a model: its results, a COCO results list or whole COCO json."),
+    ] = None,
     class_names: ClassNames = None,
     network: Network = None,
     out: Annotated[
         Path | None,
         Parameter(help="Folder for metrics.json, options.yaml, detections.json, worst pictures."),
     ] = None,
-    map_: Annotated[
-        tuple[str, ...],
-        Parameter(name="--map", help="MODEL_CLASS=DATA_CLASS where names differ; repeat it."),
-    ] = (),
+    report: Annotated[
+        Path | None,
+        Parameter(help="A page with charts and crops of the errors, such as report.html."),
+    ] = None,
+    map_: Map = (),
+    sizes: Sizes = "default",
     options: Annotated[EvaluateOptions, FLATTENED] = DEFAULTS,
     device: Device = "auto",
     backend: Backend = "auto",
 ) -> None:
     """Measure a model on labelled pictures, by object size."""
     from smalldet.data.formats.read_labels import read_labels
-    from smalldet.evaluation.evaluate import evaluate as run_evaluation
-    from smalldet.tile_models import open_tile_model
 
-    options = options.model_copy(update={"map": _mapping(map_)})
+    for file in (report, results):
+        if file is not None and file.is_dir():
+            raise ValueError(f"{file}: is a folder; name a file in it")
+    options = with_tables(options, map_, sizes)
     truth = read_labels(label_source(data, labels, data_classes), split=split)
-    tile_model = open_tile_model(
-        model,
-        class_names=class_names,
-        network=network,
-        device=device,
-        backend=backend,
-        say=note,
-    )
-    with progress_bar() as advance:
-        report = run_evaluation(
-            tile_model,
-            truth,
-            options,
-            out=out,
-            on_progress=lambda done, total: advance(done, total, "pictures"),
+    if results is not None:
+        found = _of_results(results, data, split, truth, options, out, report)
+    else:
+        from smalldet.evaluation.evaluate import evaluate as run_evaluation
+        from smalldet.evaluation.kept import About
+        from smalldet.tile_models import open_tile_model
+
+        tile_model = open_tile_model(
+            model,
+            class_names=class_names,
+            network=network,
+            device=device,
+            backend=backend,
+            say=note,
         )
-    console.print(report)
-    if out is not None:
-        say(f"Written: {out}/")
+        with progress_bar() as advance:
+            found = run_evaluation(
+                tile_model,
+                truth,
+                options,
+                out=out,
+                page=report,
+                about=About(model, str(data)),
+                on_progress=lambda done, total: advance(done, total, "pictures"),
+            )
+    console.print(found)
+    for written in (out, report):
+        if written is not None:
+            say(f"Written: {written}{'/' if written == out else ''}")
 
 
-def _mapping(pairs: tuple[str, ...]) -> dict[str, str]:
-    wrong = [pair for pair in pairs if pair.count("=") != 1]
-    if wrong:
-        raise ValueError(f"--map takes MODEL_CLASS=DATA_CLASS, not {wrong[0]!r}")
-    return dict(pair.split("=") for pair in pairs)
+def _of_results(
+    file: Path,
+    data: Path,
+    split: str,
+    truth: Index,
+    options: EvaluateOptions,
+    out: Path | None,
+    page: Path | None,
+) -> Report:
+    from smalldet.data.formats.read_labels import category_ids
+    from smalldet.evaluation.evaluate import evaluate_results
+    from smalldet.evaluation.kept import About
+    from smalldet.evaluation.result_files import read_results
+
+    results = read_results(file, truth, category_ids(data, split))
+    about = About(str(file), str(data))
+    return evaluate_results(results, truth, options, out=out, page=page, about=about)

@@ -11,6 +11,7 @@ from cyclopts import Parameter
 from smalldet.class_names import parse_class_names
 from smalldet.data.formats.label_source import LabelOptions, LabelSource
 from smalldet.evaluation.options import EvaluateOptions
+from smalldet.evaluation.size_ranges import read_sizes
 
 DEFAULT_MODEL = "speck-n-aerial"
 
@@ -71,6 +72,27 @@ DataClasses = Annotated[
     Parameter(help="Class names where the labels have none, in order: a file of them, or a,b,c."),
 ]
 NO_OPTIONS = LabelOptions()
+Map = Annotated[
+    tuple[str, ...],
+    Parameter(name="--map", help="MODEL_CLASS=DATA_CLASS where names differ; repeat it."),
+]
+Sizes = Annotated[
+    str,
+    Parameter(
+        help="Size ranges: default, coco, aitod, tinyperson, soda, or edges such as 0,8,16,32 "
+        "in pixels or 0,2,4m in metres."
+    ),
+]
+
+
+def with_tables(options: EvaluateOptions, pairs: tuple[str, ...], sizes: str) -> EvaluateOptions:
+    """Options of an evaluation with the map and the size ranges that were typed."""
+    wrong = [pair for pair in pairs if pair.count("=") != 1]
+    if wrong:
+        raise ValueError(f"--map takes MODEL_CLASS=DATA_CLASS, not {wrong[0]!r}")
+    ranges, unit = read_sizes(sizes)
+    mapping = dict(pair.split("=") for pair in pairs)
+    return options.model_copy(update={"map": mapping, "sizes": dict(ranges), "size_unit": unit})
 
 
 def with_classes(options: LabelOptions, data_classes: str | None) -> LabelOptions:

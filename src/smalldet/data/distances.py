@@ -25,6 +25,28 @@ def with_distances(index: Index) -> Index:
     return Index(index.class_names, tuple(records))
 
 
+def in_metres(index: Index, gsd_m: float | None) -> Index:
+    """The same pictures, each with its distance.
+
+    Args:
+        index: labelled pictures.
+        gsd_m: metres a pixel of all of them; what labels and files say if None.
+
+    Raises:
+        ValueError: the distance of a picture is not known.
+    """
+    records: list[ImageRecord] = []
+    for record in index.records:
+        known = Gsd(gsd_m or record.gsd_m, "") if gsd_m or record.gsd_m else read_gsd(record.path)
+        if known.metres is None:
+            raise ValueError(
+                f"{record.path}: {known.source}, so that sizes in metres cannot be told; give it "
+                "(--gsd), or ask for sizes in pixels"
+            )
+        records.append(replace(record, gsd_m=known.metres))
+    return Index(index.class_names, tuple(records))
+
+
 def of_size(
     index: Index, gsd_m: float | None, least_m: float | None, most_m: float | None
 ) -> Index:
@@ -40,15 +62,10 @@ def of_size(
         ValueError: the distance of a picture is not known.
     """
     records: list[ImageRecord] = []
-    for record in index.records:
-        known = Gsd(gsd_m or record.gsd_m, "") if gsd_m or record.gsd_m else read_gsd(record.path)
-        if known.metres is None:
-            raise ValueError(
-                f"{record.path}: {known.source}, so that sizes in metres cannot be told; give it "
-                "(--gsd), or leave out the least and the largest size"
-            )
+    for record in in_metres(index, gsd_m).records:
+        assert record.gsd_m is not None
         sides_px = record.boxes[:, 2:].astype(np.float64) - record.boxes[:, :2]
-        size_m = np.sqrt(sides_px.clip(0).prod(axis=1)) * known.metres
+        size_m = np.sqrt(sides_px.clip(0).prod(axis=1)) * record.gsd_m
         outside = (size_m < (least_m or 0)) | (size_m >= (most_m or np.inf))
         records.append(replace(record, ignore=record.ignore | outside))
     return Index(index.class_names, tuple(records))

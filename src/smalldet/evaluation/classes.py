@@ -22,16 +22,21 @@ class ClassMatch:
     Args:
         truth: the pictures with the common classes; objects of other classes are left out.
         table: (num model classes,) int64, position among the common classes, or -1.
-        data_labels: (num common classes,) int64, the first class of the data in each.
+        groups: the classes of the data in each common class.
         left_out_of_model: classes that only the model has.
         left_out_of_data: classes that only the data has.
     """
 
     truth: Index
     table: NDArray[np.int64]
-    data_labels: NDArray[np.int64]
+    groups: tuple[tuple[int, ...], ...]
     left_out_of_model: tuple[str, ...]
     left_out_of_data: tuple[str, ...]
+
+    @property
+    def data_labels(self) -> NDArray[np.int64]:
+        """(num common classes,) int64, the first class of the data in each."""
+        return np.array([group[0] for group in self.groups], dtype=np.int64)
 
     def relabel(self, detections: Detections) -> Detections:
         """Detections of the model with labels among the common classes; the others are dropped."""
@@ -79,7 +84,7 @@ def match_classes(
     return ClassMatch(
         truth=Index(tuple(names), tuple(_restricted(r, table) for r in truth.records)),
         table=_table(model_roots, position),
-        data_labels=np.array([data_roots.index(root) for root in order], dtype=np.int64),
+        groups=tuple(tuple(i for i, r in enumerate(data_roots) if r == root) for root in order),
         left_out_of_model=_names_without(class_names, model_roots),
         left_out_of_data=_names_without(truth.class_names, data_roots),
     )

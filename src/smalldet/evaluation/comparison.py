@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,11 +13,15 @@ from numpy.typing import NDArray
 
 from smalldet.data.index import Index
 from smalldet.detections import Detections
+from smalldet.evaluation.assignment import Preferences
+from smalldet.evaluation.candidates import Candidates, by_iou
 from smalldet.evaluation.classes import match_classes
+from smalldet.evaluation.errors import errors_of
 from smalldet.evaluation.matching import Matches, match_boxes
-from smalldet.evaluation.rows import Rows, coco_pair, detection_rows, truth_rows
-from smalldet.evaluation.size_ranges import SIZE_RANGES_PX, SizeRanges
+from smalldet.evaluation.rows import Rows, areas_in, coco_pair, detection_rows, ranks_in, truth_rows
+from smalldet.evaluation.size_ranges import SIZE_RANGES_PX, SizeRanges, SizeUnit
 from smalldet.evaluation.sizes import ALL_AREAS, COCO_AREA_RANGES, closed_area_range
+from smalldet.evaluation.tide import ap_costs
 
 COCO_CAPS = (1, 10, 100)  # detections a class and picture
 
@@ -50,6 +55,9 @@ class Comparison:
         max_detections: the strongest of a picture that count.
         sizes: size ranges.
         left_out: classes of the `model` and of the `data` that the other side lacks.
+        units_per_px: (num pictures,) metres a pixel where sizes are in metres, None where they are
+            in pixels.
+        cut_off: weaker detections of pictures that have more than `max_detections`.
     """
 
     index: Index
@@ -59,14 +67,45 @@ class Comparison:
     max_detections: int
     sizes: SizeRanges
     left_out: dict[str, tuple[str, ...]]
+    units_per_px: NDArray[np.float64] | None = None
+    cut_off: Rows | None = None
+
+    @property
+    def size_unit(self) -> SizeUnit:
+        """Of `sizes`, `object_areas` and `detection_areas`."""
+        return "px" if self.units_per_px is None else "m"
+
+    @cached_property
+    def object_areas(self) -> NDArray[np.float64]:
+        """(len(objects),) areas that tell the size range, in the unit of `sizes`, squared."""
+        return areas_in(self.objects, self.units_per_px)
+
+    @cached_property
+    def detection_areas(self) -> NDArray[np.float64]:
+        """(len(detections),) the same of detections."""
+        return areas_in(self.detections, self.units_per_px)
 
     @cached_property
     def curves(self) -> Curves:
         """Precision and recall over all scores."""
-        ranges = {"all": ALL_AREAS}
-        ranges |= {name: closed_area_range(*sides) for name, sides in self.sizes.items()}
-        ranges |= {f"COCO_{name}": areas for name, areas in COCO_AREA_RANGES.items()}
-        evaluation = COCOeval(*coco_pair(self.index, self.objects, self.detections), "bbox")
+        ours = {"all": ALL_AREAS}
+        ours |= {name: closed_area_range(*sides) for name, sides in self.sizes.items()}
+        of_coco = {f"COCO_{name}": areas for name, areas in COCO_AREA_RANGES.items()}
+        if self.units_per_px is None:
+            return self._curves(ours | of_coco)
+        parts = self._curves(ours, self.units_per_px), self._curves(of_coco)
+        return Curves(
+            np.concatenate([part.precision for part in parts], axis=3),
+            np.concatenate([part.recall for part in parts], axis=2),
+        )
+
+    def _curves(
+        self,
+        ranges: Mapping[str, tuple[float, float]],
+        units_per_px: NDArray[np.float64] | None = None,
+    ) -> Curves:
+        pair = coco_pair(self.index, self.objects, self.detections, units_per_px)
+        evaluation = COCOeval(*pair, "bbox")
         evaluation.params.area_rng = [list(areas) for areas in ranges.values()]
         evaluation.params.area_rng_lbl = list(ranges)
         evaluation.params.max_dets = [*COCO_CAPS, max(self.max_detections, COCO_CAPS[-1] + 1)]
@@ -77,6 +116,23 @@ class Comparison:
         return Curves(curves["precision"], curves["recall"])
 
     @cached_property
+    def pairs(self) -> Candidates:
+        """Detections and objects that overlap by an IoU of 0.5."""
+        return by_iou(self.objects, self.detections)
+
+    @cached_property
+    def preferences(self) -> Preferences:
+        """Of the pairs, over all sizes."""
+        ignored = self.objects.ignore
+        return Preferences.of(self.pairs, ignored, ignored, len(self.detections))
+
+    @cached_property
+    def num_objects(self) -> NDArray[np.int64]:
+        """(num classes,) objects that count."""
+        labels = self.objects.labels[~self.objects.ignore]
+        return np.bincount(labels, minlength=len(self.index.class_names))
+
+    @cached_property
     def at_conf(self) -> Matches:
         """Hits, misses and false alarms of the detections from `conf` on."""
         return match_boxes(self.index, self.objects, self.detections.at_least(self.conf))
@@ -85,6 +141,14 @@ class Comparison:
     def at_any_score(self) -> Matches:
         """Hits, misses and false alarms of all detections."""
         return match_boxes(self.index, self.objects, self.detections)
+
+    @cached_property
+    def ap_costs(self) -> NDArray[np.float64]:
+        """What each kind of mistake costs, by class, over all sizes and by ours; see `tide`."""
+        ranges = [(0.0, math.inf), *((low**2, high**2) for low, high in self.sizes.values())]
+        matches, num_classes = self.at_any_score, len(self.index.class_names)
+        areas = self.object_areas, self.detection_areas
+        return ap_costs(matches, errors_of(matches), num_classes, *areas, ranges)
 
     @cached_property
     def megapixels(self) -> NDArray[np.float64]:
@@ -102,12 +166,13 @@ def compare(
     max_detections: int,
     mapping: Mapping[str, str] | None = None,
     sizes: SizeRanges = SIZE_RANGES_PX,
+    size_unit: SizeUnit = "px",
 ) -> Comparison:
     """Bring labelled pictures and a model's detections together; arguments as in `score`.
 
     Raises:
-        ValueError: not one Detections for each record, detections of several models, or no class
-            in common.
+        ValueError: not one Detections for each record, detections of several models, no class
+            in common, or sizes in metres of a picture without `gsd_m`.
     """
     if len(detections) != len(truth):
         raise ValueError(f"{len(truth)} pictures need as many detections, not {len(detections)}")
@@ -115,7 +180,29 @@ def compare(
     if any(of_picture.class_names != class_names for of_picture in detections):
         raise ValueError("all detections must be over the same class names, in the same order")
     match = match_classes(truth, class_names, mapping)
-    rows = detection_rows([match.relabel(of_picture) for of_picture in detections], max_detections)
+    rows = detection_rows([match.relabel(of_picture) for of_picture in detections])
+    counted = ranks_in(rows.pictures) < max_detections
     left_out = {"model": match.left_out_of_model, "data": match.left_out_of_data}
     objects = truth_rows(match.truth)
-    return Comparison(match.truth, objects, rows, conf, max_detections, sizes, left_out)
+    units_per_px = _metres_per_px(match.truth) if size_unit == "m" else None
+    return Comparison(
+        match.truth,
+        objects,
+        rows[counted],
+        conf,
+        max_detections,
+        sizes,
+        left_out,
+        units_per_px,
+        cut_off=rows[~counted],
+    )
+
+
+def _metres_per_px(truth: Index) -> NDArray[np.float64]:
+    for record in truth.records:
+        if record.gsd_m is None:
+            raise ValueError(
+                f"{record.path}: its ground sample distance is not known, so that sizes in metres "
+                "cannot be told; give it (`gsd_m`), or ask for sizes in pixels"
+            )
+    return np.array([record.gsd_m for record in truth.records], dtype=np.float64)

@@ -23,6 +23,7 @@ class Matches:
         truth: objects and ignore regions of all pictures.
         detections: the detections that were matched.
         hit: (len(detections),) bool, on an object.
+        met: (len(detections),) int64, row of the object that each hit is on; -1 for the others.
         false_alarm: (len(detections),) bool, on no object and with less than half of its area in an
             ignore region of its class.
         reached: (len(truth),) bool, an object that has a detection.
@@ -31,6 +32,7 @@ class Matches:
     truth: Rows
     detections: Rows
     hit: NDArray[np.bool_]
+    met: NDArray[np.int64]
     false_alarm: NDArray[np.bool_]
     reached: NDArray[np.bool_]
 
@@ -55,8 +57,9 @@ def match_boxes(index: Index, truth: Rows, detections: Rows, iou_threshold: floa
     cells = [cell for cell in evaluation.eval_imgs if cell is not None]
 
     detection_ids = _column(cell["dtIds"] for cell in cells) - 1
-    matched = np.zeros(len(detections), dtype=np.bool_)
-    matched[detection_ids] = _column(cell["dtMatches"][0] for cell in cells) > 0
+    met = np.full(len(detections), -1)
+    met[detection_ids] = _column(cell["dtMatches"][0] for cell in cells) - 1
+    matched = met >= 0
     excused = np.zeros(len(detections), dtype=np.bool_)
     excused[detection_ids] = _column(cell["dtIgnore"][0] for cell in cells) > 0
     truth_ids = _column(cell["gtIds"] for cell in cells) - 1
@@ -66,6 +69,7 @@ def match_boxes(index: Index, truth: Rows, detections: Rows, iou_threshold: floa
         truth,
         detections,
         hit=matched & ~excused,
+        met=np.where(excused, -1, met),
         false_alarm=~matched & ~excused,
         reached=reached & ~truth.ignore,
     )
@@ -75,7 +79,8 @@ def best_threshold(matches: Matches) -> tuple[float | None, float | None]:
     """The highest F1 over all classes, and the confidence at which it is reached.
 
     Objects go to detections strongest first, so what a higher confidence would count is a prefix of
-    what was matched. None where there is no object or no hit.
+    what was matched, which ends with the last of equal scores. None where there is no object or no
+    hit.
 
     Args:
         matches: of detections down to a low score.
@@ -86,9 +91,11 @@ def best_threshold(matches: Matches) -> tuple[float | None, float | None]:
     hits = matches.hit[judged][order].cumsum()
     if not num_objects or not hits.size or not hits[-1]:
         return None, None
-    f1 = 2 * hits / (np.arange(1, len(hits) + 1) + num_objects)
+    scores = matches.detections.scores[judged][order]
+    ends = np.append(scores[1:] != scores[:-1], True)
+    f1 = 2 * hits / (np.arange(1, len(hits) + 1) + num_objects) * ends
     best = int(f1.argmax())
-    return float(f1[best]), float(matches.detections.scores[judged][order][best])
+    return float(f1[best]), float(scores[best])
 
 
 def _column(lists: Iterable[Iterable[int]]) -> NDArray[np.int64]:

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from pydantic import ConfigDict, Field, field_validator
 
-from smalldet.evaluation.size_ranges import SIZE_RANGES_PX, SizeRanges
+from smalldet.evaluation.size_ranges import SIZE_RANGES_PX, SizeRanges, SizeUnit
 from smalldet.inference.options import TilingKeywords, TilingOptions
 
 
@@ -16,7 +16,7 @@ class EvaluateOptions(TilingOptions):
 
     model_config = ConfigDict(allow_inf_nan=True)  # a range of sizes may have no upper end
 
-    STRUCTURED: ClassVar[frozenset[str]] = frozenset({"map", "sizes"})
+    STRUCTURED: ClassVar[frozenset[str]] = frozenset({"map", "sizes", "size_unit"})
     """Options that are tables, and no single value on the command line."""
 
     conf: float | None = Field(
@@ -35,7 +35,17 @@ class EvaluateOptions(TilingOptions):
     sizes: dict[str, tuple[float, float]] = Field(
         default=dict(SIZE_RANGES_PX),
         description="{name: (low, high)} of the size ranges to measure by, low <= side < high, "
-        "where the side is the square root of an object's box area in px.",
+        "where the side is the square root of an object's box area.",
+    )
+    size_unit: SizeUnit = Field(
+        default="px",
+        description="px, or m where the ground sample distance of every picture is known.",
+    )
+
+    num_resamples: int = Field(
+        default=1000,
+        ge=0,
+        description="How often pictures are drawn anew for the 95 % intervals; 0 for none.",
     )
 
     @field_validator("sizes")
@@ -56,3 +66,5 @@ class EvaluateKeywords(TilingKeywords, total=False):
     max_detections: int
     map: Mapping[str, str]
     sizes: SizeRanges
+    size_unit: SizeUnit
+    num_resamples: int

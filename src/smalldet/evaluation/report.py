@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,10 @@ from rich.table import Table
 from rich.text import Text
 
 from smalldet.atomic_write import write_text
-from smalldet.evaluation.size_ranges import SIZE_RANGES_PX, SizeRanges, span_text
+from smalldet.evaluation.intervals import Interval
+from smalldet.evaluation.size_ranges import SIZE_RANGES_PX, SizeRanges, SizeUnit, span_text
+
+_TILING_KINDS = ("seam_cut", "seam_doubled", "seam_lost", "cap")
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,13 @@ class Report:
         num_pictures: how many pictures.
         megapixels: their area.
         sizes: the size ranges that were measured by.
+        details: curves and tables; see `evaluation.details`.
+        warnings: what was wrong with the input, or cost accuracy on the way.
+        size_unit: of `sizes`.
+        intervals: {name of a metric: its 95 % interval} over other draws of the pictures.
+        drawn: what was drawn for them, such as `60 pictures`, or `9 scenes` that pictures are
+            cut from.
+        remarks: what of a file of results did not fit.
     """
 
     metrics: dict[str, float | None]
@@ -47,6 +58,12 @@ class Report:
     num_pictures: int
     megapixels: float
     sizes: SizeRanges = field(default_factory=lambda: SIZE_RANGES_PX)
+    details: dict[str, Any] = field(default_factory=dict[str, Any])
+    warnings: list[str] = field(default_factory=list[str])
+    size_unit: SizeUnit = "px"
+    intervals: Mapping[str, Interval] = field(default_factory=dict[str, Interval])
+    drawn: str = ""
+    remarks: tuple[str, ...] = ()
 
     @property
     def notes(self) -> list[str]:
@@ -62,23 +79,26 @@ class Report:
         empty = [name for name, row in self.per_class.items() if row["counts"]["all"] == 0]
         if empty:
             notes.append(f"no object of {', '.join(empty)}: not in the means")
-        return notes
+        return [*notes, *self.warnings, *self.remarks]
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, as `metrics.json` has them."""
         return {
             **self.metrics,
+            "intervals": {name: list(ends) for name, ends in self.intervals.items()},
+            "intervals_over": self.drawn,
             "conf": self.conf,
             "iou_at_conf": 0.5,
             "max_detections": self.max_detections,
             "num_pictures": self.num_pictures,
             "megapixels": self.megapixels,
             "counts": self.counts,
-            "size_ranges_px": {
+            f"size_ranges_{self.size_unit}": {
                 name: [low, None if math.isinf(high) else high]
                 for name, (low, high) in self.sizes.items()
             },
             "per_class": self.per_class,
+            **self.details,
             "unjudged_per_megapixel": self.unjudged,
             "left_out": {side: list(names) for side, names in self.left_out.items()},
             "notes": self.notes,
@@ -100,13 +120,29 @@ class Report:
             + f", AR {_cell(coco['COCO_AR_100'])}"
         )
         yield Text(f"best F1 {_cell(coco['best_F1'])} at conf {_cell(coco['best_conf'])}")
+        smallest = [
+            f"{name} {row['resolvable_px']:.3g}"
+            for name, row in {"all": self.metrics, **self.per_class}.items()
+            if row["resolvable_px"] is not None
+        ]
+        if smallest:
+            yield Text(f"half are found from this side in px on: {', '.join(smallest)}")
+        if self.intervals:
+            shown = [name for name in ("AP", "AP50", "best_F1") if name in self.intervals]
+            ends = ", ".join(
+                f"{name} {_cell(self.intervals[name][0])} to {_cell(self.intervals[name][1])}"
+                for name in shown
+            )
+            yield Text(f"95 % interval over {self.drawn}: {ends}")
+        if "scene_errors" in self.details:
+            yield _of_scenes(self.details["scene_errors"])
         for note in self.notes:
             yield Text(note)
 
     def _table(self) -> Table:
         table = Table(
-            title=f"{self.num_pictures} pictures, {self.megapixels:.1f} MP; AP by side in px; "
-            f"P, R, false alarms a megapixel at conf {self.conf:g}, IoU 0.5",
+            title=f"{self.num_pictures} pictures, {self.megapixels:.1f} MP; AP by side in "
+            f"{self.size_unit}; P, R, false alarms a megapixel at conf {self.conf:g}, IoU 0.5",
             title_justify="left",
             box=None,
             padding=(0, 1, 0, 0),
@@ -133,6 +169,16 @@ class Report:
             *(_cell(row[key]) for key in ("precision", "recall")),
             _cell(row["false_alarms_per_megapixel"], places=2),
         ]
+
+
+def _of_scenes(errors: dict[str, Any]) -> Text:
+    kinds = {name.removeprefix("errors_"): num for name, num in errors.items() if num}
+    told = [f"{kinds[name]} {name.replace('_', ' ')}" for name in kinds if name in _TILING_KINDS]
+    return Text(
+        f"{errors['num_scenes']} pictures of several tiles: AP merged {_cell(errors['scene_AP'])}, "
+        f"of the tiles {_cell(errors['tile_AP'])}; mistakes of the tiling: "
+        + (", ".join(told) or "none")
+    )
 
 
 def _cell(value: float | None, places: int = 3) -> str:

@@ -51,8 +51,12 @@ class Rows:
         return np.concatenate([corner, np.maximum(self.boxes[:, 2:] - corner, 0.0)], axis=1)
 
     def at_least(self, conf: float) -> Rows:
-        """Rows with a score of `conf` or more; compared as float32, which scores are made as."""
-        return self[self.scores >= np.float64(np.float32(conf))]
+        """Rows with a score of `conf` or more."""
+        return self[self.is_at_least(conf)]
+
+    def is_at_least(self, conf: float) -> NDArray[np.bool_]:
+        """(N,) a score of `conf` or more; compared as float32, which scores are made as."""
+        return self.scores >= np.float64(np.float32(conf))
 
 
 def truth_rows(truth: Index) -> Rows:
@@ -90,10 +94,27 @@ def detection_rows(detections: Sequence[Detections], max_detections: int | None 
     )
 
 
-def coco_pair(index: Index, truth: Rows, detections: Rows) -> tuple[COCO, COCO]:
+def ranks_in(groups: NDArray[np.int64]) -> NDArray[np.int64]:
+    """(N,) how many rows of its group stand before each row."""
+    order = np.argsort(groups, kind="stable")
+    ordered = groups[order]
+    ranks = np.empty(len(groups), dtype=np.int64)
+    ranks[order] = np.arange(len(groups)) - np.searchsorted(ordered, ordered)
+    return ranks
+
+
+def areas_in(rows: Rows, units_per_px: NDArray[np.float64] | None) -> NDArray[np.float64]:
+    """(N,) areas in square pixels, or in the unit of `units_per_px` (num pictures,)."""
+    return rows.areas if units_per_px is None else rows.areas * units_per_px[rows.pictures] ** 2
+
+
+def coco_pair(
+    index: Index, truth: Rows, detections: Rows, units_per_px: NDArray[np.float64] | None = None
+) -> tuple[COCO, COCO]:
     """Truth and detections as COCO data sets; ids of pictures, classes and boxes are row + 1.
 
-    The area that tells the size is that of the box, for truth and detections alike.
+    The area that tells the size is that of the box, for truth and detections alike: in pixels, or
+    in the unit of `units_per_px` (num pictures,).
     """
     images = [
         {"id": i, "width": r.width, "height": r.height, "file_name": r.path.name}
@@ -106,10 +127,11 @@ def coco_pair(index: Index, truth: Rows, detections: Rows) -> tuple[COCO, COCO]:
         truth.pictures + 1,
         truth.labels + 1,
         truth.boxes_xywh,
-        area=truth.areas,
+        area=areas_in(truth, units_per_px),
         iscrowd=truth.ignore,
     )
     pictures, labels = detections.pictures + 1, detections.labels + 1
     dt = gt.load_res(np.column_stack([pictures, detections.boxes_xywh, detections.scores, labels]))
-    dt.update_anns(ids=np.arange(1, len(detections) + 1), area=detections.areas)
+    areas = areas_in(detections, units_per_px)
+    dt.update_anns(ids=np.arange(1, len(detections) + 1), area=areas)
     return gt, dt

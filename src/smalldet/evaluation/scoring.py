@@ -8,12 +8,17 @@ import numpy as np
 
 from smalldet.data.index import Index
 from smalldet.detections import Detections
+from smalldet.evaluation.caps import find_caps
 from smalldet.evaluation.comparison import Comparison, compare
+from smalldet.evaluation.details import measure_details
+from smalldet.evaluation.intervals import bootstrap_ap
 from smalldet.evaluation.matching import Matches
-from smalldet.evaluation.metrics import measure_all, measure_class
+from smalldet.evaluation.metrics import measure_all, measure_class, measure_classes
+from smalldet.evaluation.remarks import remarks_on
 from smalldet.evaluation.report import Report
-from smalldet.evaluation.size_ranges import SIZE_RANGES_PX, SizeRanges
+from smalldet.evaluation.size_ranges import SIZE_RANGES_PX, SizeRanges, SizeUnit
 from smalldet.evaluation.sizes import counts_by_size
+from smalldet.evaluation.tile_views import TileViews
 
 
 def score(
@@ -24,6 +29,8 @@ def score(
     max_detections: int = 1500,
     mapping: Mapping[str, str] | None = None,
     sizes: SizeRanges = SIZE_RANGES_PX,
+    size_unit: SizeUnit = "px",
+    num_resamples: int = 0,
 ) -> Report:
     """Measure detections against truth.
 
@@ -41,10 +48,12 @@ def score(
         max_detections: the strongest of a picture that count.
         mapping: {model class: data class}; see `match_classes`.
         sizes: size ranges to measure by.
+        size_unit: of `sizes`: px, or m where every record has `gsd_m`.
+        num_resamples: how often pictures are drawn anew for the 95 % intervals; none if 0.
 
     Raises:
-        ValueError: not one Detections for each record, detections of several models, or no class
-            in common.
+        ValueError: not one Detections for each record, detections of several models, no class
+            in common, or sizes in metres of a picture without `gsd_m`.
     """
     comparison = compare(
         truth,
@@ -53,27 +62,38 @@ def score(
         max_detections=max_detections,
         mapping=mapping,
         sizes=sizes,
+        size_unit=size_unit,
     )
-    return report_of(comparison, detections)
+    return report_of(comparison, detections, num_resamples)
 
 
-def report_of(comparison: Comparison, detections: Sequence[Detections]) -> Report:
+def report_of(
+    comparison: Comparison,
+    detections: Sequence[Detections],
+    num_resamples: int = 0,
+    views: TileViews | None = None,
+) -> Report:
     """Every metric of a comparison, over all classes and by class.
 
     Args:
         comparison: what `score` measures.
         detections: that it was made of, with the classes that the data does not label.
+        num_resamples: how often pictures are drawn anew for the 95 % intervals; none if 0.
+        views: what the single tiles showed, where they are known.
     """
+    caps = find_caps(comparison, views)
+    drawn = bootstrap_ap(comparison, num_resamples) if num_resamples and len(detections) else None
     index, objects, sizes = comparison.index, comparison.objects, comparison.sizes
+    areas = comparison.object_areas
+    over_classes, of_class = measure_classes(comparison)
     return Report(
-        metrics=measure_all(comparison),
-        counts=counts_by_size(objects.areas[~objects.ignore], sizes),
+        metrics=measure_all(comparison) | over_classes,
+        counts=counts_by_size(areas[~objects.ignore], sizes),
         per_class={
             name: {
                 **measure_class(comparison, k),
-                "counts": counts_by_size(
-                    objects.areas[~objects.ignore & (objects.labels == k)], sizes
-                ),
+                **of_class[k],
+                "counts": counts_by_size(areas[~objects.ignore & (objects.labels == k)], sizes),
             }
             for k, name in enumerate(index.class_names)
         },
@@ -84,6 +104,11 @@ def report_of(comparison: Comparison, detections: Sequence[Detections]) -> Repor
         num_pictures=len(index),
         megapixels=float(comparison.megapixels.sum()),
         sizes=sizes,
+        details=measure_details(comparison, caps, views),
+        warnings=[*remarks_on(comparison), *(line for cap in caps for line in cap.told)],
+        size_unit=comparison.size_unit,
+        intervals=drawn.intervals() if drawn else {},
+        drawn=f"{drawn.num_drawn} {drawn.unit}" if drawn else "",
     )
 
 

@@ -48,7 +48,13 @@ class Matching:
 
 
 def match_gsd(
-    seen: Seen, class_names: tuple[str, ...], gsd: Gsd, wanted: Tensor | None = None
+    seen: Seen,
+    class_names: tuple[str, ...],
+    gsd: Gsd,
+    wanted: Tensor | None = None,
+    *,
+    rescale: bool = True,
+    zoom: float = 1.0,
 ) -> Matching:
     """The scales for a picture.
 
@@ -63,6 +69,8 @@ def match_gsd(
         class_names: of the model.
         gsd: of the picture.
         wanted: (C,) bool, classes that are asked for; all if None.
+        rescale: False looks at the picture as it is, and only warns.
+        zoom: the largest scale that a person asked for; the scales found here go on top of it.
     """
     every = torch.ones(len(class_names), dtype=torch.bool) if wanted is None else wanted
     if gsd.metres is None or not seen.gsd_m:
@@ -75,14 +83,14 @@ def match_gsd(
         if spread is None:
             continue
         low, best, high = _scales(spread, gsd.metres)
-        warning = _warning(seen, label, class_names[label], best, gsd.metres)
-        if warning:
-            warnings.append(warning)
-        if not low <= 1 <= high and best <= MAX_SCALE:
+        if rescale and not low <= 1 <= high and best <= MAX_SCALE:
             ranges[label] = (low, best, high)
     for group in _sharing(ranges):
         least, best, most = zip(*(ranges[label] for label in group), strict=True)
         scales[group] = float(f"{min(max(min(best), *least), *most):.4g}")
+    for label in torch.nonzero(every).flatten().tolist():
+        used = zoom * float(scales[label])
+        warnings += _warnings(seen, label, class_names[label], gsd.metres, used, rescale)
     looks = tuple(
         Look(scale, every & (scales == scale))
         for scale in sorted(set(scales[every].tolist()), reverse=True)
@@ -109,22 +117,36 @@ def _sharing(ranges: dict[int, tuple[float, float, float]]) -> list[list[int]]:
     return groups
 
 
-def _warning(seen: Seen, label: int, name: str, scale: float, metres: float) -> str:
-    """What is to be feared for a class in a picture that asks for this scale."""
-    side, spread = (seen.side_px[label] if seen.side_px else None), seen.gsd_m[label]
-    if side is not None and spread is not None:
-        side_px = side[1] * spread[1] / metres
-        if side_px < LEAST_PX:
-            return (
-                f"at {metres:.3g} m a pixel a {name} has a side of about {side_px:.1f} px, which "
-                f"is too small to be found; it takes {LEAST_PX:g} px"
-            )
-    if scale > MAX_SCALE:
-        return (
-            f"{metres:.3g} m a pixel is {scale:.3g} times the distance at which {name} was "
+def _warnings(
+    seen: Seen, label: int, name: str, metres: float, scale: float, rescale: bool
+) -> list[str]:
+    """What is to be feared for a class in a picture that is looked at at this scale."""
+    spread = seen.gsd_m[label]
+    if spread is None:
+        return []
+    here = f"at {metres:.3g} m a pixel"
+    side = seen.side_px[label] if seen.side_px else None
+    side_px = math.inf if side is None else side[1] * spread[1] / metres
+    if side_px < LEAST_PX:
+        return [
+            f"{here} a {name} has a side of about {side_px:.1f} px, which is too small to be "
+            f"found; it takes {LEAST_PX:g} px"
+        ]
+    _, best, _ = _scales(spread, metres)
+    if rescale and best > MAX_SCALE:
+        return [
+            f"{metres:.3g} m a pixel is {best:.3g} times the distance at which {name} was "
             f"trained; magnified is at most {MAX_SCALE:g} times, so it is looked for as it is"
-        )
-    return ""
+        ]
+    known_px = seen.resolvable_px[label] if seen.resolvable_px else None
+    if known_px is None or side_px * scale >= known_px:
+        return []
+    shown = "" if scale == 1 else f", looked at {scale:.3g} times its size"
+    what_to_do = "a larger scale (--scales)" if rescale else "leave out --no-gsd-match"
+    return [
+        f"{here} a {name} has a side of about {side_px * scale:.0f} px{shown}; half of them are "
+        f"known to be found from {known_px:.0f} px on: pictures from closer, or {what_to_do}"
+    ]
 
 
 def _told(looks: Sequence[Look], seen: Seen, class_names: tuple[str, ...], gsd: Gsd) -> str:

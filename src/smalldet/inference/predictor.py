@@ -26,7 +26,7 @@ from smalldet.inference.object_sizes import within_metres
 from smalldet.inference.options import PredictOptions
 from smalldet.inference.prediction_checkpoint import PredictionCheckpoint, picture_fingerprint
 from smalldet.inference.scout import Scout
-from smalldet.inference.tile_runner import Step, TileRunner
+from smalldet.inference.tile_runner import OnTiles, Step, TileRunner
 from smalldet.inference.tiling import Tiling, tile_scene
 from smalldet.tile_models import TileModel
 
@@ -42,18 +42,24 @@ class Predictor:
     Args:
         model: finds objects in tiles.
         options: what is looked for, and how.
+        on_tiles: told what single tiles show, before the merge.
 
     Raises:
         ValueError: a class is unknown to the model.
     """
 
-    def __init__(self, model: TileModel, options: PredictOptions | None = None) -> None:
+    def __init__(
+        self,
+        model: TileModel,
+        options: PredictOptions | None = None,
+        on_tiles: OnTiles | None = None,
+    ) -> None:
         options = options or PredictOptions()
         self.model, self.options = model, options
         self.tile_px = model.tile_px if options.tile_px is None else options.tile_px
         self.conf = model.conf if options.conf is None else options.conf
         self._wanted = _wanted(options.classes, model.class_names) if options.classes else None
-        self._runner = TileRunner(model, self.tile_px, self._wanted, options.batch_size)
+        self._runner = TileRunner(model, self.tile_px, self._wanted, options.batch_size, on_tiles)
         threshold = {} if options.merge_iou is None else {"iou_threshold": options.merge_iou}
         self._merge = partial(
             MERGES[options.merge], across_classes=options.across_classes, **threshold
@@ -149,10 +155,10 @@ class Predictor:
     def _matching(self, scene: Scene) -> Matching:
         """At which scales the scene is looked at, and for what."""
         seen, names = self.model.seen, self.model.class_names
-        if self.options.no_gsd_match or not seen.gsd_m:
-            every = torch.ones(len(names), dtype=torch.bool)
-            return Matching((Look(1.0, every if self._wanted is None else self._wanted),))
-        return match_gsd(seen, names, self.gsd(scene), self._wanted)
+        rescale = not self.options.no_gsd_match
+        gsd = self.gsd(scene) if seen.gsd_m and (rescale or seen.resolvable_px) else UNKNOWN
+        zoom = self._scales[0]
+        return match_gsd(seen, names, gsd, self._wanted, rescale=rescale, zoom=zoom)
 
     def _tell(self, scene: Scene, matching: Matching) -> None:
         """Log what is rescaled and what will be missed; the same of many pictures once."""

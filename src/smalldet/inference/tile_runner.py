@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -26,6 +26,10 @@ from smalldet.tile_models.protocol import MAX_DETECTIONS_PER_TILE
 Step = tuple[TileDetections, int]
 """The detections of some tiles, and how many tiles are done after them."""
 
+OnTiles = Callable[[TileDetections, Tensor], None]
+"""Called with the detections of some tiles, and with the windows (K, 4) int64 xyxy of those tiles
+of which a limit inside the model has left something out."""
+
 
 @dataclass(frozen=True, eq=False)
 class TileRunner:
@@ -36,12 +40,14 @@ class TileRunner:
         tile_px: side of a usual tile; larger ones may hold more objects.
         wanted: (C,) bool, the classes to keep; all if None.
         batch_size: tiles at a time; None leaves it to the model.
+        on_tiles: told what the tiles of each batch show.
     """
 
     model: TileModel
     tile_px: int
     wanted: Tensor | None = None
     batch_size: int | None = None
+    on_tiles: OnTiles | None = None
 
     def nothing(self, tiling: Tiling) -> TileDetections:
         """No detections in tiles of this tiling."""
@@ -63,6 +69,13 @@ class TileRunner:
             if tiling.classes is not None:
                 level = tiling.level[in_scene.tile]
                 in_scene = in_scene[tiling.classes[level, in_scene.labels]]
+            if self.on_tiles is not None:
+                rows = [
+                    t.row
+                    for (t, _), of_tile in zip(batch, detections, strict=True)
+                    if of_tile.num_cut
+                ]
+                self.on_tiles(in_scene, tiling.windows[rows])
             yield in_scene, batch[-1][0].row + 1
 
     @torch.inference_mode()

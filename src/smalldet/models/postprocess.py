@@ -46,13 +46,16 @@ def select_detections(
     sides = boxes[:, 2:] - boxes[:, :2]
     sound = torch.isfinite(boxes).all(1) & (sides > 0).all(1) & (sides >= min_side_px).all(1)
     rows = sound.nonzero()[:, 0]
-    if len(rows) > candidates_per_detection * max_detections:
+    num_cut = max(0, len(rows) - candidates_per_detection * max_detections)
+    if num_cut:
         rows = rows[scores[rows].topk(candidates_per_detection * max_detections).indices]
     boxes, scores, labels = boxes[rows], scores[rows], labels[rows]
-    kept = nms(boxes, scores, labels, nms_iou)[:max_detections]
+    kept = nms(boxes, scores, labels, nms_iou)
     kept = kept[scores[kept] > min_score]
+    num_cut += max(0, len(kept) - max_detections)
+    kept = kept[:max_detections]
     if vote_iou is None:
         kept_boxes = boxes[kept]
     else:
         kept_boxes = vote_boxes(boxes, scores, labels, kept, vote_iou, VOTER_SHARE)
-    return Detections(kept_boxes, scores[kept], labels[kept], class_names)
+    return Detections(kept_boxes, scores[kept], labels[kept], class_names, num_cut=num_cut)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from smalldet.imagery import open_scene
@@ -92,15 +93,35 @@ def _whole(path: Path, crop: Crop) -> Image.Image:
     return image
 
 
+def square_round(
+    boxes: NDArray[np.float64],
+    size: tuple[int, int],
+    context: float = CONTEXT,
+    least_px: int = LEAST_PX,
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """A square round boxes, within their picture; narrower where the picture is.
+
+    Args:
+        boxes: (N, 4) xyxy in pixels of the picture.
+        size: width and height of the picture, pixels.
+        context: side of the square, in those of what it shows.
+        least_px: side of the square, at least.
+
+    Returns:
+        (2,) left and top, (2,) right and bottom, whole pixels.
+    """
+    low, high = boxes[:, :2].min(axis=0), boxes[:, 2:].max(axis=0)
+    limit = np.array(size)
+    side = np.minimum(max(least_px, context * float((high - low).max())), limit)
+    first = np.clip((low + high - side) / 2, 0, limit - side).astype(np.int64)
+    return first, np.minimum(np.ceil(first + side).astype(np.int64), limit)
+
+
 def _around(path: Path, crop: Crop) -> Image.Image:
     """A square round the boxes, within the picture; small ones are enlarged pixel by pixel."""
     boxes = np.array(crop.boxes, dtype=np.float64)
-    low, high = boxes[:, :2].min(axis=0), boxes[:, 2:].max(axis=0)
     with open_scene(path) as scene:
-        size = np.array([scene.width, scene.height])
-        side = np.minimum(max(LEAST_PX, CONTEXT * float((high - low).max())), size)
-        first = np.clip((low + high - side) / 2, 0, size - side).astype(int)
-        last = np.minimum(np.ceil(first + side).astype(int), size)
+        first, last = square_round(boxes, (scene.width, scene.height))
         width, height = (last - first).tolist()
         scale = crop.side_px * DENSITY / max(width, height)
         shape = None if scale >= 1 else (max(1, int(height * scale)), max(1, int(width * scale)))

@@ -49,8 +49,21 @@ tr:last-child td { border-bottom: 0; }
 td:has(.bar) { text-align: left; }
 td .bar { display: inline-block; height: 9px; border-radius: 2px; background: var(--bar); }
 svg { display: block; max-width: 100%; height: auto; }
-svg text { fill: var(--soft); font-size: 12px; }
+svg:not(.marks) text { fill: var(--soft); font-size: 12px; }
 svg .bar { fill: var(--bar); } svg .grid { stroke: var(--line); }
+h3 { font-size: 15px; margin: 22px 0 8px; }
+th:first-child, td:first-child { min-width: 6.5em; }
+.path { overflow-wrap: anywhere; }
+.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(118px, 1fr)); gap: 10px;
+  margin: 14px 0; }
+.tile { display: flex; flex-direction: column; margin: 0; padding: 10px 14px; }
+.tile b { font-size: 25px; line-height: 1.2; font-variant-numeric: tabular-nums; }
+.tile .soft { font-size: 12px; }
+.two { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 400px), 1fr));
+  gap: 20px; }
+.two > div { min-width: 0; }
+.chart, .chart .plot { width: 100%; }
+.chart svg { overflow: visible; }
 """.strip()
 
 

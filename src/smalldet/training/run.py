@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -14,17 +15,23 @@ from smalldet.atomic_write import write_text
 from smalldet.data.index import Index
 from smalldet.data.loading import Batch, loader
 from smalldet.detections import Detections
+from smalldet.evaluation.classes import match_classes
+from smalldet.evaluation.comparison import compare
+from smalldet.evaluation.kept import About, keep
 from smalldet.evaluation.report import Report
-from smalldet.evaluation.scoring import score
+from smalldet.evaluation.resolvability import resolvable_sides
+from smalldet.evaluation.scoring import report_of
 from smalldet.hardware import choose_precision, keep_freed_memory
-from smalldet.models.checkpoints.native import save_detector
+from smalldet.models.checkpoints.native import read_metadata, save_detector
 from smalldet.models.detector import Detector
 from smalldet.training.batch_pictures import draw_first_batches, not_finite
 from smalldet.training.clock import Clock
 from smalldet.training.ema import Ema
+from smalldet.training.loggers import require
 from smalldet.training.optimiser import build_optimiser, set_learning_rate
 from smalldet.training.recipe import TrainRecipe
 from smalldet.training.run_log import RunLog
+from smalldet.training.run_page import write_run_page
 from smalldet.training.seen import seen_in
 from smalldet.training.setup import (
     LossOf,
@@ -60,6 +67,7 @@ class Run:
     ) -> None:
         self.recipe, self.config, self.out = recipe, recipe.training, out
         self.stop = StopRequest()
+        require(self.config.logger)
         torch.manual_seed(self.config.seed)
         keep_freed_memory()
         index, self.val = read_indexes(recipe)
@@ -94,9 +102,9 @@ class Run:
                 out / "resume.safetensors", self.detector, self.ema, self.optimiser
             )
             self.ema.model.conf = self.progress.conf
+            if (out / "last.safetensors").is_file():  # it knows what evaluations have measured
+                self.ema.model.seen = read_metadata(out / "last.safetensors")["seen"]
         teacher = start_teacher(recipe, self.detector)
-        if teacher is not None:
-            teacher.to(self.device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
         self.model = self.accelerator.prepare(LossOf(self.detector, self.precision, teacher))
         self.run_log = (
             RunLog(out, recipe, str(self.device), self.progress.step) if self.is_main else None
@@ -219,15 +227,21 @@ class Run:
 
     def _score(self, val: Index, detections: list[Detections], began: float) -> Report:
         assert self.run_log is not None
-        report = score(val, detections, conf=self.ema.model.conf)
+        model = self.ema.model
+        comparison = compare(val, detections, conf=model.conf, max_detections=1500)
+        report = report_of(comparison, detections)
         report.write(self.out / "metrics.json")
-        self.progress.conf = self.ema.model.conf = report.metrics["best_conf"] or Detector.conf
+        self.progress.conf = model.conf = report.metrics["best_conf"] or Detector.conf
+        comparison = replace(comparison, conf=model.conf)
+        sides = resolvable_sides(comparison, model.seen, model.class_names)
+        model.seen = model.seen.model_copy(update={"resolvable_px": sides})
         pictures = draw_spread(val, detections, self.ema.model.conf, self.out / "val")
         self.run_log.show("val", self.progress.step, pictures)
         ap = report.metrics["AP"] or 0.0
         if ap > self.progress.best_ap:
             self.progress.best_ap, self.progress.num_stale = ap, 0
             self._save_model("best")
+            self._keep(val, detections)
         else:
             self.progress.num_stale += 1
         metrics = {k: v for k, v in report.metrics.items() if k in LOGGED_METRICS}
@@ -235,6 +249,13 @@ class Run:
         self.run_log.write("val", self.progress.step, {**metrics, "seconds": seconds})
         self.teller.evaluated(ap, self.progress.best_ap)
         return report
+
+    def _keep(self, val: Index, detections: list[Detections]) -> None:
+        """Keep the detections of the best weights, for the report and to be compared."""
+        config = self.recipe.data
+        sources = [str(one.annotations) for one in config.val or config.train]
+        about = About(str(self.out), ", ".join(sources), self.progress.conf)
+        keep(self.out, val, match_classes(val, val.class_names), detections, about)
 
     def save(self) -> None:
         """Write the last model and the state to go on from."""
@@ -249,6 +270,8 @@ class Run:
                 num_stale = self.progress.num_stale
                 self.run_log.write("stop", self.progress.step, {"num_stale": num_stale})
                 self.teller.out_of_patience(num_stale)
+            if self.val is not None:
+                write_run_page(self.out, self.run_log.lines())
             lines = summary(self.run_log.lines(), self.dataset.index, report, self.recipe, self.out)
             write_text(self.out / "summary.txt", "\n".join(lines) + "\n")
 

@@ -11,17 +11,17 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
-from torch.utils.tensorboard.writer import SummaryWriter
 
 from smalldet.atomic_write import append_line, write_text
 from smalldet.config.load import dump
+from smalldet.training.loggers import open_curves
 from smalldet.training.recipe import TrainRecipe
 
 RECORDED = ("smalldet", "torch", "torchvision", "timm", "accelerate", "hotcoco", "numpy")
 
 
 class RunLog:
-    """The run folder's text: `recipe.yaml`, `versions.json`, `log.jsonl` and TensorBoard events.
+    """The run folder's text: `recipe.yaml`, `versions.json`, `log.jsonl` and curves.
 
     Args:
         folder: of the run.
@@ -40,14 +40,14 @@ class RunLog:
         self._lines = folder / "log.jsonl"
         kept = [line for line in self.lines() if line["step"] <= step]
         write_text(self._lines, "".join(json.dumps(line) + "\n" for line in kept))
-        self._curves = SummaryWriter(str(folder / "tensorboard"), purge_step=step + 1)
+        plain = recipe.model_dump(mode="json")
+        self._curves = open_curves(recipe.training.logger, folder, plain, step)
 
     def write(self, group: str, step: int, values: Mapping[str, float | None]) -> None:
         """One line and a point on each curve; None is left out of the curves."""
         append_line(self._lines, json.dumps({"group": group, "step": step, **values}))
-        for name, value in values.items():
-            if value is not None:
-                self._curves.add_scalar(f"{group}/{name}", value, step)
+        known = {f"{group}/{name}": v for name, v in values.items() if v is not None}
+        self._curves.add(known, step)
 
     def lines(self) -> list[dict[str, Any]]:
         """What was written so far; a line that a killed run left half is passed over.
@@ -66,11 +66,11 @@ class RunLog:
         return values[-1] if values else None
 
     def show(self, group: str, step: int, pictures: Sequence[Path]) -> None:
-        """Pictures for TensorBoard."""
+        """Pictures beside the curves."""
         for number, path in enumerate(pictures, start=1):
             with Image.open(path) as picture:
                 pixels = np.asarray(picture.convert("RGB"))
-            self._curves.add_image(f"{group}/{number}", pixels, step, dataformats="HWC")
+            self._curves.show(f"{group}/{number}", pixels, step)
 
     def close(self) -> None:
         self._curves.close()

@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 from smalldet.config.base import Frozen
 from smalldet.data.formats.label_source import LabelSource
 from smalldet.data.options import Augmentation, Sampling
+from smalldet.training.loggers import Logger
 
 MOST = 2**31 - 1
 """What counts and seeds are bounded by; torch and numpy take no larger ones everywhere."""
@@ -180,6 +181,10 @@ class TrainingConfig(Frozen):
         ge=0,
         le=MOST,
         description="seconds between saved states to resume from; the end of an epoch saves too",
+    )
+    logger: Logger = Field(
+        default="tensorboard",
+        description="where curves go while it trains: none, tensorboard, mlflow or wandb",
     )
     eval_pictures: int | None = Field(
         default=None, ge=1, le=MOST, description="of val, evenly spread; default: all"

@@ -86,9 +86,12 @@ def start_detector(
 
 
 def start_teacher(recipe: TrainRecipe, learner: Detector) -> Teacher | None:
-    """The teacher that the recipe names, watching the learner."""
+    """The teacher that the recipe names, watching the learner, where that is."""
     name = recipe.training.teacher
-    return None if name is None else Teacher(load_model(name), learner)
+    if name is None:
+        return None
+    device = next(learner.parameters()).device
+    return Teacher(load_model(name), learner).to(device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
 
 
 def _pictures_of(tiles: TiledDataset, num_bands: int) -> Tensor:

@@ -48,7 +48,7 @@ def summary(
     lines += _sizes(train, report, recipe)
     lines += _classes(train)
     lines += _waiting(steps, recipe)
-    return [*lines, *_files(out, report)]
+    return [*lines, *_files(out, report, recipe.training.logger)]
 
 
 def _measured(evaluations: Sequence[dict[str, Any]], report: Report | None) -> list[str]:
@@ -165,10 +165,13 @@ def _waiting(steps: Sequence[dict[str, Any]], recipe: TrainRecipe) -> list[str]:
     ]
 
 
-def _files(out: Path, report: Report | None) -> list[str]:
+def _files(out: Path, report: Report | None, logger: str) -> list[str]:
     best = "best" if report is not None else "last"
+    page = [f"Report: {out / 'report.html'}"] if report is not None else []
+    curves = [f"Curves: tensorboard --logdir {out}"] if logger == "tensorboard" else []
     return [
         f"Model: {out / f'{best}.safetensors'}",
-        f"Curves: tensorboard --logdir {out}",
+        *page,
+        *curves,
         f"Training tiles as the model saw them: {out / 'batch0.jpg'}",
     ]

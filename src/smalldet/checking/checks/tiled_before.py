@@ -16,7 +16,7 @@ from smalldet.checking.findings import (
     share,
 )
 from smalldet.checking.labelled_set import LabelledSet
-from smalldet.checking.tile_names import scenes_of
+from smalldet.data.tile_names import scenes_of
 
 MIN_SHARE_NAMED = 0.5
 EDGE_PX = 1.0

@@ -41,6 +41,7 @@ def read(
     class_names: Sequence[str] | None = None,
     *,
     with_masks: bool = False,
+    check_pictures: bool = True,
 ) -> Index:
     """Labelled pictures of a COCO json.
 
@@ -54,6 +55,7 @@ def read(
             it, whichever has the first picture.
         class_names: other than the json's, which has its own: refused.
         with_masks: read outlines too.
+        check_pictures: refuse pictures that are not there.
 
     Raises:
         FileNotFoundError: the json or pictures do not exist; names the first of them.
@@ -63,10 +65,18 @@ def read(
     if class_names is not None:
         raise ValueError(f"{json_path}: COCO names its classes itself; leave class_names out")
     with collector_paused():
-        return _read(json_path, images_dir, with_masks)
+        return _read(json_path, images_dir, with_masks, check_pictures)
 
 
-def _read(json_path: Path, images_dir: str | Path | None, with_masks: bool) -> Index:
+def category_ids(json_path: Path) -> list[int]:
+    """The id of each class, in the order of the Index that `read` makes."""
+    content = load_json(json_path, keys=frozenset(("categories", "id")))
+    return [entry["id"] for entry in content["categories"]]
+
+
+def _read(
+    json_path: Path, images_dir: str | Path | None, with_masks: bool, check_pictures: bool
+) -> Index:
     images, annotations, categories = _sections(json_path)
     _refuse(json_path, category_problems(categories))
     label_of = {entry["id"]: label for label, entry in enumerate(categories)}
@@ -77,7 +87,8 @@ def _read(json_path: Path, images_dir: str | Path | None, with_masks: bool) -> I
     first = images[0]["file_name"] if images else ""
     folder = images_dir_of(json_path, first) if images_dir is None else Path(images_dir)
     paths = [folder / entry["file_name"] for entry in images]
-    refuse_missing(paths, json_path)
+    if check_pictures:
+        refuse_missing(paths, json_path)
 
     rows = np.array([row_of[entry["image_id"]] for entry in annotations], dtype=np.int64)
     order = np.argsort(rows, kind="stable")

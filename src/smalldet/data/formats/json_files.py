@@ -30,7 +30,13 @@ class _WrongContentError(Exception):
     """What a hook of the parser found; it is told with the file's name."""
 
 
-def load_json(path: Path, max_bytes: int = MAX_BYTES, *, keys: frozenset[str] | None = None) -> Any:
+def load_json(
+    path: Path,
+    max_bytes: int = MAX_BYTES,
+    *,
+    keys: frozenset[str] | None = None,
+    with_nan: bool = False,
+) -> Any:
     """What a JSON file holds.
 
     Numbers too large for a float are infinite here: who takes numbers out must look.
@@ -39,6 +45,7 @@ def load_json(path: Path, max_bytes: int = MAX_BYTES, *, keys: frozenset[str] | 
         path: the file.
         max_bytes: the most that it may have.
         keys: keep these keys of all objects alone, and no memory for the others; all if None.
+        with_nan: take NaN and Infinity for numbers.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -49,7 +56,8 @@ def load_json(path: Path, max_bytes: int = MAX_BYTES, *, keys: frozenset[str] | 
     try:
         with collector_paused():
             hook = _object if keys is None else partial(_part, keys)
-            return json.loads(text, object_pairs_hook=hook, parse_constant=_constant)
+            constant = float if with_nan else _constant
+            return json.loads(text, object_pairs_hook=hook, parse_constant=constant)
     except json.JSONDecodeError as error:
         cut = "; the file seems cut short" if error.pos >= len(text.rstrip()) - 1 else ""
         raise ValueError(f"{path}: is not JSON: {error}{cut}") from None

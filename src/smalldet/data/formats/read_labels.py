@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
+from smalldet.data.formats import coco
 from smalldet.data.formats.label_format import LabelFormat
 from smalldet.data.formats.label_source import LabelSource
 from smalldet.data.formats.picture_lists import listed_names
@@ -72,6 +73,18 @@ def label_splits(path: Path) -> Mapping[str, Path]:
         FileNotFoundError, ValueError: as of `recognise`.
     """
     return recognise(path).splits
+
+
+def category_ids(source: Path, split: str | None = None) -> list[int] | None:
+    """The ids that COCO labels give their classes, in the Index's order; None of other formats.
+
+    Raises:
+        FileNotFoundError, ValueError: as of `read_labels`.
+    """
+    recognised = recognise(source)
+    part = _part(source, recognised, split)
+    path = recognised.path if part is None else recognised.splits[part]
+    return coco.category_ids(path) if coco.recognises(path) else None
 
 
 def _part(path: Path, recognised: Recognised, split: str | None) -> str | None:

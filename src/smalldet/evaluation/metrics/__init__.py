@@ -12,6 +12,13 @@ from smalldet.evaluation.comparison import Comparison
 from smalldet.evaluation.metrics.at_conf import measure_at_conf
 from smalldet.evaluation.metrics.average_precision import measure_by_coco, measure_by_size
 from smalldet.evaluation.metrics.best_conf import measure_best_conf
+from smalldet.evaluation.metrics.by_class import ClassMetric, ClassValues
+from smalldet.evaluation.metrics.calibration_error import measure_calibration
+from smalldet.evaluation.metrics.localisation_recall_precision import OWN, measure_lrp
+from smalldet.evaluation.metrics.mistakes import measure_ap_costs
+from smalldet.evaluation.metrics.other_likeness import measure_centres, measure_nwd
+from smalldet.evaluation.metrics.smallest_size import measure_resolvable
+from smalldet.evaluation.metrics.voc import measure_voc
 
 Values = dict[str, float | None]
 
@@ -37,8 +44,35 @@ METRICS: tuple[Metric, ...] = (
     Metric("COCO's own numbers", measure_by_coco, of_each_class=False),
     Metric("precision, recall and false alarms at one score", measure_at_conf),
     Metric("best score to count from", measure_best_conf, of_each_class=False),
+    Metric("average precision that mistakes cost", measure_ap_costs),
+    Metric("smallest size found", measure_resolvable),
+    Metric("calibration", measure_calibration),
 )
-"""In the order of `metrics.json`. A new metric is a file with its function and a line here."""
+"""In the order of `metrics.json`. A new metric is a file with its function and a line here, or in
+the table below where it is a mean over classes."""
+
+CLASS_METRICS: tuple[ClassMetric, ...] = (
+    ClassMetric("average precision of PASCAL VOC", measure_voc),
+    ClassMetric("localisation recall precision", measure_lrp, own=OWN),
+    ClassMetric("average precision by normalised Wasserstein distance", measure_nwd),
+    ClassMetric("average precision by centres", measure_centres),
+)
+"""Behind those above, in the order of `metrics.json`."""
+
+
+def measure_classes(comparison: Comparison) -> tuple[Values, list[Values]]:
+    """The second table: over all classes together, and of each."""
+    measured: list[tuple[ClassMetric, ClassValues]] = [
+        (metric, metric.measure(comparison))
+        for metric in CLASS_METRICS
+        if metric.applies(comparison)
+    ]
+    over_all = _merged([metric.over_all(comparison, values) for metric, values in measured])
+    of_each: list[Values] = [{} for _ in comparison.index.class_names]
+    for name, column in (item for _, values in measured for item in values.items()):
+        for values, value in zip(of_each, column.tolist(), strict=True):
+            values[name] = value if np.isfinite(value) else None
+    return over_all, of_each
 
 
 def measure_all(comparison: Comparison) -> Values:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -225,13 +226,16 @@ class Speck(Detector):
         pictures = pictures.repeat_interleave(torch.tensor(counts, device=images.device))
         boxes = refiner(images, torch.cat([part.boxes for part in detections]), pictures)
         return [
-            select_detections(
-                clip_boxes(box, width, height),
-                part.scores,
-                part.labels,
-                self.class_names,
-                nms_iou=self.suppression.nms_iou,
-                max_detections=len(part),
+            replace(
+                select_detections(
+                    clip_boxes(box, width, height),
+                    part.scores,
+                    part.labels,
+                    self.class_names,
+                    nms_iou=self.suppression.nms_iou,
+                    max_detections=len(part),
+                ),
+                num_cut=part.num_cut,
             )
             for box, part in zip(boxes.split(counts), detections, strict=True)
         ]

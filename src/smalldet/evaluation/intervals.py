@@ -1,0 +1,273 @@
+"""How far measurements would move with other pictures: bootstrap over pictures or scenes.
+
+Source: Efron 1979, "Bootstrap methods: another look at the jackknife"; percentile intervals.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smalldet.data.index import Index
+from smalldet.data.tile_names import scenes_of
+from smalldet.evaluation.assignment import IOU_THRESHOLDS, Preferences
+from smalldet.evaluation.comparison import Comparison
+from smalldet.evaluation.judging import RECALL_POINTS, by_strength, judge, rows_by_class
+from smalldet.evaluation.matching import Matches
+
+NUM_RESAMPLES = 1000
+MOST_GROUPS = 500
+"""More pictures are drawn in so many groups: the spread of their sum is that of single draws."""
+MOST_STEPS = 500
+"""More hits of a class make so many steps of the curve."""
+_IOU_50 = 0
+
+Interval = tuple[float, float]
+
+
+@dataclass(frozen=True, eq=False)
+class Resampled:
+    """Measurements on redrawn sets of pictures. Equal draws for equal seeds and pictures, whatever
+    the model: of two models the differences row by row are paired.
+
+    Args:
+        values: {name as in `metrics.json`: (num_resamples,)}; NaN where a draw has no object.
+        of_class: {class: {`AP` and `AP50`: (num_resamples,)}}.
+        num_drawn: pictures or scenes that are drawn from.
+        unit: what is drawn: pictures or scenes.
+    """
+
+    values: dict[str, NDArray[np.float64]]
+    of_class: dict[str, dict[str, NDArray[np.float64]]]
+    num_drawn: int
+    unit: str
+
+    def intervals(self) -> dict[str, Interval]:
+        """95 % interval of each value that could be measured."""
+        return intervals_of(self.values)
+
+
+def intervals_of(values: Mapping[str, NDArray[np.float64]]) -> dict[str, Interval]:
+    """95 % intervals: from the 2.5th to the 97.5th of a hundred. NaNs are left out."""
+    found: dict[str, Interval] = {}
+    for name, draws in values.items():
+        measured = draws[np.isfinite(draws)]
+        if len(measured):
+            low, high = np.quantile(measured, [0.025, 0.975])
+            found[name] = (float(low), float(high))
+    return found
+
+
+def paired_differences(first: Resampled, second: Resampled) -> dict[str, NDArray[np.float64]]:
+    """What the second has more than the first in each draw, of the values that both have.
+
+    Raises:
+        ValueError: they are not of the same draws.
+    """
+    shared = [name for name in first.values if name in second.values]
+    lengths = {len(one.values[name]) for one in (first, second) for name in shared}
+    if len(lengths) > 1 or (first.num_drawn, first.unit) != (second.num_drawn, second.unit):
+        raise ValueError("the two must be resampled over the same pictures, as often")
+    return {name: second.values[name] - first.values[name] for name in shared}
+
+
+def bootstrap_ap(
+    comparison: Comparison, num_resamples: int = NUM_RESAMPLES, seed: int = 0
+) -> Resampled:
+    """Measure again on pictures drawn with replacement, from one matching.
+
+    Pictures that are cut from one scene, by their names (see `data.tile_names`), are drawn
+    together: they are more alike than pictures are.
+
+    Args:
+        comparison: truth and detections.
+        num_resamples: how often pictures are drawn.
+        seed: of the draws.
+    """
+    units, unit = scenes(comparison.index)
+    num_drawn = int(units.max(initial=-1)) + 1
+    values, of_class = resampled(comparison, Draws.of(units, num_drawn, num_resamples, seed))
+    return Resampled(values, of_class, num_drawn, unit)
+
+
+def scenes(index: Index) -> tuple[NDArray[np.int64], str]:
+    """(num pictures,) the scene that each is cut from, from 0, and what they are: pictures where
+    no two are of one scene."""
+    scene_of = np.arange(len(index))
+    for rows in scenes_of([record.path.stem for record in index.records]).values():
+        scene_of[rows] = rows[0]
+    _, scene_of = np.unique(scene_of, return_inverse=True)
+    is_cut = int(scene_of.max(initial=-1)) + 1 < len(index)
+    return scene_of.astype(np.int64), "scenes" if is_cut else "pictures"
+
+
+@dataclass(frozen=True, eq=False)
+class Draws:
+    """How often each group of pictures is drawn.
+
+    Args:
+        weights: (num_resamples, groups) float32, whole numbers.
+        group_of: (num pictures,) int64.
+    """
+
+    weights: NDArray[np.float32]
+    group_of: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, units: NDArray[np.int64], num_drawn: int, num_resamples: int, seed: int) -> Draws:
+        rng = np.random.default_rng(seed)
+        num_groups = min(num_drawn, MOST_GROUPS)
+        if not num_groups:
+            return cls(np.zeros((num_resamples, 0), np.float32), units)
+        group = rng.permutation(num_drawn) % num_groups
+        shares = np.full(num_groups, 1 / num_groups)
+        weights = rng.multinomial(num_groups, shares, size=num_resamples)
+        return cls(weights.astype(np.float32), group[units])
+
+    def sums(self, groups: NDArray[np.int64]) -> NDArray[np.int64]:
+        """(num_resamples,) how many of some things, each of a group, are drawn."""
+        counts = np.bincount(groups, minlength=self.weights.shape[1])
+        return (self.weights @ counts.astype(np.float64)).astype(np.int64)
+
+
+def resampled(
+    comparison: Comparison, draws: Draws
+) -> tuple[dict[str, NDArray[np.float64]], dict[str, dict[str, NDArray[np.float64]]]]:
+    """What `Resampled` holds: values over all classes, and by class over all sizes."""
+    names = comparison.index.class_names
+    values: dict[str, NDArray[np.float64]] = {}
+    of_class: dict[str, dict[str, NDArray[np.float64]]] = {}
+    for size, span in {"": (0.0, np.inf), **comparison.sizes}.items():
+        ap50, ap = _class_tables(comparison, span, draws)
+        ending = f"_{size}" if size else ""
+        values["AP" + ending], values["AP50" + ending] = _mean(ap), _mean(ap50)
+        if not size:
+            of_class = {name: {"AP": ap[k], "AP50": ap50[k]} for k, name in enumerate(names)}
+    return values | _at_conf(comparison, draws), of_class
+
+
+def _class_tables(
+    comparison: Comparison, span: tuple[float, float], draws: Draws
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """(num classes, num_resamples) AP50 and AP of a range of sizes."""
+    objects, detections = comparison.objects, comparison.detections
+    ignored = objects.ignore | ~_within(comparison.object_areas, span)
+    outside = ~_within(comparison.detection_areas, span)
+    num_classes = len(comparison.index.class_names)
+    preferences = Preferences.of(comparison.pairs, ignored, objects.ignore, len(detections))
+    picked = draws.group_of[detections.pictures]
+    by_class = list(rows_by_class(detections, num_classes))
+    counts = [
+        draws.sums(draws.group_of[objects.pictures[~ignored & (objects.labels == k)]])
+        for k in range(num_classes)
+    ]
+    needed = [_needed_hits(num) for num in counts]
+    table = np.empty((len(IOU_THRESHOLDS), num_classes, len(draws.weights)))
+    for t, threshold in enumerate(IOU_THRESHOLDS.tolist()):
+        verdicts = judge(preferences, threshold, outside)
+        for k, rows in by_class:
+            rows = rows[verdicts.hit[rows] | verdicts.false_alarm[rows]]
+            table[t, k] = _average_precision(
+                *_steps(verdicts.hit[rows], picked[rows], draws), needed[k]
+            )
+    table = np.where(np.stack(counts) > 0, table, np.nan)
+    return table[_IOU_50], table.mean(axis=0)
+
+
+def _within(areas: NDArray[np.float64], span: tuple[float, float]) -> NDArray[np.bool_]:
+    return (areas >= span[0] ** 2) & (areas < span[1] ** 2)
+
+
+def _steps(
+    hits: NDArray[np.bool_], group: NDArray[np.int64], draws: Draws
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Hits and false alarms of each draw down to each step of the curve.
+
+    A step ends with a hit: nowhere else can precision be the best from there on. So no step is
+    lost up to `MOST_STEPS` hits, and every so many hits make one beyond.
+
+    Args:
+        hits: (D,) of hits and false alarms by falling score.
+        group: (D,) of each.
+        draws: how often each group is drawn.
+
+    Returns:
+        (num_resamples, steps) both.
+    """
+    before = hits.cumsum() - hits
+    num_hits = int(hits.sum())
+    num_steps = min(num_hits, MOST_STEPS)
+    before, kept = before * num_steps // max(num_hits, 1), before < num_hits
+    shape = draws.weights.shape[1], num_steps
+
+    def below(which: NDArray[np.bool_]) -> NDArray[np.int64]:
+        cells = (group * num_steps + before)[kept & which]
+        table = np.bincount(cells, minlength=shape[0] * shape[1]).reshape(shape)
+        return (draws.weights @ table.astype(np.float32)).cumsum(axis=1).astype(np.int64)
+
+    return below(hits), below(~hits)
+
+
+def _average_precision(
+    found: NDArray[np.int64], false: NDArray[np.int64], needed: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """(num_resamples,) COCO's, of the outcomes of `_steps` and of `_needed_hits`."""
+    num_draws, num_steps = found.shape
+    precision = found / np.maximum(found + false, 1)
+    best = np.zeros((num_draws, num_steps + 1))
+    best[:, :-1] = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
+    # One search for all draws: numbers of hits of each are moved beyond those of the one before.
+    row = np.arange(num_draws)[:, None]
+    apart = row * (max(found.max(initial=0), needed.max(initial=0)) + 1)
+    place = np.searchsorted((found + apart).ravel(), (needed + apart).ravel())
+    place = np.minimum(place.reshape(needed.shape) - row * num_steps, num_steps)
+    return np.take_along_axis(best, place, axis=1).mean(axis=1)
+
+
+def _needed_hits(num_objects: NDArray[np.int64]) -> NDArray[np.int64]:
+    """(num_resamples, 101) hits that reach each point of recall, a quotient of floats in COCO."""
+    total = np.maximum(num_objects, 1)[:, None]
+    needed = np.maximum(np.ceil(RECALL_POINTS * total) - 1, 0)
+    for _ in range(2):
+        needed += needed / total < RECALL_POINTS
+    return needed.astype(np.int64)
+
+
+def _at_conf(comparison: Comparison, draws: Draws) -> dict[str, NDArray[np.float64]]:
+    """Precision and recall at the comparison's `conf`, and the best F1 at any."""
+    matches, objects = comparison.at_conf, comparison.objects
+
+    def sums(pictures: NDArray[np.int64]) -> NDArray[np.int64]:
+        return draws.sums(draws.group_of[pictures])
+
+    num_objects = sums(objects.pictures[~objects.ignore])
+    hits = sums(matches.detections.pictures[matches.hit])
+    judged = hits + sums(matches.detections.pictures[matches.false_alarm])
+    reached = sums(objects.pictures[matches.reached])
+    found, false = _steps(*_in_order(comparison.at_any_score, draws), draws)
+    f1 = 2 * found / np.maximum(found + false + num_objects[:, None], 1)
+    return {
+        "precision": _quotient(hits, judged),
+        "recall": _quotient(reached, num_objects),
+        "best_F1": np.where(num_objects > 0, f1.max(axis=1, initial=0), np.nan),
+    }
+
+
+def _in_order(matches: Matches, draws: Draws) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
+    rows = by_strength(matches.detections.scores)
+    rows = rows[matches.hit[rows] | matches.false_alarm[rows]]
+    return matches.hit[rows], draws.group_of[matches.detections.pictures[rows]]
+
+
+def _quotient(part: NDArray[Any], whole: NDArray[np.int64]) -> NDArray[np.float64]:
+    return np.where(whole > 0, part / np.maximum(whole, 1), np.nan)
+
+
+def _mean(table: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(num_resamples,) mean over the classes (num classes, num_resamples) that have objects."""
+    measured = np.isfinite(table)
+    return _quotient(np.where(measured, table, 0.0).sum(axis=0), measured.sum(axis=0))

@@ -1,0 +1,1 @@
+"""The page of an evaluation: figures, charts, and crops of the errors."""

@@ -1,0 +1,230 @@
+"""Result files: detections that somebody else's tool wrote, put to the pictures of the truth."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from smalldet.data.formats.json_files import load_json, shown
+from smalldet.data.index import Index
+from smalldet.detections import Detections
+from smalldet.evaluation.picture_names import rows_of_ids, rows_of_names
+
+SHOWN = 3
+"""Names in a remark."""
+
+
+@dataclass(frozen=True, eq=False)
+class Results:
+    """Detections of every picture of a truth.
+
+    Attributes:
+        detections: one for each record of the truth, in its order.
+        remarks: what did not fit, counted and named, a sentence each.
+    """
+
+    detections: list[Detections]
+    remarks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class _Columns:
+    """What a file holds, one row for each detection.
+
+    Attributes:
+        pictures: (N,) rows of the truth, -1 for none.
+        labels: (N,) positions in `class_names`, -1 for none.
+        boxes: (N, 4) left, top, width, height in pixels.
+        scores: (N,).
+        class_names: of the labels.
+        remarks: what was left out so far.
+    """
+
+    pictures: NDArray[np.int64]
+    labels: NDArray[np.int64]
+    boxes: NDArray[np.float64]
+    scores: NDArray[np.float64]
+    class_names: tuple[str, ...]
+    remarks: list[str]
+
+
+def read_results(path: Path, truth: Index, category_ids: Sequence[int] | None = None) -> Results:
+    """Read a list of COCO results, or a whole COCO json whose annotations have scores.
+
+    A list names pictures by the ids of the truth (numbers), or by the names of their files with or
+    without the ending; a whole json by its own `images`. What does not fit is left out and told.
+
+    Args:
+        path: the file.
+        truth: the pictures.
+        category_ids: that a list has for each class of the truth; counted from 1 if None.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it holds no results, or none of the pictures or classes of the truth.
+    """
+    content = load_json(path, with_nan=True)
+    if isinstance(content, dict) and isinstance(content.get("annotations"), list):
+        columns = _of_whole(path, content, truth)
+    elif isinstance(content, list):
+        columns = _of_list(path, content, truth, category_ids)
+    else:
+        raise ValueError(
+            f"{path}: must hold a list of results (image_id, category_id, bbox, score), or an "
+            f"object with images, annotations and categories, not {shown(content)}"
+        )
+    return _by_picture(columns, len(truth))
+
+
+def _of_list(
+    path: Path, entries: list[Any], truth: Index, category_ids: Sequence[int] | None
+) -> _Columns:
+    entries, remarks = _whole_entries(entries)
+    ids = [entry["image_id"] for entry in entries]
+    pictures, names = rows_of_ids(ids, truth)
+    _refuse_strangers(path, pictures, names, truth)
+    remarks += _strangers(pictures, names, "picture")
+    known = category_ids or range(1, len(truth.class_names) + 1)
+    given = [entry["category_id"] for entry in entries]
+    if category_ids is None and given and 0 in given and len(truth.class_names) not in given:
+        known = range(len(truth.class_names))
+        remarks.append("category ids are counted from 0: an id 0 is among them")
+    place = {one: label for label, one in enumerate(known)}
+    labels = np.array([place.get(one, -1) for one in given], dtype=np.int64)
+    if len(labels) and (labels < 0).all():
+        raise ValueError(
+            f"{path}: none of its category ids, {shown(sorted(set(given)))}, is of the data, whose "
+            f"are {shown(dict(zip(known, truth.class_names, strict=False)))}"
+        )
+    remarks += _strangers(labels, [str(one) for one in given], "category id")
+    return _columns(entries, pictures, labels, truth.class_names, remarks)
+
+
+def _of_whole(path: Path, content: dict[str, Any], truth: Index) -> _Columns:
+    try:
+        names = {image["id"]: str(image["file_name"]) for image in content["images"]}
+        classes = {one["id"]: str(one["name"]) for one in content["categories"]}
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"{path}: images need id, file_name; categories id, name") from error
+    twice = len(content["images"]) - len(names)
+    if twice:
+        raise ValueError(f"{path}: {twice} images share an id with another; give each its own")
+    entries, remarks = _whole_entries(content["annotations"])
+    table = dict(zip(names, rows_of_names(list(names.values()), truth), strict=True))
+    pictures = np.array([table.get(entry["image_id"], -1) for entry in entries], dtype=np.int64)
+    own = [names.get(entry["image_id"], f"id {entry['image_id']}") for entry in entries]
+    _refuse_strangers(path, pictures, own, truth)
+    remarks += _strangers(pictures, own, "picture")
+    place = {one: label for label, one in enumerate(classes)}
+    labels = np.array([place.get(entry["category_id"], -1) for entry in entries], dtype=np.int64)
+    remarks += _strangers(labels, [str(entry["category_id"]) for entry in entries], "category id")
+    return _columns(entries, pictures, labels, tuple(classes.values()), remarks)
+
+
+def _whole_entries(entries: list[Any]) -> tuple[list[dict[str, Any]], list[str]]:
+    """Entries with all that a result needs, and a remark about the others."""
+    whole = [entry for entry in entries if _is_whole(entry)]
+    num = len(entries) - len(whole)
+    if not num:
+        return whole, [] if whole else ["holds no result"]
+    first = next(entry for entry in entries if not _is_whole(entry))
+    what = "lack image_id, category_id, a bbox of 4 numbers or a score: left out, such as"
+    return whole, [f"{num:,} of {len(entries):,} results {what} {shown(first)}"]
+
+
+def _is_whole(entry: Any) -> bool:
+    if not isinstance(entry, dict):
+        return False
+    entry = cast("dict[str, Any]", entry)
+    box, score = entry.get("bbox"), entry.get("score")
+    return (
+        type(entry.get("image_id")) in (int, str)
+        and type(entry.get("category_id")) is int
+        and type(score) in (int, float)
+        and isinstance(box, list)
+        and len(box) == 4
+        and {int, float}.issuperset(map(type, box))
+    )
+
+
+def _columns(
+    entries: list[dict[str, Any]],
+    pictures: NDArray[np.int64],
+    labels: NDArray[np.int64],
+    class_names: tuple[str, ...],
+    remarks: list[str],
+) -> _Columns:
+    boxes = np.array([entry["bbox"] for entry in entries], dtype=np.float64).reshape(-1, 4)
+    scores = np.array([entry["score"] for entry in entries], dtype=np.float64)
+    return _Columns(pictures, labels, boxes, scores, class_names, remarks)
+
+
+def _refuse_strangers(
+    path: Path, pictures: NDArray[np.int64], names: Sequence[str], truth: Index
+) -> None:
+    if len(pictures) and (pictures < 0).all():
+        first = truth.records[0].path.name if len(truth) else "none"
+        raise ValueError(
+            f"{path}: none of its pictures, such as {names[0]}, is in the data, which has {first} "
+            "and so on; is it the result of another set or split?"
+        )
+
+
+def _strangers(rows: NDArray[np.int64], names: Sequence[str], what: str) -> list[str]:
+    """A remark about results whose picture or class the truth lacks."""
+    missing = np.flatnonzero(rows < 0)
+    if not len(missing):
+        return []
+    distinct = list(dict.fromkeys(names[row] for row in missing.tolist()))
+    told = ", ".join(distinct[:SHOWN]) + (", ..." if len(distinct) > SHOWN else "")
+    kinds = f"{len(distinct):,} {what}{'s' if len(distinct) > 1 else ''}"
+    return [f"{len(missing):,} results of {kinds} that the data lacks: left out ({told})"]
+
+
+def _by_picture(columns: _Columns, num_pictures: int) -> Results:
+    remarks = list(columns.remarks)
+    fits = (columns.pictures >= 0) & (columns.labels >= 0)
+    finite = np.isfinite(columns.scores) & np.isfinite(columns.boxes).all(axis=1)
+    sound = (columns.boxes[:, 2:] >= 0).all(axis=1)
+    for wrong, why in (
+        (fits & ~finite, "a score or box that is no finite number"),
+        (fits & finite & ~sound, "a box of negative width or height"),
+    ):
+        if wrong.any():
+            remarks.append(f"{wrong.sum():,} results have {why}: left out")
+    kept = np.flatnonzero(fits & finite & sound)
+    pictures, boxes = columns.pictures[kept], columns.boxes[kept]
+    scores, labels = columns.scores[kept], columns.labels[kept]
+    remarks += _doubts(np.column_stack([pictures, labels, boxes, scores]).astype(np.float64))
+    without = num_pictures - len(np.unique(pictures))
+    if without and len(kept):
+        remarks.append(f"{without:,} of {num_pictures:,} pictures have no result")
+    order = np.argsort(pictures, kind="stable")
+    xyxy = np.concatenate([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]], axis=1)[order]
+    ends = np.cumsum(np.bincount(pictures, minlength=num_pictures))[:-1].tolist()
+    columns_of = zip(
+        torch.from_numpy(xyxy.astype(np.float32)).tensor_split(ends),
+        torch.from_numpy(scores[order].astype(np.float32)).tensor_split(ends),
+        torch.from_numpy(labels[order]).tensor_split(ends),
+        strict=True,
+    )
+    detections = [Detections(*of, class_names=columns.class_names) for of in columns_of]
+    return Results(detections[:num_pictures], tuple(remarks))
+
+
+def _doubts(rows: NDArray[np.float64]) -> list[str]:
+    """Remarks about results that are kept: given twice, or with scores that are none."""
+    remarks: list[str] = []
+    twice = len(rows) - len(np.unique(rows, axis=0)) if len(rows) else 0
+    if twice:
+        remarks.append(f"{twice:,} results are given twice, to the digit: each is a false alarm")
+    scores = rows[:, -1]
+    if len(rows) and not 0 <= scores.min() <= scores.max() <= 1:
+        remarks.append(f"scores reach from {scores.min():g} to {scores.max():g}, not 0 to 1")
+    return remarks
