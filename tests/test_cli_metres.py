@@ -65,7 +65,7 @@ def test_predict_warns_of_classes_smaller_than_the_model_finds(
     words = ["predict", str(picture), "--out", str(tmp_path / "a.csv"), "--gsd", "0.15"]
     run([*words, "--no-gsd-match", "--backend", "onnxruntime"])
     assert (
-        "warning: a.png: at 0.15 m a pixel a car has a side of about 23 px; half of them are known "
+        "a.png: at 0.15 m a pixel a car has a side of about 23 px; half of them are known "
         "to be found from 26 px on: pictures from closer, or leave out --no-gsd-match"
     ) in capsys.readouterr().err
     run([*words, "--no-gsd-match", "--scales", "2"])
