@@ -58,6 +58,20 @@ def test_predict_says_what_it_matches(
     assert "warning: " in said and "a car has a side of about 1.2 px" in said
 
 
+def test_predict_warns_of_classes_smaller_than_the_model_finds(
+    picture: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By what the embedded model's own file says; its graph beside it says the same."""
+    words = ["predict", str(picture), "--out", str(tmp_path / "a.csv"), "--gsd", "0.15"]
+    run([*words, "--no-gsd-match", "--backend", "onnxruntime"])
+    assert (
+        "a.png: at 0.15 m a pixel a car has a side of about 23 px; half of them are known "
+        "to be found from 26 px on: pictures from closer, or leave out --no-gsd-match"
+    ) in capsys.readouterr().err
+    run([*words, "--no-gsd-match", "--scales", "2"])
+    assert "a car has a side" not in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

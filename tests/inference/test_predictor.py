@@ -1,5 +1,7 @@
 """Tiles, padding, batches and the merge lose nothing, invent nothing and move nothing."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -193,3 +195,27 @@ def test_other_merges_find_what_one_tile_sees_whole(finder, merge):
 def test_a_merge_that_does_not_exist_is_named(finder):
     with pytest.raises(ValueError, match=r"'mystery'; there are tiles, nms"):
         Predictor(finder, PredictOptions(merge="mystery"))
+
+
+def test_what_tiles_show_is_told_with_those_that_left_something_out(finder, draw_squares):
+    """Every detection of every tile, and the windows of tiles whose model reached its limit."""
+    scene, _ = draw_squares(300, 200, 40)
+    detect = finder.detect
+
+    def limited(images, conf, most):
+        found = detect(images, conf, most)
+        return [replace(one[:3], num_cut=max(0, len(one) - 3)) for one in found]
+
+    finder.detect = limited
+    told = []
+    predictor = Predictor(
+        finder, PredictOptions(batch_size=1), lambda found, capped: told.append((found, capped))
+    )
+    predictor.predict(scene)
+    tiles = told[0][0].tiles
+    assert len(told) == len(tiles)
+    for row, (found, capped) in enumerate(told):
+        assert found.tile.tolist() == [row] * len(found) and len(found) <= 3
+        assert capped.tolist() in ([], [tiles[row].tolist()])
+        assert len(found) == 3 or not len(capped)
+    assert any(len(capped) for _, capped in told)

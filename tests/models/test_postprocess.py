@@ -35,3 +35,13 @@ def test_voters_below_the_least_score_vote_but_do_not_stay() -> None:
     )
     assert torch.allclose(found.boxes, torch.tensor([[1 / 3, 0, 31 / 3, 10]]))
     assert torch.equal(found.scores, scores[:1])
+
+
+def test_what_a_limit_left_out_is_counted() -> None:
+    """Of 20 candidates 6 go through, of which 2 stay; 3 stronger than 0.8 are no more than 3."""
+    boxes = torch.arange(20).view(-1, 1) * 10.0 + torch.tensor([0.0, 0, 5, 5])
+    scores, labels = torch.linspace(0.05, 1, 20), torch.zeros(20, dtype=torch.long)
+    few = {"nms_iou": 0.5, "max_detections": 2, "candidates_per_detection": 3}
+    assert select_detections(boxes, scores, labels, ("it",), **few).num_cut == 14 + 4
+    many = {"nms_iou": 0.5, "max_detections": 3, "min_score": 0.86}
+    assert select_detections(boxes, scores, labels, ("it",), **many).num_cut == 0
