@@ -57,6 +57,8 @@ def test_the_order_of_metrics_json_stays() -> None:
     voc = ["VOC07_AP50", "VOC_AP50"]
     lrp = [f"{name}{part}" for name in ("LRP", "oLRP") for part in ("", "_Loc", "_FP", "_FN")]
     likeness = ["NWD_AP", "NWD_AP50", "centre_AP"]
+    voc = ["AP25", "AP25_small", *voc]
+    voc += [f"VisDrone_{name}" for name in ("AP", "AP50", "AP75", "AR1", "AR10", "AR100", "AR500")]
     means = [*voc, *lrp, *likeness]
     assert list(report.metrics) == [*by_size, *coco, *at_conf, "best_F1", "best_conf", *means]
     of_class = [*voc, *lrp, "oLRP_conf", *likeness]

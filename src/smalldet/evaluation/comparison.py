@@ -15,6 +15,7 @@ from smalldet.detections import Detections
 from smalldet.evaluation.assignment import Preferences
 from smalldet.evaluation.candidates import Candidates, by_iou
 from smalldet.evaluation.classes import match_classes
+from smalldet.evaluation.match_distance import read_distance
 from smalldet.evaluation.matching import Matches, match_boxes
 from smalldet.evaluation.rows import Rows, areas_in, coco_pair, detection_rows, truth_rows
 from smalldet.evaluation.size_ranges import SIZE_RANGES_PX, SizeRanges, SizeUnit
@@ -54,6 +55,8 @@ class Comparison:
         left_out: classes of the `model` and of the `data` that the other side lacks.
         units_per_px: (num pictures,) metres a pixel where sizes are in metres, None where they are
             in pixels.
+        reach_px: (num pictures,) within which a detection's centre is on an object's, None where
+            no distance is asked for.
     """
 
     index: Index
@@ -64,6 +67,7 @@ class Comparison:
     sizes: SizeRanges
     left_out: dict[str, tuple[str, ...]]
     units_per_px: NDArray[np.float64] | None = None
+    reach_px: NDArray[np.float64] | None = None
 
     @property
     def size_unit(self) -> SizeUnit:
@@ -154,6 +158,7 @@ def compare(
     mapping: Mapping[str, str] | None = None,
     sizes: SizeRanges = SIZE_RANGES_PX,
     size_unit: SizeUnit = "px",
+    match_distance: str | None = None,
 ) -> Comparison:
     """Bring labelled pictures and a model's detections together; arguments as in `score`.
 
@@ -171,16 +176,23 @@ def compare(
     left_out = {"model": match.left_out_of_model, "data": match.left_out_of_data}
     objects = truth_rows(match.truth)
     units_per_px = _metres_per_px(match.truth) if size_unit == "m" else None
+    reach_px = None if match_distance is None else _reach_px(match.truth, match_distance)
     return Comparison(
-        match.truth, objects, rows, conf, max_detections, sizes, left_out, units_per_px
+        match.truth, objects, rows, conf, max_detections, sizes, left_out, units_per_px, reach_px
     )
+
+
+def _reach_px(truth: Index, match_distance: str) -> NDArray[np.float64]:
+    distance, unit = read_distance(match_distance)
+    px_per_unit = 1 / _metres_per_px(truth) if unit == "m" else np.ones(len(truth))
+    return distance * px_per_unit
 
 
 def _metres_per_px(truth: Index) -> NDArray[np.float64]:
     for record in truth.records:
         if record.gsd_m is None:
             raise ValueError(
-                f"{record.path}: its ground sample distance is not known, so that sizes in metres "
-                "cannot be told; give it (`gsd_m`), or ask for sizes in pixels"
+                f"{record.path}: its ground sample distance is not known, so that metres cannot be "
+                "told; give it (`gsd_m`), or ask in pixels"
             )
     return np.array([record.gsd_m for record in truth.records], dtype=np.float64)

@@ -15,6 +15,7 @@ from smalldet.data.index import ImageRecord, Index
 from smalldet.detections import Detections
 from smalldet.evaluation.classes import ClassMatch, match_classes
 from smalldet.evaluation.comparison import compare
+from smalldet.evaluation.match_distance import read_distance
 from smalldet.evaluation.options import EvaluateOptions
 from smalldet.evaluation.report import Report
 from smalldet.evaluation.rows import detection_rows
@@ -61,7 +62,8 @@ def evaluate(
     least_m, most_m = options.min_size_m, options.max_size_m
     if least_m is not None or most_m is not None:
         truth = of_size(truth, options.gsd_m, least_m, most_m)
-    if options.size_unit == "m":
+    distance = options.match_distance
+    if "m" in (options.size_unit, distance and read_distance(distance)[1]):
         truth = in_metres(truth, options.gsd_m)
     conf = model.conf if options.conf is None else options.conf
     options = options.model_copy(update={"conf": conf, "tile_px": predictor.tile_px})
@@ -78,6 +80,7 @@ def evaluate(
         mapping=options.map,
         sizes=options.sizes,
         size_unit=options.size_unit,
+        match_distance=options.match_distance,
     )
     report = report_of(comparison, detections, options.num_resamples)
     if out is not None:

@@ -20,6 +20,7 @@ from smalldet.evaluation.assignment import IOU_THRESHOLDS, Preferences
 from smalldet.evaluation.comparison import Comparison
 from smalldet.evaluation.judging import RECALL_POINTS, by_strength, judge, rows_by_class
 from smalldet.evaluation.matching import Matches
+from smalldet.evaluation.sizes import is_within
 
 NUM_RESAMPLES = 1000
 MOST_GROUPS = 500
@@ -191,8 +192,8 @@ def _class_tables(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """(num classes, num_resamples) AP50 and AP of a range of sizes."""
     objects, detections = comparison.objects, comparison.detections
-    ignored = objects.ignore | ~_within(comparison.object_areas, span)
-    outside = ~_within(comparison.detection_areas, span)
+    ignored = objects.ignore | ~is_within(comparison.object_areas, span)
+    outside = ~is_within(comparison.detection_areas, span)
     num_classes = len(comparison.index.class_names)
     preferences = Preferences.of(comparison.pairs, ignored, objects.ignore, len(detections))
     picked = draws.group_of[detections.pictures]
@@ -212,10 +213,6 @@ def _class_tables(
             )
     table = np.where(np.stack(counts) > 0, table, np.nan)
     return table[_IOU_50], table.mean(axis=0)
-
-
-def _within(areas: NDArray[np.float64], span: tuple[float, float]) -> NDArray[np.bool_]:
-    return (areas >= span[0] ** 2) & (areas < span[1] ** 2)
 
 
 def _steps(

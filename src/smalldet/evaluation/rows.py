@@ -51,8 +51,12 @@ class Rows:
         return np.concatenate([corner, np.maximum(self.boxes[:, 2:] - corner, 0.0)], axis=1)
 
     def at_least(self, conf: float) -> Rows:
-        """Rows with a score of `conf` or more; compared as float32, which scores are made as."""
-        return self[self.scores >= np.float64(np.float32(conf))]
+        """Rows with a score of `conf` or more."""
+        return self[self.is_at_least(conf)]
+
+    def is_at_least(self, conf: float) -> NDArray[np.bool_]:
+        """(N,) a score of `conf` or more; compared as float32, which scores are made as."""
+        return self.scores >= np.float64(np.float32(conf))
 
 
 def truth_rows(truth: Index) -> Rows:

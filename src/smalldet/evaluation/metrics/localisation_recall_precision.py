@@ -26,6 +26,7 @@ def measure_lrp(comparison: Comparison) -> ClassValues:
     of misses among objects (`_FN`).
     """
     detections, num_objects = comparison.detections, comparison.num_objects
+    counts = detections.is_at_least(comparison.conf)
     verdicts = judge(comparison.preferences, IOU_THRESHOLD)
     lost = np.zeros(len(detections))
     hits = np.flatnonzero(verdicts.hit)
@@ -43,7 +44,7 @@ def measure_lrp(comparison: Comparison) -> ClassValues:
         ends = np.flatnonzero(np.append(np.diff(scores) != 0, True)) + 1
         ends = np.concatenate([[0], ends]) if len(scores) else np.zeros(1, dtype=np.int64)
         best = int(ends[curve[0, ends].argmin()])
-        at_conf = int((scores >= np.float64(np.float32(comparison.conf))).sum())
+        at_conf = int(counts[rows].sum())
         table[:4, label] = curve[:, at_conf]
         table[4:8, label] = curve[:, best]
         table[8, label] = scores[best - 1] if best else np.nan
