@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from smalldet.evaluation.assignment import Preferences
 from smalldet.evaluation.candidates import Candidates, by_centre
 from smalldet.evaluation.comparison import Comparison
-from smalldet.evaluation.judging import by_strength, judge
+from smalldet.evaluation.judging import by_strength, judge, last_of_equals
 
 
 def measure_at_distance(
@@ -37,7 +37,8 @@ def measure_at_distance(
     counts = detections.is_at_least(comparison.conf)
     num_found = int(counts[order].sum())
     num_hits = int(hits[num_found - 1]) if num_found else 0
-    best = int(f1.argmax()) if len(f1) and hits[-1] else None
+    ends = last_of_equals(detections.scores[order])
+    best = int(ends[f1[ends].argmax()]) if len(f1) and hits[-1] else None
     strong = pairs[counts[pairs.detections] & ~objects.ignore[pairs.objects]]
     most = _most_pairs(strong, detections.pictures, detections.labels)
     return {

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from smalldet.evaluation.comparison import Comparison
-from smalldet.evaluation.judging import judge, rows_by_class
+from smalldet.evaluation.judging import judge, last_of_equals, rows_by_class
 from smalldet.evaluation.metrics.by_class import ClassValues
 from smalldet.geometry.overlaps import iou
 
@@ -40,9 +40,7 @@ def measure_lrp(comparison: Comparison) -> ClassValues:
         rows = rows[verdicts.hit[rows] | verdicts.false_alarm[rows]]
         scores = detections.scores[rows]
         curve = _curve(verdicts.hit[rows], lost[rows], int(num_objects[label]))
-        # A score takes all detections that have it: only the last of equals is a place to stop.
-        ends = np.flatnonzero(np.append(np.diff(scores) != 0, True)) + 1
-        ends = np.concatenate([[0], ends]) if len(scores) else np.zeros(1, dtype=np.int64)
+        ends = np.concatenate([[0], last_of_equals(scores) + 1])
         best = int(ends[curve[0, ends].argmin()])
         at_conf = int(counts[rows].sum())
         table[:4, label] = curve[:, at_conf]
