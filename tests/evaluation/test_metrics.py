@@ -63,6 +63,8 @@ def test_the_order_of_metrics_json_stays() -> None:
     lrp = [f"{name}{part}" for name in ("LRP", "oLRP") for part in ("", "_Loc", "_FP", "_FN")]
     likeness = ["NWD_AP", "NWD_AP50", "centre_AP"]
     best = ["best_F1", "best_conf"]
+    voc = ["AP25", "AP25_small", *voc]
+    voc += [f"VisDrone_{name}" for name in ("AP", "AP50", "AP75", "AR1", "AR10", "AR100", "AR500")]
     means = [*voc, *lrp, *likeness]
     assert list(report.metrics) == [*by_size, *coco, *at_conf, *best, *rest, *means]
     of_class = [*rest, *voc, *lrp, "oLRP_conf", *likeness]

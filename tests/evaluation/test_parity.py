@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +10,20 @@ import numpy as np
 import pytest
 import torch
 
+from smalldet.data.formats.label_source import LabelSource
+from smalldet.data.formats.read_labels import read_labels
 from smalldet.data.index import ImageRecord, Index
 from smalldet.detections import Detections
-from smalldet.evaluation.scoring import score
+from smalldet.evaluation.classes import match_classes
+from smalldet.evaluation.comparison import compare
+from smalldet.evaluation.evaluate import predict_labelled
+from smalldet.evaluation.intervals import bootstrap_ap
+from smalldet.evaluation.rows import coco_pair
+from smalldet.evaluation.scoring import report_of, score
 from smalldet.evaluation.sizes import SIZE_RANGES_PX, closed_area_range
+from smalldet.inference.options import PredictOptions
+from smalldet.inference.predictor import Predictor
+from smalldet.tile_models import open_tile_model
 
 pytestmark = pytest.mark.parity
 
@@ -66,7 +77,7 @@ def _pycocotools(
     gt.dataset = {
         "info": {},
         "images": [{"id": i, "width": 800, "height": 800} for i in range(len(truth))],
-        "categories": [{"id": k, "name": name} for k, name in enumerate(NAMES)],
+        "categories": [{"id": k, "name": name} for k, name in enumerate(truth.class_names)],
         "annotations": [],
     }
     results = []
@@ -81,7 +92,7 @@ def _pycocotools(
                     "image_id": i,
                     "category_id": label,
                     "bbox": [x1, y1, x2 - x1, y2 - y1],
-                    "area": (x2 - x1) * (y2 - y1),
+                    "area": round(x2 - x1, 2) * round(y2 - y1, 2),
                     "iscrowd": int(crowd),
                 }
             )
@@ -91,7 +102,10 @@ def _pycocotools(
             box = [x1, y1, x2 - x1, y2 - y1]
             results.append({"image_id": i, "category_id": label, "bbox": box, "score": value})
     gt.createIndex()
-    evaluation = cocoeval.COCOeval(gt, gt.loadRes(results), "bbox")
+    dt = gt.loadRes(results)
+    for ann in dt.dataset["annotations"]:  # what our sizes go by
+        ann["area"] = round(ann["bbox"][2], 2) * round(ann["bbox"][3], 2)
+    evaluation = cocoeval.COCOeval(gt, dt, "bbox")
     evaluation.params.areaRng = [list(area_range)]
     evaluation.params.areaRngLbl = ["all"]
     evaluation.params.maxDets = [most]
@@ -130,3 +144,53 @@ def test_equals_pycocotools(seed: int) -> None:
         assert metrics[f"COCO_AR_{most}"] == _mean(
             _pycocotools(truth, detections, (0, 1e10), most)[1]
         )
+
+
+def test_equals_pycocotools_and_hotcoco_on_real_predictions(
+    shared_dir: Path, record_parity: Callable[..., None]
+) -> None:
+    """AP and AR by our sizes and COCO's, and each draw of the intervals that draws all once."""
+    hotcoco = pytest.importorskip("hotcoco")
+    source = LabelSource(annotations=shared_dir / "data" / "hituav" / "val.json")
+    truth = read_labels(source, split="val")
+    truth = Index(truth.class_names, truth.records[:40])
+    model = open_tile_model("speck-n-thermal", backend="torch", device="cpu")
+    predictor = Predictor(model, PredictOptions(conf=0.01))
+    classes = match_classes(truth, model.class_names)
+    detections = [
+        classes.relabel(predict_labelled(predictor, record)).sorted_by_score()
+        for record in truth.records
+    ]
+    truth = classes.truth
+    comparison = compare(truth, detections, conf=0.25, max_detections=1500)
+    metrics = report_of(comparison, detections).metrics
+    errors: dict[str, float] = {}
+
+    def hold(name: str, values: Any) -> None:
+        measured = values[values > -1]
+        value = metrics[name]
+        assert (value is None) == (measured.size == 0)
+        errors[name] = abs((value or 0) - measured.mean()) if measured.size else 0
+
+    for size, sides in {"": (0, 1e5), **SIZE_RANGES_PX}.items():
+        precision, recall = _pycocotools(truth, detections, closed_area_range(*sides), 1500)
+        ending = f"_{size}" if size else ""
+        hold("AP" + ending, precision)
+        hold("AP50" + ending, precision[0])
+        hold("AR" + ending, recall)
+    for most in (1, 10, 100):
+        precision, recall = _pycocotools(truth, detections, (0, 1e10), most)
+        hold(f"COCO_AR_{most}", recall)
+    record_parity("speck-n-thermal", "pycocotools", "AP and AR", max(errors.values()))
+    assert max(errors.values()) < 1e-6, errors
+    evaluation = hotcoco.COCOeval(
+        *coco_pair(truth, comparison.objects, comparison.detections), "bbox"
+    )
+    evaluation.run()
+    names = ("COCO_AP", "COCO_AP50", "COCO_AP75")
+    ours = [metrics[name] for name in names]
+    assert ours == pytest.approx(list(evaluation.stats[:3]), abs=1e-9)
+    once = bootstrap_ap(comparison, 1).measured
+    apart = max(abs(value - (metrics[name] or 0)) for name, value in once.items() if value == value)
+    record_parity("speck-n-thermal", "hotcoco", "own matching", apart)
+    assert apart < 1e-6

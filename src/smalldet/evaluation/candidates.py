@@ -35,6 +35,9 @@ class Candidates:
     def __len__(self) -> int:
         return len(self.likeness)
 
+    def __getitem__(self, rows: NDArray[np.bool_]) -> Candidates:
+        return take(self, rows)
+
 
 def by_iou(truth: Rows, detections: Rows, least: float = 0.5) -> Candidates:
     """Pairs by IoU; against an ignore region by the part of the detection that lies in it.
@@ -134,4 +137,4 @@ def _centres(boxes: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _least(pairs: Candidates, least: float) -> Candidates:
-    return take(pairs, pairs.likeness >= least)
+    return pairs[pairs.likeness >= least]

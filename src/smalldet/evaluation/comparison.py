@@ -17,6 +17,7 @@ from smalldet.evaluation.assignment import Preferences
 from smalldet.evaluation.candidates import Candidates, by_iou
 from smalldet.evaluation.classes import match_classes
 from smalldet.evaluation.errors import errors_of
+from smalldet.evaluation.match_distance import read_distance
 from smalldet.evaluation.matching import Matches, match_boxes
 from smalldet.evaluation.rows import Rows, areas_in, coco_pair, detection_rows, ranks_in, truth_rows
 from smalldet.evaluation.size_ranges import SIZE_RANGES_PX, SizeRanges, SizeUnit
@@ -58,6 +59,8 @@ class Comparison:
         units_per_px: (num pictures,) metres a pixel where sizes are in metres, None where they are
             in pixels.
         cut_off: weaker detections of pictures that have more than `max_detections`.
+        reach_px: (num pictures,) within which a detection's centre is on an object's, None where
+            no distance is asked for.
     """
 
     index: Index
@@ -69,6 +72,7 @@ class Comparison:
     left_out: dict[str, tuple[str, ...]]
     units_per_px: NDArray[np.float64] | None = None
     cut_off: Rows | None = None
+    reach_px: NDArray[np.float64] | None = None
 
     @property
     def size_unit(self) -> SizeUnit:
@@ -167,6 +171,7 @@ def compare(
     mapping: Mapping[str, str] | None = None,
     sizes: SizeRanges = SIZE_RANGES_PX,
     size_unit: SizeUnit = "px",
+    match_distance: str | None = None,
 ) -> Comparison:
     """Bring labelled pictures and a model's detections together; arguments as in `score`.
 
@@ -185,6 +190,7 @@ def compare(
     left_out = {"model": match.left_out_of_model, "data": match.left_out_of_data}
     objects = truth_rows(match.truth)
     units_per_px = _metres_per_px(match.truth) if size_unit == "m" else None
+    reach_px = None if match_distance is None else _reach_px(match.truth, match_distance)
     return Comparison(
         match.truth,
         objects,
@@ -195,14 +201,21 @@ def compare(
         left_out,
         units_per_px,
         cut_off=rows[~counted],
+        reach_px=reach_px,
     )
+
+
+def _reach_px(truth: Index, match_distance: str) -> NDArray[np.float64]:
+    distance, unit = read_distance(match_distance)
+    px_per_unit = 1 / _metres_per_px(truth) if unit == "m" else np.ones(len(truth))
+    return distance * px_per_unit
 
 
 def _metres_per_px(truth: Index) -> NDArray[np.float64]:
     for record in truth.records:
         if record.gsd_m is None:
             raise ValueError(
-                f"{record.path}: its ground sample distance is not known, so that sizes in metres "
-                "cannot be told; give it (`gsd_m`), or ask for sizes in pixels"
+                f"{record.path}: its ground sample distance is not known, so that metres cannot be "
+                "told; give it (`gsd_m`), or ask in pixels"
             )
     return np.array([record.gsd_m for record in truth.records], dtype=np.float64)

@@ -14,6 +14,7 @@ from smalldet.detections import Detections
 from smalldet.evaluation.classes import match_classes
 from smalldet.evaluation.comparison import compare
 from smalldet.evaluation.kept import NOT_SAID, About, keep
+from smalldet.evaluation.match_distance import read_distance
 from smalldet.evaluation.options import EvaluateOptions
 from smalldet.evaluation.page.evaluation_page import evaluation_page
 from smalldet.evaluation.report import Report
@@ -102,7 +103,10 @@ def of_sizes_in_metres(truth: Index, options: EvaluateOptions) -> Index:
     least_m, most_m = options.min_size_m, options.max_size_m
     if least_m is not None or most_m is not None:
         truth = of_size(truth, options.gsd_m, least_m, most_m)
-    return in_metres(truth, options.gsd_m) if options.size_unit == "m" else truth
+    distance = options.match_distance
+    if "m" in (options.size_unit, distance and read_distance(distance)[1]):
+        truth = in_metres(truth, options.gsd_m)
+    return truth
 
 
 def _measure(
@@ -124,6 +128,7 @@ def _measure(
         mapping=options.map,
         sizes=options.sizes,
         size_unit=options.size_unit,
+        match_distance=options.match_distance,
     )
     report = report_of(comparison, detections, options.num_resamples, views)
     report = replace(report, remarks=results.remarks)

@@ -52,6 +52,11 @@ def by_strength(scores: NDArray[np.float64]) -> NDArray[np.int64]:
     return np.argsort(-scores, kind="stable")
 
 
+def last_of_equals(scores: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Rows, of scores that fall, behind which a confidence can cut: not between equal ones."""
+    return np.flatnonzero(np.append(np.diff(scores) != 0, True)[: len(scores)])
+
+
 def precision_at_recall(
     hits: NDArray[np.bool_], counted: NDArray[np.bool_], num_objects: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from pydantic import ConfigDict, Field, field_validator
 
+from smalldet.evaluation.match_distance import read_distance
 from smalldet.evaluation.size_ranges import SIZE_RANGES_PX, SizeRanges, SizeUnit
 from smalldet.inference.options import TilingKeywords, TilingOptions
 
@@ -42,11 +43,23 @@ class EvaluateOptions(TilingOptions):
         description="px, or m where the ground sample distance of every picture is known.",
     )
 
+    match_distance: str | None = Field(
+        default=None,
+        description="For point labels: a detection counts within this distance of a point, such as "
+        "5 (pixels) or 3m (metres).",
+    )
     num_resamples: int = Field(
         default=1000,
         ge=0,
         description="How often pictures are drawn anew for the 95 % intervals; 0 for none.",
     )
+
+    @field_validator("match_distance")
+    @classmethod
+    def _a_distance(cls, match_distance: str | None) -> str | None:
+        if match_distance is not None:
+            read_distance(match_distance)
+        return match_distance
 
     @field_validator("sizes")
     @classmethod
@@ -67,4 +80,5 @@ class EvaluateKeywords(TilingKeywords, total=False):
     map: Mapping[str, str]
     sizes: SizeRanges
     size_unit: SizeUnit
+    match_distance: str | None
     num_resamples: int

@@ -31,6 +31,7 @@ def score(
     sizes: SizeRanges = SIZE_RANGES_PX,
     size_unit: SizeUnit = "px",
     num_resamples: int = 0,
+    match_distance: str | None = None,
 ) -> Report:
     """Measure detections against truth.
 
@@ -50,6 +51,8 @@ def score(
         sizes: size ranges to measure by.
         size_unit: of `sizes`: px, or m where every record has `gsd_m`.
         num_resamples: how often pictures are drawn anew for the 95 % intervals; none if 0.
+        match_distance: within which a detection's centre is on an object's, for point labels: `5`
+            in pixels, `3m` in metres; not measured if None.
 
     Raises:
         ValueError: not one Detections for each record, detections of several models, no class
@@ -63,6 +66,7 @@ def score(
         mapping=mapping,
         sizes=sizes,
         size_unit=size_unit,
+        match_distance=match_distance,
     )
     return report_of(comparison, detections, num_resamples)
 

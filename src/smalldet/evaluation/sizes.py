@@ -42,11 +42,16 @@ def rounded_areas(boxes_xyxy: NDArray[np.float64]) -> NDArray[np.float64]:
     return width_height[:, 0] * width_height[:, 1]
 
 
+def is_within(areas: NDArray[np.float64], span: tuple[float, float]) -> NDArray[np.bool_]:
+    """(N,) bool, low <= side < high, of areas in squares of the unit of the span."""
+    return (areas >= span[0] ** 2) & (areas < span[1] ** 2)
+
+
 def counts_by_size(
     areas: NDArray[np.float64], sizes: SizeRanges = SIZE_RANGES_PX
 ) -> dict[str, int]:
     """How many objects of each size range there are, and of `all`."""
     counts = {"all": len(areas)}
-    for name, (low, high) in sizes.items():
-        counts[name] = int(((areas >= low**2) & (areas < high**2)).sum())
+    for name, span in sizes.items():
+        counts[name] = int(is_within(areas, span).sum())
     return counts

@@ -10,14 +10,17 @@ from numpy.typing import NDArray
 
 from smalldet.evaluation.comparison import Comparison
 from smalldet.evaluation.metrics.at_conf import measure_at_conf
+from smalldet.evaluation.metrics.at_distance import measure_at_distance
 from smalldet.evaluation.metrics.average_precision import measure_by_coco, measure_by_size
 from smalldet.evaluation.metrics.best_conf import measure_best_conf
 from smalldet.evaluation.metrics.by_class import ClassMetric, ClassValues
 from smalldet.evaluation.metrics.calibration_error import measure_calibration
 from smalldet.evaluation.metrics.localisation_recall_precision import OWN, measure_lrp
+from smalldet.evaluation.metrics.loose_iou import measure_loose
 from smalldet.evaluation.metrics.mistakes import measure_ap_costs
 from smalldet.evaluation.metrics.other_likeness import measure_centres, measure_nwd
 from smalldet.evaluation.metrics.smallest_size import measure_resolvable
+from smalldet.evaluation.metrics.visdrone import measure_visdrone, pictures_of_each_class
 from smalldet.evaluation.metrics.voc import measure_voc
 
 Values = dict[str, float | None]
@@ -47,12 +50,15 @@ METRICS: tuple[Metric, ...] = (
     Metric("average precision that mistakes cost", measure_ap_costs),
     Metric("smallest size found", measure_resolvable),
     Metric("calibration", measure_calibration),
+    Metric("points within a distance", measure_at_distance),
 )
 """In the order of `metrics.json`. A new metric is a file with its function and a line here, or in
 the table below where it is a mean over classes."""
 
 CLASS_METRICS: tuple[ClassMetric, ...] = (
+    ClassMetric("average precision at IoU 0.25", measure_loose),
     ClassMetric("average precision of PASCAL VOC", measure_voc),
+    ClassMetric("VisDrone's protocol", measure_visdrone, weights=pictures_of_each_class),
     ClassMetric("localisation recall precision", measure_lrp, own=OWN),
     ClassMetric("average precision by normalised Wasserstein distance", measure_nwd),
     ClassMetric("average precision by centres", measure_centres),

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from smalldet.evaluation.comparison import Comparison
-from smalldet.evaluation.judging import judge, rows_by_class
+from smalldet.evaluation.judging import judge, last_of_equals, rows_by_class
 from smalldet.evaluation.metrics.by_class import ClassValues
 from smalldet.geometry.overlaps import iou
 
@@ -26,6 +26,7 @@ def measure_lrp(comparison: Comparison) -> ClassValues:
     of misses among objects (`_FN`).
     """
     detections, num_objects = comparison.detections, comparison.num_objects
+    counts = detections.is_at_least(comparison.conf)
     verdicts = judge(comparison.preferences, IOU_THRESHOLD)
     lost = np.zeros(len(detections))
     hits = np.flatnonzero(verdicts.hit)
@@ -39,11 +40,9 @@ def measure_lrp(comparison: Comparison) -> ClassValues:
         rows = rows[verdicts.hit[rows] | verdicts.false_alarm[rows]]
         scores = detections.scores[rows]
         curve = _curve(verdicts.hit[rows], lost[rows], int(num_objects[label]))
-        # A score takes all detections that have it: only the last of equals is a place to stop.
-        ends = np.flatnonzero(np.append(np.diff(scores) != 0, True)) + 1
-        ends = np.concatenate([[0], ends]) if len(scores) else np.zeros(1, dtype=np.int64)
+        ends = np.concatenate([[0], last_of_equals(scores) + 1])
         best = int(ends[curve[0, ends].argmin()])
-        at_conf = int((scores >= np.float64(np.float32(comparison.conf))).sum())
+        at_conf = int(counts[rows].sum())
         table[:4, label] = curve[:, at_conf]
         table[4:8, label] = curve[:, best]
         table[8, label] = scores[best - 1] if best else np.nan
