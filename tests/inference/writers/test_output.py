@@ -5,9 +5,11 @@ import json
 import pytest
 
 from smalldet.inference.options import MapOptions
+from smalldet.inference.results import unique_stems
 from smalldet.inference.writers import check_output, write
 from smalldet.inference.writers.gdal_files import SHAPEFILE_PARTS
-from smalldet.inference.writers.output import WRITER_OF_SUFFIX, is_directory, unique_stems
+from smalldet.inference.writers.output import is_directory
+from smalldet.inference.writers.table import WRITER_OF_SUFFIX
 
 BOXES = [[10, 20, 30, 60]]
 
