@@ -8,25 +8,26 @@ from pathlib import Path
 import numpy as np
 
 from smalldet.atomic_write import write_text
+from smalldet.data.formats.picture_links import distinct_names
 from smalldet.geometry.boxes import xyxy_to_cxcywh
 from smalldet.inference.options import MapOptions
-from smalldet.inference.results import Result, unique_stems
+from smalldet.inference.results import Result
 from smalldet.inference.writers.placing import quads
 
 DIGITS = 8
 
 
 def write_yolo(folder: Path, results: Sequence[Result], maps: MapOptions) -> list[Path]:
-    """`labels/` with a text for each picture, and `classes.txt`; `maps` has no meaning in it.
+    """`labels/` with a text for each picture, named as it is, and `classes.txt`.
 
     A line is the class's number from 0, then cx cy w h, or the four corners of an oriented box, in
-    parts of the picture's width and height, then the score.
+    parts of the picture's width and height, then the score. `maps` has no meaning in it.
 
     Returns:
         the files.
     """
-    stems = unique_stems([result.name for result in results])
-    files = [folder / "labels" / f"{stem}.txt" for stem in stems]
+    names = distinct_names([Path(result.name) for result in results])
+    files = [folder / "labels" / f"{Path(name).stem}.txt" for name in names]
     for file, result in zip(files, results, strict=True):
         write_text(file, _lines(result))
     classes = folder / "classes.txt"
