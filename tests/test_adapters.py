@@ -45,6 +45,7 @@ def masked(found: Detections) -> Detections:
     return replace(found, boxes=boxes, masks=masks)
 
 
+@pytest.mark.parity
 def test_pandas_has_the_columns_of_the_csv(found: Detections, turned: Detections) -> None:
     pytest.importorskip("pandas")
     frame = found.to_pandas()

@@ -209,6 +209,7 @@ def test_a_list_is_predicted_one_by_one(finder, draw_squares, tmp_path):
         assert all(torch.equal(one.boxes, truth.boxes) for one in found)
     assert predictor.predict([]) == []
     named = found[1].picture
+    assert named is not None
     assert (named.name, named.width, named.height) == (str(tmp_path / "a.png"), 200, 150)
     with pytest.raises(ValueError, match="a checkpoint notes one picture"):
         predictor.predict([scene], checkpoint=tmp_path / "c")
@@ -224,7 +225,7 @@ def test_how_a_picture_is_read_are_keywords(finder, draw_squares):
     with pytest.raises(ValueError, match="stretch"):
         Predictor(finder).predict(scene, stretch="dark")
     with pytest.raises(ValueError, match="no such key; nearest: stretch"):
-        Predictor(finder).predict(scene, strech="0,1")
+        Predictor(finder).predict(scene, **{"strech": "0,1"})  # type: ignore[call-overload]
     with (
         open_scene(scene) as opened,
         pytest.raises(ValueError, match=r"is open already; give \['bands'\] when opening"),
