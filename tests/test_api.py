@@ -27,6 +27,15 @@ def test_a_wrong_option_is_named_before_the_model_is_opened() -> None:
         smalldet.predict(np.zeros((9, 9, 3), np.uint8), tile_pixels=3)  # type: ignore[call-arg]
 
 
+def test_predict_takes_lists_and_says_how_pictures_are_read() -> None:
+    grey = np.full((64, 80), 900, np.uint16)
+    first, second = smalldet.predict(
+        [grey, grey], device="cpu", bands=(1, 1, 1), stretch="0,1000", gsd_m=0.2, conf=0.3
+    )
+    assert first.picture is not None and first.picture.width == 80
+    assert repr(first) == repr(second) == "Detections(0)"
+
+
 def test_evaluate_takes_a_map_and_a_folder(draw_set: Callable[..., Path], tmp_path: Path) -> None:
     folder = draw_set("val", num_pictures=1).parent
     report = smalldet.evaluate(folder, map={"car": "square"}, device="cpu", out=tmp_path / "out")

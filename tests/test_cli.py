@@ -17,6 +17,7 @@ from smalldet.cli import app, main
 from smalldet.cli.parameters import parameter_name
 from smalldet.cli.train_recipe import choose_recipe
 from smalldet.config.load import load_yaml
+from smalldet.data.formats.label_source import LabelOptions
 from smalldet.inference.options import PredictOptions, TilingOptions
 from smalldet.models import load_model
 from smalldet.models.checkpoints.loaded_model import LoadedModel
@@ -145,7 +146,7 @@ def test_every_option_is_a_flag() -> None:
             if argument.parse
             for name in argument.names
         }
-        for verb in ("predict", "evaluate", "convert")
+        for verb in ("predict", "evaluate", "convert", "export")
     }
     both = {"--model", "--class-names", "--model-classes", "--network", "--model-network"}
     tiling = {parameter_name(field) for field in TilingOptions.model_fields}
@@ -155,6 +156,24 @@ def test_every_option_is_a_flag() -> None:
     assert {"--tile", "--overlap", "--scales", "--conf", "--classes", "--merge"} <= flags["predict"]
     assert {"--whole-pass", "--scout", "--bands", "--crs", "--resume"} <= flags["predict"]
     assert all(both <= flags[verb] for verb in flags)
+    labels = {parameter_name(field) for field in LabelOptions.model_fields} - {"class-names"}
+    for verb in ("evaluate", "export"):
+        assert {f"--{name}" for name in labels} | {"--data", "--data-classes"} <= flags[verb]
+
+
+def test_export_reads_labels_as_evaluate_does(
+    draw_set: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What labels do not say of themselves reaches the reader, and is refused by it alike."""
+    data = ["--data", str(draw_set("val")), "--class-field", "kind"]
+    for words in (
+        ["evaluate", *data],
+        ["export", "speck-n-aerial", "--to", str(tmp_path / "a.onnx"), "--int8", *data],
+    ):
+        with pytest.raises(SystemExit) as stop:
+            main(words)
+        said = " ".join(capsys.readouterr().err.split())
+        assert stop.value.code == 1 and "which has no class_field" in said
 
 
 def test_a_mistake_is_one_line_and_not_a_traceback(tmp_path: Path) -> None:

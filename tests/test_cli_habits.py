@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -272,6 +274,21 @@ def test_a_picture_with_markup_in_its_name_leaves_the_others(
     assert str(red) in errors[0] and str(odd) in errors[1]
     assert f"good[bold].png: nothing found\nWritten: {tmp_path / 'x[b].json'}" in said.out
     assert len(json.loads((tmp_path / "x[b].json").read_text())["images"]) == 1
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")
+def test_a_name_that_is_no_text_is_told_and_leaves_the_others(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A disk from another country has names in its own encoding; GDAL takes UTF-8 alone."""
+    for name in (b"caf\xe9.png", b"good.png"):
+        with open(os.fsencode(tmp_path) + b"/" + name, "wb") as file:  # noqa: PTH123
+            Image.new("RGB", (64, 64)).save(file, "png")
+    with pytest.raises(SystemExit) as stop:
+        main(["predict", str(tmp_path), "--out", str(tmp_path / "x.csv")])
+    said = capsys.readouterr()
+    assert stop.value.code == 1 and "good.png: nothing found" in said.out
+    assert r"caf\udce9.png: its name is not UTF-8" in said.err and "rename the file" in said.err
 
 
 def test_an_option_with_markup_is_told_as_typed(failing: Failing) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Unpack
+from typing import Any, Unpack, overload
 
 from smalldet.checking.check import CheckReport
 from smalldet.checking.check import check as check_set
+from smalldet.config.imagery import ImageryKeywords
 from smalldet.data.formats.label_source import LabelSource
 from smalldet.data.formats.read_labels import read_labels
 from smalldet.detections import Detections
@@ -24,6 +25,12 @@ from smalldet.planning.plan import Plan, make_plan
 from smalldet.tile_models import open_tile_model
 from smalldet.training.loop import train as run_training
 from smalldet.training.recipe import TrainRecipe, is_labels, read_recipe, recipe_for_labels
+
+IMAGERY = frozenset(ImageryKeywords.__annotations__)
+
+
+class PredictPictureKeywords(PredictKeywords, ImageryKeywords, total=False):
+    """Options of a prediction and of the picture as keyword arguments."""
 
 
 def load(
@@ -48,7 +55,8 @@ def load(
         options: fields of `PredictOptions`: `tile_px`, `overlap_frac`, `conf`, `classes`, ...
 
     Returns:
-        Its `predict(source)` takes a path, an array, or a PIL picture of any size.
+        Its `predict(source)` takes a path, an array, or a PIL picture of any size, or a list of
+        these, and options of the picture: `gsd_m`, `bands`, `stretch`, `nodata`, ...
 
     Raises:
         FileNotFoundError, ValueError: there is no such model or device, or an option is wrong.
@@ -60,6 +68,7 @@ def load(
     return Predictor(tile_model, chosen)
 
 
+@overload
 def predict(
     source: Source,
     model: str | Path = DEFAULT_MODEL,
@@ -68,13 +77,40 @@ def predict(
     network: str | None = None,
     device: str = "auto",
     backend: str = "auto",
-    **options: Unpack[PredictKeywords],
-) -> Detections:
-    """Objects of one picture in its pixels, strongest first; arguments as in `load`."""
+    **options: Unpack[PredictPictureKeywords],
+) -> Detections: ...
+@overload
+def predict(
+    source: Sequence[Source],
+    model: str | Path = DEFAULT_MODEL,
+    *,
+    class_names: ClassNames | None = None,
+    network: str | None = None,
+    device: str = "auto",
+    backend: str = "auto",
+    **options: Unpack[PredictPictureKeywords],
+) -> list[Detections]: ...
+def predict(
+    source: Source | Sequence[Source],
+    model: str | Path = DEFAULT_MODEL,
+    *,
+    class_names: ClassNames | None = None,
+    network: str | None = None,
+    device: str = "auto",
+    backend: str = "auto",
+    **options: Unpack[PredictPictureKeywords],
+) -> Detections | list[Detections]:
+    """Objects of one picture in its pixels, strongest first; a list of them for a list.
+
+    Arguments as in `load`; among the options also fields of `ImageryOptions`: `bands`, `stretch`,
+    `nodata`, `assume_crs`, `height_m`.
+    """
+    imagery: dict[str, Any] = {key: value for key, value in options.items() if key in IMAGERY}
+    others: dict[str, Any] = {key: value for key, value in options.items() if key not in IMAGERY}
     predictor = load(
-        model, class_names=class_names, network=network, device=device, backend=backend, **options
+        model, class_names=class_names, network=network, device=device, backend=backend, **others
     )
-    return predictor.predict(source)
+    return predictor.predict(source, **imagery)
 
 
 def evaluate(
@@ -139,7 +175,7 @@ def export(
     model: str | Path,
     to: str | Path,
     *,
-    data: str | Path | None = None,
+    data: str | Path | LabelSource | None = None,
     images: str | Path | None = None,
     picture: str | Path | None = None,
     class_names: ClassNames | None = None,
@@ -151,7 +187,8 @@ def export(
     Args:
         model: as in `load`, and so `class_names` and `network`.
         to: an `.onnx` file, or a folder with `format="openvino"`.
-        data: labelled pictures for `int8`, as `evaluate` takes them.
+        data: labelled pictures for `int8`, as `evaluate` takes them, or what a `LabelSource` says
+            of them.
         images: folder of the pictures.
         picture: whose tiles are compared; a drawn scene if None.
         options: fields of `ExportOptions`: `format`, `int8`, `fp16`, `tile_px`, `batch`.
@@ -160,14 +197,13 @@ def export(
         FileExistsError, FileNotFoundError, ValueError: see `smalldet.exporting.export`.
     """
     chosen = ExportOptions.model_validate(options)
-    folder = None if images is None else Path(images)
     return export_model(
         model,
         to,
         chosen,
         class_names=class_names,
         network=network,
-        data=None if data is None else read_labels(Path(data), folder, split="val"),
+        data=None if data is None else read_labels(data, images, split="val"),
         picture=None if picture is None else Path(picture),
     )
 

@@ -2,19 +2,64 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Self
+from importlib import import_module
+from typing import Any, NamedTuple, Self, overload
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from smalldet.columns import column, convert, map_columns, take
 
+CLASSES_SHOWN = 6
+
 
 @dataclass(frozen=True, eq=False)
+class Picture:
+    """The picture that detections were found in.
+
+    Args:
+        name: its file, or what it is.
+        width: pixels.
+        height: pixels.
+        crs: coordinate system of its map (a rasterio CRS), or None.
+        transform: from its pixels to the map, as `imagery.places` has it, or None.
+    """
+
+    name: str
+    width: int
+    height: int
+    crs: Any = None
+    transform: Any = None
+
+
+class Detection(NamedTuple):
+    """One object.
+
+    Args:
+        box: x1, y1, x2, y2 in pixels of the picture.
+        score: 0..1.
+        label: position of its class among those that the detector knows.
+        class_name: of its class.
+        rbox: the oriented box cx, cy, w, h, angle, where there is one.
+    """
+
+    box: tuple[float, float, float, float]
+    score: float
+    label: int
+    class_name: str
+    rbox: tuple[float, float, float, float, float] | None = None
+
+
+@dataclass(frozen=True, eq=False, repr=False)
 class Detections:
     """Objects found in one picture.
+
+    `found[0]` is a `Detection`, as is what iteration gives; a slice, mask or array of rows gives
+    Detections. `to_pandas` and the like are in `smalldet.adapters`.
 
     Args:
         boxes: (N, 4) float32, xyxy in absolute pixels of the picture.
@@ -26,6 +71,7 @@ class Detections:
             it is (see `geometry.masks`).
         num_cut: of a model's own detections of one tile: candidates that a limit on their number
             left out.
+        picture: what they were found in, where that is known.
 
     Raises:
         ValueError: shapes disagree, a label is out of range, a value is not finite, or a side of an
@@ -39,6 +85,7 @@ class Detections:
     rboxes: Tensor | None = field(default=None, metadata=column())
     masks: Tensor | None = field(default=None, metadata=column())
     num_cut: int = 0
+    picture: Picture | None = None
 
     def __post_init__(self) -> None:
         num = len(self.boxes)
@@ -69,9 +116,34 @@ class Detections:
     def __len__(self) -> int:
         return len(self.boxes)
 
-    def __getitem__(self, index: Tensor | slice) -> Self:
-        """A part of the detections, by mask, index tensor or slice."""
-        return take(self, index)
+    @overload
+    def __getitem__(self, index: int | np.integer) -> Detection: ...
+    @overload
+    def __getitem__(self, index: Tensor | slice) -> Self: ...
+    def __getitem__(self, index: int | np.integer | Tensor | slice) -> Detection | Self:
+        """One detection by its place; or a part of them, by mask, index tensor or slice."""
+        if not isinstance(index, int | np.integer):
+            return take(self, index)
+        if not -len(self) <= index < len(self):
+            raise IndexError(f"there are {len(self)} detections and no number {index}")
+        place = int(index) % len(self)
+        return next(iter(self[place : place + 1]))
+
+    def __iter__(self) -> Iterator[Detection]:
+        boxes, rboxes = self.boxes.tolist(), self.rboxes
+        labels = self.labels.tolist()
+        turned = [None] * len(self) if rboxes is None else [tuple(row) for row in rboxes.tolist()]
+        for box, score, label, rbox in zip(
+            boxes, self.scores.tolist(), labels, turned, strict=True
+        ):
+            yield Detection((*box,), score, label, self.class_names[label], rbox)
+
+    def __repr__(self) -> str:
+        """`Detections(14: 11 car, 3 bus)`."""
+        counts = self.counts()
+        each = [f"{num} {name}" for name, num in list(counts.items())[:CLASSES_SHOWN]]
+        each += ["..."] if len(counts) > CLASSES_SHOWN else []
+        return f"{type(self).__name__}({len(self)}{': ' if each else ''}{', '.join(each)})"
 
     def to(self, device: torch.device | str) -> Self:
         return map_columns(self, lambda values: values.to(device))
@@ -83,6 +155,28 @@ class Detections:
     def named(self) -> list[str]:
         """Class name of each detection."""
         return [self.class_names[i] for i in self.labels.tolist()]
+
+    def counts(self) -> dict[str, int]:
+        """Detections of each class that was found, the most frequent first."""
+        return dict(Counter(self.named()).most_common())
+
+    def to_supervision(self) -> Any:
+        """As `supervision.Detections`; see `smalldet.adapters.to_supervision`."""
+        return _adapter("to_supervision")(self)
+
+    def to_coco(
+        self, image_id: int | str = 1, category_ids: Mapping[str, int] | None = None
+    ) -> list[dict[str, Any]]:
+        """As a list of COCO results; see `smalldet.adapters.to_coco`."""
+        return _adapter("to_coco")(self, image_id, category_ids)
+
+    def to_pandas(self) -> Any:
+        """As a `pandas.DataFrame`, a row each; see `smalldet.adapters.to_pandas`."""
+        return _adapter("to_pandas")(self)
+
+    def to_geopandas(self, crs: str | None = None) -> Any:
+        """As a `geopandas.GeoDataFrame` on the map; see `smalldet.adapters.to_geopandas`."""
+        return _adapter("to_geopandas")(self, crs)
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,6 +238,11 @@ class TileDetections:
     def as_detections(self) -> Detections:
         """The same rows without what they say of tiles: of a single tile, all there is to merge."""
         return convert(self, Detections, dropping=("tile", "cut"))
+
+
+def _adapter(name: str) -> Callable[..., Any]:
+    """A function of `smalldet.adapters`, which stands above this room; the one look upwards."""
+    return getattr(import_module("smalldet.adapters"), name)
 
 
 def coordinates(detections: Detections | TileDetections) -> Tensor:

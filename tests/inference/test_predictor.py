@@ -219,3 +219,52 @@ def test_what_tiles_show_is_told_with_those_that_left_something_out(finder, draw
         assert capped.tolist() in ([], [tiles[row].tolist()])
         assert len(found) == 3 or not len(capped)
     assert any(len(capped) for _, capped in told)
+
+
+def test_a_list_is_predicted_one_by_one(finder, draw_squares, tmp_path):
+    scene, truth = draw_squares(200, 150, 8)
+    picture = Image.fromarray(scene)
+    picture.save(tmp_path / "a.png")
+    predictor = Predictor(finder)
+    for sources in (
+        [scene, picture, tmp_path / "a.png", str(tmp_path / "a.png")],
+        (scene, tmp_path / "a.png"),
+    ):
+        found = predictor.predict(sources)
+        assert isinstance(found, list) and len(found) == len(sources)
+        assert all(torch.equal(one.boxes, truth.boxes) for one in found)
+    assert predictor.predict([]) == []
+    named = found[1].picture
+    assert named is not None
+    assert (named.name, named.width, named.height) == (str(tmp_path / "a.png"), 200, 150)
+    with pytest.raises(ValueError, match="a checkpoint notes one picture"):
+        predictor.predict([scene], checkpoint=tmp_path / "c")
+    with pytest.raises(FileNotFoundError, match=r"no\.png"):
+        predictor.predict([tmp_path / "a.png", tmp_path / "no.png"])
+
+
+def test_how_a_picture_is_read_are_keywords(finder, draw_squares):
+    scene, truth = draw_squares(200, 150, 8)
+    dark = np.where(scene > 0, scene.astype(np.uint16) + 1000, 0)
+    found = Predictor(finder).predict(dark, stretch="1000,1255")
+    assert torch.equal(found.boxes, truth.boxes)
+    with pytest.raises(ValueError, match="stretch"):
+        Predictor(finder).predict(scene, stretch="dark")
+    with pytest.raises(ValueError, match="no such key; nearest: stretch"):
+        Predictor(finder).predict(scene, **{"strech": "0,1"})  # type: ignore[call-overload]
+    with (
+        open_scene(scene) as opened,
+        pytest.raises(ValueError, match=r"is open already; give \['bands'\] when opening"),
+    ):
+        Predictor(finder).predict(opened, bands=(1, 2, 3))
+
+
+def test_the_distance_of_one_picture_goes_before_that_of_all(finder, draw_squares):
+    scene, truth = draw_squares(200, 150, 8)
+    sides = (truth.boxes[:, 2:] - truth.boxes[:, :2]).prod(dim=1).sqrt()
+    predictor = Predictor(finder, PredictOptions(gsd_m=1.0, min_size_m=20.0))
+    assert len(predictor.predict(scene)) == int((sides >= 20).sum())
+    assert len(predictor.predict(scene, gsd_m=2.0)) == int((sides >= 10).sum())
+    assert predictor.options.gsd_m == 1
+    with pytest.raises(ValueError, match="gsd_m"):
+        predictor.predict(scene, gsd_m=-1)

@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from smalldet.cli.parameters import FLATTENED, ClassNames, Model, Network
+from smalldet.cli.parameters import (
+    FLATTENED,
+    NO_OPTIONS,
+    ClassNames,
+    DataClasses,
+    Model,
+    Network,
+    Options,
+    label_source,
+)
 from smalldet.cli.printing import console, say
 from smalldet.exporting.options import ExportOptions
 
@@ -25,7 +34,8 @@ def export(
     data: Annotated[
         Path | None, Parameter(help="Labelled pictures for --int8, as `evaluate` takes them.")
     ] = None,
-    images: Annotated[Path | None, Parameter(help="Folder of its pictures.")] = None,
+    labels: Options = NO_OPTIONS,
+    data_classes: DataClasses = None,
     picture: Annotated[
         Path | None, Parameter(help="Picture to compare on; default: a drawn scene.")
     ] = None,
@@ -38,8 +48,7 @@ def export(
     exported = run_export(
         model,
         to,
-        data=data,
-        images=images,
+        data=None if data is None else label_source(data, labels, data_classes),
         picture=picture,
         class_names=class_names,
         network=network,

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypedDict
 
 from pydantic import Field, field_validator
 
@@ -94,3 +96,13 @@ class ImageryOptions(Frozen):
 
 
 USUAL = ImageryOptions()
+
+
+class ImageryKeywords(TypedDict, total=False):
+    """Fields of `ImageryOptions` as keyword arguments, but `separate`: each source is a scene."""
+
+    bands: Sequence[int]
+    nodata: float | None
+    stretch: str | None
+    assume_crs: str | None
+    height_m: float | None

@@ -73,7 +73,7 @@ def open_dataset(path: str, name: str | None = None) -> DatasetReader:
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it is a folder, is empty, or is no picture.
+        ValueError: it is a folder, is empty, is no picture, or its name is no UTF-8.
     """
     _bound_block_cache()
     try:
@@ -81,6 +81,11 @@ def open_dataset(path: str, name: str | None = None) -> DatasetReader:
             dataset = rasterio.open(path)
     except GDAL_ERRORS as error:
         raise _explained(name or path, error) from error
+    except UnicodeEncodeError as error:
+        raise ValueError(
+            f"{name or path}: its name is not UTF-8, as GDAL takes names; rename the file, for "
+            "example by convmv"
+        ) from error
     if dataset.count == 0:
         parts = ", ".join(dataset.subdatasets[:4]) or "it has none"
         dataset.close()

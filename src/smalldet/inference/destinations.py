@@ -17,8 +17,10 @@ from smalldet.imagery.ground import Ground, reprojected
 from smalldet.imagery.headers import read_header
 from smalldet.imagery.places import Place
 from smalldet.imagery.sources import FileSource
-from smalldet.inference.writers.output import WRITER_OF_SUFFIX, Writer, is_directory
+from smalldet.inference.options import MapOptions
+from smalldet.inference.writers.output import chosen_writer, is_directory
 from smalldet.inference.writers.placing import SOURCE, WGS84, named_crs
+from smalldet.inference.writers.table import Writer
 
 POINTS_PER_SIDE = 8
 
@@ -59,7 +61,7 @@ def check_writable(out: str | os.PathLike[str]) -> None:
 def fit_places(
     sources: Sequence[FileSource],
     out: str | os.PathLike[str],
-    crs: str | None,
+    maps: MapOptions,
     imagery: ImageryOptions,
 ) -> Fit:
     """Which sources an output cannot hold, by their headers.
@@ -69,7 +71,7 @@ def fit_places(
     Args:
         sources: files and mosaics.
         out: a file or a folder, known to be one of the formats.
-        crs: coordinates of map formats: None, "source", or a name.
+        maps: the format, and the coordinates of map formats.
         imagery: how files become scenes.
 
     Raises:
@@ -77,7 +79,7 @@ def fit_places(
             file shall have the sources' own.
     """
     grounds = _grounds(sources, imagery)
-    writer = None if is_directory(out) else WRITER_OF_SUFFIX[Path(out).suffix.lower()]
+    writer, crs = chosen_writer(out, maps), maps.crs
     placed = {name: found for name, found in grounds.items() if isinstance(found, Ground)}
     unplaced = {name: found for name, found in grounds.items() if isinstance(found, Place)}
     fit = Fit()

@@ -163,3 +163,13 @@ def _told(looks: Sequence[Look], seen: Seen, class_names: tuple[str, ...], gsd: 
             parts.append(f"as it is for {names}")
     said = f"{gsd.metres:.3g} m a pixel {gsd.source}"
     return f"{said}: looked at {' and '.join(parts)}" if parts else ""
+
+
+def classes_by_scale(looks: Sequence[Look], scales: Sequence[float]) -> dict[float, Tensor]:
+    """{scale: (C,) bool of the classes looked for at it}, the largest first."""
+    found: dict[float, Tensor] = {}
+    for look in looks:
+        for scale in scales:
+            at = look.scale * scale
+            found[at] = found[at] | look.classes if at in found else look.classes
+    return dict(sorted(found.items(), reverse=True))

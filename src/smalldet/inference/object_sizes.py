@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from smalldet.detections import Detections
+from smalldet.imagery.gsd import Gsd
 from smalldet.models.seen import Seen
 
 ENOUGH = 10
@@ -22,6 +23,20 @@ def sides_px(detections: Detections) -> Tensor:
         return detections.rboxes[:, 2:4].double().prod(dim=1).clamp(min=0).sqrt()
     corners = detections.boxes.double()
     return (corners[:, 2:] - corners[:, :2]).clamp(min=0).prod(dim=1).sqrt()
+
+
+def metres_for_sizes(name: str, gsd: Gsd) -> float:
+    """Metres a pixel of a picture, where sizes in metres are asked for.
+
+    Raises:
+        ValueError: nobody says it.
+    """
+    if gsd.metres is None:
+        raise ValueError(
+            f"{name}: {gsd.source}, so that sizes in metres cannot be told; give it (--gsd), or "
+            "leave out the least and the largest size"
+        )
+    return gsd.metres
 
 
 def within_metres(

@@ -9,6 +9,7 @@ from typing import ClassVar, Literal, Self, TypedDict, get_args
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from smalldet.config.base import Frozen
+from smalldet.config.imagery import ImageryKeywords
 from smalldet.inference.zone_kinds import parse_zones
 
 MAX_SCALE = 8.0
@@ -138,8 +139,18 @@ class PredictOptions(TilingOptions):
 
 
 class MapOptions(Frozen):
-    """How detections are put on maps, and counted there."""
+    """How detections are written: the format, how they are put on maps, and counted there."""
 
+    format: str | None = Field(
+        default=None,
+        description="Format of the results, where the suffix alone does not tell it: coco-results "
+        "(with --ids), cvat, label-studio, fiftyone, yolo, ...",
+    )
+    ids: Path | None = Field(
+        default=None,
+        description="Of coco-results: the labelled set, a COCO json, whose ids pictures and "
+        "classes get.",
+    )
     crs: str | None = Field(
         default=None, description="Of map formats: `source`, or e.g. EPSG:32633."
     )
@@ -199,3 +210,9 @@ class PredictKeywords(TilingKeywords, total=False):
     scout: bool
     max_detections: int | None
     area: Path | str | None
+
+
+class PictureKeywords(ImageryKeywords, total=False):
+    """How one picture is read, as keyword arguments."""
+
+    gsd_m: float | None

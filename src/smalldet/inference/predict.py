@@ -19,14 +19,13 @@ from smalldet.inference.object_sizes import unusual_sizes
 from smalldet.inference.options import MapOptions, PredictOptions
 from smalldet.inference.prediction_checkpoint import OtherRunError
 from smalldet.inference.predictor import Predictor
-from smalldet.inference.results import Result
+from smalldet.inference.results import Result, unique_stems
 from smalldet.inference.writers.output import (
-    COMBINED,
     check_output,
+    chosen_writer,
     is_directory,
-    unique_stems,
-    write,
     write_one,
+    write_together,
 )
 from smalldet.tile_models import TileModel
 
@@ -105,7 +104,7 @@ def predict_sources(
         out: what `writers.write` takes; a directory gets each picture's files as soon as it is
             done. None writes nothing.
         options: what is looked for, and how.
-        maps: coordinates and shapes of map formats, and what is counted.
+        maps: the format, coordinates and shapes of map formats, and what is counted.
         imagery: how files become scenes.
         resume: go on with the same run where it was stopped; the outcome is the same.
         listener: told of what happens.
@@ -127,13 +126,13 @@ def predict_sources(
     if out is not None:
         _check_out(out, len(paths), maps, area)
     predictor = Predictor(model, options)
-    folder = Path(out) if out is not None and is_directory(out) else None
+    folder = None if out is None or chosen_writer(out, maps) is not None else Path(out)
     checkpoints = None if out is None else _checkpoint_folder(out)
     if checkpoints is not None and not resume:
         shutil.rmtree(checkpoints, ignore_errors=True)
     outcome = Outcome()
     if out is not None:
-        outcome.failures |= _refused(found, out, maps.crs, imagery, listener)
+        outcome.failures |= _refused(found, out, maps, imagery, listener)
     named = list(zip(paths, unique_stems(paths), strict=True))
     for source, (path, stem) in zip(found, named, strict=True):
         if path in outcome.failures:
@@ -154,8 +153,7 @@ def predict_sources(
         )
     _tell_sizes(predictor, outcome.results)
     if out is not None and outcome.results:
-        target = out if folder is None else folder / COMBINED
-        outcome.written += write(target, outcome.results, maps)
+        outcome.written += write_together(out, outcome.results, maps)
     if checkpoints is not None:
         _forget(checkpoints, [stem for path, stem in named if path not in outcome.failures])
     return outcome
@@ -206,12 +204,12 @@ def _once(tell: Callable[[str, str], None]) -> Callable[[str, str], None]:
 def _refused(
     sources: Sequence[FileSource],
     out: str | os.PathLike[str],
-    crs: str | None,
+    maps: MapOptions,
     imagery: ImageryOptions,
     listener: Listener,
 ) -> dict[str, str]:
     """{source that the output cannot hold: why}, told as failures."""
-    fit = fit_places(sources, out, crs, imagery)
+    fit = fit_places(sources, out, maps, imagery)
     if fit.remark:
         listener.on_remark(str(out), fit.remark)
     for path, why in fit.refused.items():

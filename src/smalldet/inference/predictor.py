@@ -5,25 +5,28 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable, Iterator, Sequence
+from copy import copy
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any, Unpack, overload
 
 import torch
 from torch import Tensor
 
 from smalldet.class_names import class_key
 from smalldet.columns import cat
-from smalldet.detections import Detections, TileDetections
+from smalldet.config.imagery import ImageryOptions
+from smalldet.detections import Detections, Picture, TileDetections
 from smalldet.geometry.merge_methods import MERGES
-from smalldet.geometry.scales import merge_scales
-from smalldet.geometry.streaming import StreamedMerge, united, without_far_tiles
+from smalldet.geometry.streaming import united
 from smalldet.imagery import Scene, Source, open_scene
 from smalldet.imagery.gsd import UNKNOWN, Gsd
 from smalldet.inference.area import Area, SceneInside
-from smalldet.inference.gsd_matching import Look, Matching, match_gsd
-from smalldet.inference.object_sizes import within_metres
-from smalldet.inference.options import PredictOptions
+from smalldet.inference.gsd_matching import Matching, classes_by_scale, match_gsd
+from smalldet.inference.merging import merged_on_the_way
+from smalldet.inference.object_sizes import metres_for_sizes, within_metres
+from smalldet.inference.options import PictureKeywords, PredictOptions
 from smalldet.inference.prediction_checkpoint import PredictionCheckpoint, picture_fingerprint
 from smalldet.inference.scout import Scout
 from smalldet.inference.tile_runner import OnTiles, Step, TileRunner
@@ -31,6 +34,8 @@ from smalldet.inference.tiling import Tiling, tile_scene
 from smalldet.tile_models import TileModel
 
 logger = logging.getLogger(__name__)
+
+Told = Callable[[int, int], None]
 
 
 class Predictor:
@@ -69,38 +74,85 @@ class Predictor:
         self._scout = Scout(self._runner, self.conf) if options.scout else None
         self._said: set[str] = set()
 
+    @overload
     def predict(
         self,
         source: Source | Scene,
         *,
-        bands: Sequence[int] | None = None,
-        on_progress: Callable[[int, int], None] | None = None,
-        on_scouted: Callable[[int, int], None] | None = None,
+        on_progress: Told | None = None,
+        on_scouted: Told | None = None,
         checkpoint: Path | None = None,
-    ) -> Detections:
-        """Objects of a scene in its pixels, strongest first.
+        **picture: Unpack[PictureKeywords],
+    ) -> Detections: ...
+    @overload
+    def predict(
+        self,
+        source: Sequence[Source | Scene],
+        *,
+        on_progress: Told | None = None,
+        on_scouted: Told | None = None,
+        **picture: Unpack[PictureKeywords],
+    ) -> list[Detections]: ...
+    def predict(
+        self,
+        source: Source | Scene | Sequence[Source | Scene],
+        *,
+        on_progress: Told | None = None,
+        on_scouted: Told | None = None,
+        checkpoint: Path | None = None,
+        **picture: Unpack[PictureKeywords],
+    ) -> Detections | list[Detections]:
+        """Objects of a picture in its pixels, strongest first; of each picture of a list.
 
         Args:
-            source: a path or URL, an array, a PIL picture, or a Scene, which stays open.
-            bands: bands to read, counted from 1, as many as the model takes. Ignored for a
-                Scene, which has its own.
-            on_progress: called with the tiles done and their number.
+            source: a path or URL, an array (H, W) or (H, W, bands), a PIL picture, or a Scene,
+                which stays open; or a list of these.
+            on_progress: called with the tiles of a picture that are done and their number.
             on_scouted: called with the tiles that the scout leaves to visit and their number.
-            checkpoint: folder in which to note the detections on the way. Where a run that was
-                stopped has left one, this one goes on with it. It is not removed.
+            checkpoint: folder to note detections in on the way, of one picture; what a stopped run
+                has left there is gone on with. It is not removed.
+            picture: `gsd_m`, metres a pixel, goes before what options and picture say; fields of
+                `ImageryOptions` say how it is read: `bands`, counted from 1, as many as the model
+                takes, `stretch`, `nodata`, ... A Scene has been opened with its own.
 
         Raises:
-            FileNotFoundError, ValueError: the source cannot be read or has other bands, shows
-                nothing of the area, or the checkpoint is of another run.
+            FileNotFoundError, ValueError: a source cannot be read or has other bands, shows
+                nothing of the area, an option is wrong, or the checkpoint is of another run.
         """
-        if not isinstance(source, Scene):
-            with open_scene(source, bands or self.usual_bands) as scene:
-                return self.predict(
-                    scene, on_progress=on_progress, on_scouted=on_scouted, checkpoint=checkpoint
-                )
+        if isinstance(source, Sequence) and not isinstance(source, str):
+            if checkpoint is not None:
+                raise ValueError("a checkpoint notes one picture; predict those of a list singly")
+            told: dict[str, Any] = {"on_progress": on_progress, "on_scouted": on_scouted}
+            return [self.predict(one, **told, **picture) for one in source]
+        imagery: dict[str, Any] = {**picture}
+        gsd_m = imagery.pop("gsd_m", None)
+        predictor = self if gsd_m is None else self._at(gsd_m)
+        if isinstance(source, Scene):
+            if imagery:
+                raise ValueError(f"{source.name}: is open already; give {[*imagery]} when opening")
+            return predictor._predict(source, on_progress, on_scouted, checkpoint)
+        read = ImageryOptions.model_validate(imagery)
+        with open_scene(source, read.bands or self.usual_bands, options=read) as scene:
+            return predictor._predict(scene, on_progress, on_scouted, checkpoint)
+
+    def _at(self, gsd_m: float) -> Predictor:
+        other = copy(self)
+        said = self.options.model_dump() | {"gsd_m": gsd_m}
+        other.options = PredictOptions.model_validate(said)
+        return other
+
+    def _predict(
+        self,
+        source: Scene,
+        on_progress: Told | None,
+        on_scouted: Told | None,
+        checkpoint: Path | None,
+    ) -> Detections:
+        picture = Picture(source.name, source.width, source.height, source.crs, source.transform)
         if self._area is not None:
             source = self._area.within(source)
-        metres = self._metres_for_sizes(source)
+        sizes_m = self.options.min_size_m, self.options.max_size_m
+        metres = metres_for_sizes(source.name, self.gsd(source)) if any(sizes_m) else None
         matching = self._matching(source)
         self._tell(source, matching)
         tiling = self._visited(source, self._tiling(source, matching), matching, on_scouted)
@@ -110,20 +162,18 @@ class Predictor:
         if len(tiling) == 1:
             merged = [cat([detections for detections, _ in steps]).as_detections()]
         else:
-            merged = list(self._merged(steps, tiling))
+            across = self.options.across_classes
+            merged = list(merged_on_the_way(steps, tiling, self._merge, across))
         # Soft-NMS leaves what it all but suppressed, with next to no score
         detections = united([Detections.empty(self.model.class_names), *merged])
         detections = detections[detections.scores >= self.conf]
         if metres is not None:
-            sizes_m = self.options.min_size_m, self.options.max_size_m
             detections = detections[within_metres(detections, metres, *sizes_m)]
         if isinstance(source, SceneInside):
             detections = detections[source.holds(detections)]
-        return detections[: self.options.max_detections]
+        return replace(detections[: self.options.max_detections], picture=picture)
 
-    def predict_tiles(
-        self, scene: Scene, on_progress: Callable[[int, int], None] | None = None
-    ) -> TileDetections:
+    def predict_tiles(self, scene: Scene, on_progress: Told | None = None) -> TileDetections:
         """Objects of each tile, before the merge; tiles without data are passed over."""
         tiling = self._tiling(scene, self._matching(scene))
         steps = self._steps(scene, tiling, None, on_progress)
@@ -171,18 +221,6 @@ class Predictor:
             self._said.add(line)
             logger.log(lines[line], "%s: %s", scene.name, line)
 
-    def _metres_for_sizes(self, scene: Scene) -> float | None:
-        """Metres a pixel where sizes in metres are asked for, else None."""
-        if self.options.min_size_m is None and self.options.max_size_m is None:
-            return None
-        gsd = self.gsd(scene)
-        if gsd.metres is None:
-            raise ValueError(
-                f"{scene.name}: {gsd.source}, so that sizes in metres cannot be told; give it "
-                "(--gsd), or leave out the least and the largest size"
-            )
-        return gsd.metres
-
     def _tiling(self, scene: Scene, matching: Matching) -> Tiling:
         if scene.num_bands != self.model.in_channels:
             raise ValueError(
@@ -192,7 +230,7 @@ class Predictor:
         longer_side = max(scene.width, scene.height)
         whole_px = max(1, math.ceil(longer_side * matching.looks[0].scale))
         side = whole_px if self.options.whole else self.tile_px
-        classes = _by_scale(matching.looks, self._scales)
+        classes = classes_by_scale(matching.looks, self._scales)
         fits_one_tile = side / longer_side
         if self.options.whole_pass and fits_one_tile < min(classes):
             classes[fits_one_tile] = torch.stack(list(classes.values())).any(0)
@@ -205,7 +243,7 @@ class Predictor:
         scene: Scene,
         tiling: Tiling,
         matching: Matching,
-        on_scouted: Callable[[int, int], None] | None,
+        on_scouted: Told | None,
     ) -> Tiling:
         """The tiling with those tiles left out in which the scout sees nothing."""
         if self._scout is None or len(tiling) == 1:
@@ -216,35 +254,12 @@ class Predictor:
             on_scouted(int(scouted.visited.sum()), len(tiling))
         return scouted
 
-    def _merged(self, steps: Iterator[Step], tiling: Tiling) -> Iterator[Detections]:
-        """Merge on the way down whatever no tile to come can touch."""
-
-        across_classes = self.options.across_classes
-
-        def in_band(detections: TileDetections) -> Detections:
-            return self._merge(without_far_tiles(detections))
-
-        def at_scales(detections: TileDetections) -> Detections:
-            return merge_scales(
-                detections, tiling.level, tiling.scales, in_band, across_classes=across_classes
-            )
-
-        at_once = in_band if len(tiling.scales) == 1 else at_scales
-        merge, top_px = StreamedMerge(at_once, across_classes), 0.0
-        for detections, num_done in steps:
-            merge.add(detections)
-            next_top_px = tiling.next_top_px(num_done)
-            if next_top_px > top_px:
-                top_px = next_top_px
-                yield from _if_any(merge.completed(top_px))
-        yield from _if_any(merge.completed(math.inf))
-
     def _steps(
         self,
         scene: Scene,
         tiling: Tiling,
         checkpoint: PredictionCheckpoint | None,
-        on_progress: Callable[[int, int], None] | None,
+        on_progress: Told | None,
     ) -> Iterator[Step]:
         """All tiles in their order, those that the checkpoint knows first."""
         first, nothing = 0, self._runner.nothing(tiling)
@@ -279,20 +294,6 @@ class Predictor:
         if matching.told:
             facts["ground sample distance"] = matching.told
         return {key: str(value) for key, value in facts.items()}
-
-
-def _by_scale(looks: Sequence[Look], scales: Sequence[float]) -> dict[float, Tensor]:
-    """{scale: (C,) bool of the classes looked for at it}, the largest first."""
-    found: dict[float, Tensor] = {}
-    for look in looks:
-        for scale in scales:
-            at = look.scale * scale
-            found[at] = found[at] | look.classes if at in found else look.classes
-    return dict(sorted(found.items(), reverse=True))
-
-
-def _if_any(detections: Detections | None) -> list[Detections]:
-    return [] if detections is None else [detections]
 
 
 def _wanted(classes: Sequence[str], class_names: tuple[str, ...]) -> Tensor:

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from urllib.parse import urlsplit
 
 from rasterio.crs import CRS
 
@@ -10,6 +15,7 @@ from smalldet.config.imagery import USUAL, ImageryOptions
 from smalldet.detections import Detections
 from smalldet.imagery import Scene, Source
 from smalldet.imagery.places import MapTransform
+from smalldet.imagery.remote import is_remote
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,3 +74,35 @@ class Result:
     @property
     def georeferenced(self) -> bool:
         return self.crs is not None and self.transform is not None
+
+
+def names_from_shared_folder(results: Sequence[Result], above: int = 0) -> list[str]:
+    """What files call the pictures: their paths from the folder that they share, with `/`.
+
+    Names that only GDAL can open, and all others beside them, stay as they are.
+
+    Args:
+        results: pictures.
+        above: folders to tell besides, of those above the shared one.
+    """
+    names = [result.name for result in results]
+    if any(is_remote(name) for name in names):
+        return names
+    shared = Path(os.path.commonpath([Path(name).absolute().parent for name in names]))
+    start = [shared, *shared.parents][: above + 1][-1]
+    return [Path(name).absolute().relative_to(start).as_posix() for name in names]
+
+
+def unique_stems(names: Sequence[str]) -> list[str]:
+    """A file name without extension for each source; a second of one name gets a number."""
+    taken: set[str] = set()
+    stems = []
+    for name in names:
+        path = PurePosixPath(urlsplit(name).path) if is_remote(name) else Path(name)
+        plain = re.sub(r"[^\w.\- ]", "_", path.stem) or "picture"
+        stem, number = plain, 2
+        while stem.casefold() in taken:  # some file systems do not tell A from a
+            stem, number = f"{plain}_{number}", number + 1
+        taken.add(stem.casefold())
+        stems.append(stem)
+    return stems

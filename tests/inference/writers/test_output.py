@@ -5,9 +5,11 @@ import json
 import pytest
 
 from smalldet.inference.options import MapOptions
+from smalldet.inference.results import unique_stems
 from smalldet.inference.writers import check_output, write
 from smalldet.inference.writers.gdal_files import SHAPEFILE_PARTS
-from smalldet.inference.writers.output import WRITER_OF_SUFFIX, is_directory, unique_stems
+from smalldet.inference.writers.output import is_directory
+from smalldet.inference.writers.table import WRITER_OF_SUFFIX
 
 BOXES = [[10, 20, 30, 60]]
 
@@ -69,3 +71,22 @@ def test_mistakes_are_found_before_the_work():
         check_output("a.geojson", 1, MapOptions(crs="EPSG:99"))
     with pytest.raises(ValueError, match="no results"):
         write("a.json", [])
+    with pytest.raises(ValueError, match=r"a\.json: there is no format 'voc'; there are geojson, "):
+        check_output("a.json", 1, MapOptions(format="voc"))
+    with pytest.raises(ValueError, match=r"a\.json: cvat is written to \.xml or a directory"):
+        check_output("a.json", 1, MapOptions(format="cvat"))
+    with pytest.raises(ValueError, match=r"a\.txt: yolo is written to a directory"):
+        check_output("a.txt", 1, MapOptions(format="yolo"))
+
+
+def test_a_directory_of_one_format(tmp_path, make_result):
+    results = [make_result(BOXES, f"{day}/scene.tif", width=200, height=100) for day in "ab"]
+    for name, files in {
+        "dota": ["scene.txt", "scene_2.txt"],
+        "picture": ["scene.jpg", "scene_2.jpg"],
+        "csv": ["detections.csv"],
+        "gpkg": ["detections.gpkg"],
+    }.items():
+        written = write(tmp_path / name, results, MapOptions(format=name))
+        assert [file.name for file in written] == files
+        assert sorted(file.name for file in (tmp_path / name).iterdir()) == files

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,9 +13,8 @@ import numpy as np
 from smalldet.geometry.boxes import box_areas, xyxy_to_xywh
 from smalldet.geometry.masks import run_lengths
 from smalldet.geometry.oriented import rbox_areas
-from smalldet.imagery.remote import is_remote
 from smalldet.inference.options import MapOptions
-from smalldet.inference.results import Result
+from smalldet.inference.results import Result, names_from_shared_folder
 from smalldet.inference.writers.layers import Layer
 from smalldet.inference.writers.measures import MEASURES, measures
 from smalldet.inference.writers.placing import SOURCE, centre_points, named_crs, quads
@@ -35,10 +33,7 @@ def write_coco(path: Path, results: Sequence[Result], maps: MapOptions) -> None:
     clockwise on the screen; `bbox` encloses it, and `area` is its own. A mask is the
     `segmentation` as run-length code, and `area` its pixels.
     """
-    names = [result.name for result in results]
-    if not any(is_remote(name) for name in names):
-        shared = os.path.commonpath([Path(name).absolute().parent for name in names])
-        names = [Path(name).absolute().relative_to(shared).as_posix() for name in names]
+    names = names_from_shared_folder(results)
     images = [
         {"id": i, "file_name": name, "width": result.width, "height": result.height}
         for i, (name, result) in enumerate(zip(names, results, strict=True), start=1)
@@ -60,21 +55,32 @@ def _annotations(result: Result, image_id: int) -> Iterator[dict[str, Any]]:
     )
     columns: dict[str, list[Any]] = {
         "category_id": (detections.labels + 1).tolist(),
-        "bbox": _rounded(xyxy_to_xywh(boxes).numpy(), 3).tolist(),
-        "area": _rounded(areas.numpy(), 3).tolist(),
-        "score": _rounded(detections.scores.numpy(), 5).tolist(),
+        "area": rounded(areas.numpy(), 3).tolist(),
+        **coco_columns(result),
+    }
+    if detections.masks is not None:
+        columns["area"] = [sum(code["counts"][1::2]) for code in columns["segmentation"]]
+    for values in zip(*columns.values(), strict=True):
+        yield {"image_id": image_id, "iscrowd": 0} | dict(zip(columns, values, strict=True))
+
+
+def coco_columns(result: Result) -> dict[str, list[Any]]:
+    """What COCO says of N detections, whatever its classes are numbered by; see `write_coco`."""
+    detections = result.detections
+    boxes = detections.boxes.double()
+    columns: dict[str, list[Any]] = {
+        "bbox": rounded(xyxy_to_xywh(boxes).numpy(), 3).tolist(),
+        "score": rounded(detections.scores.numpy(), 5).tolist(),
     }
     if detections.rboxes is not None:
-        corners = _rounded(quads(result).reshape(-1, 8), 3).tolist()
+        corners = rounded(quads(result).reshape(-1, 8), 3).tolist()
         columns["segmentation"] = [[ring] for ring in corners]
-        columns["rbbox"] = _rounded(detections.rboxes.numpy(), 6).tolist()
+        columns["rbbox"] = rounded(detections.rboxes.numpy(), 6).tolist()
     if detections.masks is not None:
         size = (result.width, result.height)
         runs = [run_lengths(m, b, *size) for m, b in zip(detections.masks, boxes, strict=True)]
         columns["segmentation"] = [{"size": list(size[::-1]), "counts": code} for code in runs]
-        columns["area"] = [sum(code[1::2]) for code in runs]
-    for values in zip(*columns.values(), strict=True):
-        yield {"image_id": image_id, "iscrowd": 0} | dict(zip(columns, values, strict=True))
+    return columns
 
 
 def write_csv(path: Path, results: Sequence[Result], maps: MapOptions) -> None:
@@ -86,27 +92,45 @@ def write_csv(path: Path, results: Sequence[Result], maps: MapOptions) -> None:
     """
     placed = any(result.georeferenced for result in results)
     oriented = any(result.detections.rboxes is not None for result in results)
-    header = COLUMNS + ORIENTED_COLUMNS * oriented + (*MAP_COLUMNS, *MEASURES) * placed
+    header = _header(oriented, placed)
     first_id = 1
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(header)
         for result in results:
-            detections = result.detections
-            num = len(detections)
-            columns = [
-                range(first_id, first_id + num),
-                [result.name] * num,
-                detections.named(),
-                _rounded(detections.scores.numpy(), 5),
-            ]
-            columns += _rounded(detections.boxes.numpy(), 3).T.tolist()
-            if oriented:
-                columns += _oriented_columns(result)
-            if placed:
-                columns += _map_columns(result, maps.crs)
+            columns = _columns(result, first_id, oriented, placed, maps.crs)
             writer.writerows(zip(*columns, strict=True))
-            first_id += num
+            first_id += len(result.detections)
+
+
+def table_columns(result: Result) -> dict[str, list[Any]]:
+    """The columns of `write_csv` by name, of one picture."""
+    oriented, placed = result.detections.rboxes is not None, result.georeferenced
+    columns = _columns(result, 1, oriented, placed, None)
+    return dict(zip(_header(oriented, placed), columns, strict=True))
+
+
+def _header(oriented: bool, placed: bool) -> tuple[str, ...]:
+    return COLUMNS + ORIENTED_COLUMNS * oriented + (*MAP_COLUMNS, *MEASURES) * placed
+
+
+def _columns(
+    result: Result, first_id: int, oriented: bool, placed: bool, crs: str | None
+) -> list[list[Any]]:
+    detections = result.detections
+    num = len(detections)
+    columns: list[list[Any]] = [
+        list(range(first_id, first_id + num)),
+        [result.name] * num,
+        detections.named(),
+        rounded(detections.scores.numpy(), 5).tolist(),
+        *rounded(detections.boxes.numpy(), 3).T.tolist(),
+    ]
+    if oriented:
+        columns += _oriented_columns(result)
+    if placed:
+        columns += _map_columns(result, crs)
+    return columns
 
 
 def save_csv(path: Path, layer: Layer) -> None:
@@ -152,8 +176,8 @@ def _oriented_columns(result: Result) -> list[list[Any]]:
     rboxes = result.detections.rboxes
     if rboxes is None:
         return [[""] * len(result.detections)] * len(ORIENTED_COLUMNS)
-    places = _rounded(rboxes[:, :4].numpy(), 3).T.tolist()
-    return [*places, _rounded(rboxes[:, 4].numpy(), 6).tolist()]
+    places = rounded(rboxes[:, :4].numpy(), 3).T.tolist()
+    return [*places, rounded(rboxes[:, 4].numpy(), 6).tolist()]
 
 
 def _map_columns(result: Result, crs: str | None) -> list[list[Any]]:
@@ -167,5 +191,5 @@ def _map_columns(result: Result, crs: str | None) -> list[list[Any]]:
     return [*points.round(digits).T.tolist(), [target.to_string()] * len(points), *sizes]
 
 
-def _rounded(values: np.ndarray[Any, Any], digits: int) -> np.ndarray[Any, Any]:
+def rounded(values: np.ndarray[Any, Any], digits: int) -> np.ndarray[Any, Any]:
     return values.astype(np.float64).round(digits)
