@@ -47,7 +47,7 @@ def test_train_evaluate_predict(draw_set: Callable[..., Path], tmp_path: Path) -
     assert done.returncode == 0, done.stderr
     model = out / "best.safetensors"
     assert model.exists()
-    assert "loss by step" in (out / "report.html").read_text(encoding="utf-8")
+    assert "value by step" in (out / "report.html").read_text(encoding="utf-8")
     assert (out / "about.json").exists()
     done = run(
         "evaluate",

@@ -1,16 +1,18 @@
 """A page in a real browser: charts are drawn, filters and keys work, nothing is asked of a network.
 
-Chromium runs a copy of the page with a script of steps behind it, and prints what became of it.
+Chromium opens the page with a script of steps behind it, which posts what became of them.
 """
 
 from __future__ import annotations
 
 import json
-import re
 import shutil
 import subprocess
+import threading
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from queue import Queue
 from typing import Any
 
 import numpy as np
@@ -39,6 +41,8 @@ STEPS = """<script>
 const wait = (ms) => new Promise((done) => setTimeout(done, ms));
 const press = (key) => document.activeElement.dispatchEvent(
   new KeyboardEvent("keydown", { key, bubbles: true, cancelable: true }));
+addEventListener("unhandledrejection", (event) => fetch("/said", { method: "POST",
+  body: JSON.stringify({ wrong: [String(event.reason)], asked: [] }) }));
 addEventListener("load", async () => {
   const said = {};
   const boxes = [...document.querySelectorAll(".chart")];
@@ -74,9 +78,7 @@ addEventListener("load", async () => {
   said.asked = performance.getEntriesByType("resource").map((one) => one.name)
     .filter((name) => !name.startsWith("data:"));
   said.width = [document.documentElement.scrollWidth, innerWidth];
-  const out = document.createElement("pre");
-  out.id = "said"; out.textContent = JSON.stringify(said);
-  document.body.replaceChildren(out);
+  await fetch("/said", { method: "POST", body: JSON.stringify(said) });
 });
 </script>"""
 
@@ -94,33 +96,52 @@ def page_of(folder: Path) -> str:
     return evaluation_page(comparison, report, About("model", "data"))
 
 
-def visit(page: Path, width: int) -> dict[str, Any]:
+def visit(html: str, profile: Path, width: int) -> dict[str, Any]:
+    """What the steps say of a page that a browser opened."""
     assert CHROMIUM is not None
-    done = subprocess.run(
-        [
-            CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--dump-dom",
-            f"--window-size={width},900", "--virtual-time-budget=60000",
-            f"--user-data-dir={page.parent / 'profile'}", page.as_uri(),
-        ],
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=180,
-    )  # fmt: skip
-    match = re.search(r'<pre id="said">(.*?)</pre>', done.stdout, re.DOTALL)
-    assert match is not None, done.stdout[-2000:]
-    return json.loads(match[1].replace("&amp;", "&").replace("&lt;", "<").replace("&gt;", ">"))
+    said: Queue[bytes] = Queue()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self._answer(html.encode() if self.path == "/" else b"")
+
+        def do_POST(self) -> None:
+            said.put(self.rfile.read(int(self.headers["Content-Length"])))
+            self._answer(b"")
+
+        def _answer(self, content: bytes) -> None:
+            self.send_response(200)
+            self.send_header("Content-Type", "text/html; charset=utf-8")
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, format: str, *args: object) -> None: ...
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        browser = subprocess.Popen(
+            [
+                CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu",
+                "--remote-debugging-port=0", f"--window-size={width},900",
+                f"--user-data-dir={profile}",
+                f"http://127.0.0.1:{server.server_port}/",
+            ],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        try:
+            return json.loads(said.get(timeout=120))
+        finally:
+            browser.terminate()
+            browser.wait(timeout=30)
+            server.shutdown()
 
 
 @pytest.mark.parametrize("width", [1280, 520])
 def test_a_page_works_in_a_browser(tmp_path: Path, width: int) -> None:
     html = page_of(tmp_path)
-    page = tmp_path / "page.html"
-    page.write_text(
-        html.replace("<head>", f"<head>{BEFORE}").replace("</body>", f"{STEPS}</body>"),
-        encoding="utf-8",
-    )
-    said = visit(page, width)
+    html = html.replace("<head>", f"<head>{BEFORE}").replace("</body>", f"{STEPS}</body>")
+    said = visit(html, tmp_path / "profile", width)
     assert said["wrong"] == [] and said["asked"] == []
     assert said["charts"] == said["drawn"] > 5
     assert (said["all"], said["missed"], said["missedPersons"]) == (8, 3, 1)

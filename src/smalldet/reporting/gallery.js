@@ -105,8 +105,9 @@
   }
   more.addEventListener("click", extend);
   new IntersectionObserver((entries) => {
-    near = entries.at(-1).isIntersecting;
-    if (near && !more.hidden) extend();
+    const { isIntersecting } = entries.at(-1);
+    near ||= isIntersecting;
+    if (isIntersecting && !more.hidden) extend();
   }, { rootMargin: "500px" }).observe(more);
 
   // --- the large view

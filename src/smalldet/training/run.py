@@ -15,9 +15,7 @@ from smalldet.atomic_write import write_text
 from smalldet.data.index import Index
 from smalldet.data.loading import Batch, loader
 from smalldet.detections import Detections
-from smalldet.evaluation.classes import match_classes
 from smalldet.evaluation.comparison import compare
-from smalldet.evaluation.kept import About, keep
 from smalldet.evaluation.report import Report
 from smalldet.evaluation.resolvability import resolvable_sides
 from smalldet.evaluation.scoring import report_of
@@ -31,7 +29,7 @@ from smalldet.training.loggers import require
 from smalldet.training.optimiser import build_optimiser, set_learning_rate
 from smalldet.training.recipe import TrainRecipe
 from smalldet.training.run_log import RunLog
-from smalldet.training.run_page import write_run_page
+from smalldet.training.run_page import keep_best, write_run_page
 from smalldet.training.seen import seen_in
 from smalldet.training.setup import (
     LossOf,
@@ -241,7 +239,7 @@ class Run:
         if ap > self.progress.best_ap:
             self.progress.best_ap, self.progress.num_stale = ap, 0
             self._save_model("best")
-            self._keep(val, detections)
+            keep_best(self.out, self.recipe, val, detections, self.progress.conf)
         else:
             self.progress.num_stale += 1
         metrics = {k: v for k, v in report.metrics.items() if k in LOGGED_METRICS}
@@ -249,13 +247,6 @@ class Run:
         self.run_log.write("val", self.progress.step, {**metrics, "seconds": seconds})
         self.teller.evaluated(ap, self.progress.best_ap)
         return report
-
-    def _keep(self, val: Index, detections: list[Detections]) -> None:
-        """Keep the detections of the best weights, for the report and to be compared."""
-        config = self.recipe.data
-        sources = [str(one.annotations) for one in config.val or config.train]
-        about = About(str(self.out), ", ".join(sources), self.progress.conf)
-        keep(self.out, val, match_classes(val, val.class_names), detections, about)
 
     def save(self) -> None:
         """Write the last model and the state to go on from."""

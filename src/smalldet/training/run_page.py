@@ -7,20 +7,33 @@ from pathlib import Path
 from typing import Any
 
 from smalldet.atomic_write import write_text
+from smalldet.data.index import Index
+from smalldet.detections import Detections
+from smalldet.evaluation.classes import match_classes
 from smalldet.evaluation.comparison import compare
 from smalldet.evaluation.intervals import NUM_RESAMPLES
-from smalldet.evaluation.kept import ABOUT, About, read_kept
+from smalldet.evaluation.kept import ABOUT, About, keep, read_kept
 from smalldet.evaluation.page.charts import line_chart
 from smalldet.evaluation.page.evaluation_page import evaluation_page
 from smalldet.evaluation.scoring import report_of
 from smalldet.reporting.page import section
 from smalldet.reporting.vega import chart
+from smalldet.training.recipe import TrainRecipe
 
 MAX_DETECTIONS = 1500
 MOST_POINTS = 400
 NO_LOSS = ("group", "step", "lr", "norm", "tiles_per_s", "wait_frac")
 """What a line of training says beside the terms of the loss."""
 MEASURED = ("AP", "AP50", "best_F1")
+
+
+def keep_best(
+    out: Path, recipe: TrainRecipe, val: Index, detections: Sequence[Detections], conf: float
+) -> None:
+    """Keep the detections of the best weights, for the page and to be compared; see `keep`."""
+    sources = [str(one.annotations) for one in recipe.data.val or recipe.data.train]
+    about = About(str(out), ", ".join(sources), conf)
+    keep(out, val, match_classes(val, val.class_names), detections, about)
 
 
 def write_run_page(out: Path, log: Sequence[dict[str, Any]]) -> Path | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from smalldet.evaluation.page import charts
+from smalldet.evaluation.page.size_charts import recall_chart
 from smalldet.evaluation.recall_by_size import recall_by_size
 from smalldet.evaluation.side_by_side import Difference, SideBySide, in_words
 from smalldet.reporting.page import escaped, page, section, table
@@ -14,7 +15,7 @@ def comparison_page(compared: SideBySide) -> str:
     first, *others = compared.sides
     title = " against ".join([", ".join(side.name for side in others), first.name])
     recalls = {side.name: recall_by_size(side.comparison) for side in compared.sides}
-    recall = chart(charts.recall_chart(recalls), "recall by size")
+    recall = chart(recall_chart(recalls), "recall by size")
     body = [
         _head(title, compared),
         section(

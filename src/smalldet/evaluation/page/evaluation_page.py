@@ -14,6 +14,7 @@ from smalldet.evaluation.kept import About
 from smalldet.evaluation.page import charts
 from smalldet.evaluation.page.curves import ScoreCurves, score_curves
 from smalldet.evaluation.page.gallery import KIND_WORDS, gallery, sides_of, sizes_of
+from smalldet.evaluation.page.size_charts import count_chart, recall_chart
 from smalldet.evaluation.page.trust import trust
 from smalldet.evaluation.recall_by_size import recall_by_size
 from smalldet.evaluation.report import Report
@@ -95,17 +96,15 @@ def _sizes(comparison: Comparison, report: Report) -> str:
     unit, in_metres = comparison.size_unit, comparison.size_unit == "m"
     every = recall_by_size(comparison, in_metres=in_metres)
     parts = [
-        chart(
-            charts.recall_chart({f"at confidence {report.conf:.2f}": every}, unit), "recall by size"
-        ),
-        chart(charts.count_chart(every, unit), "objects by size", 120),
+        chart(recall_chart({f"at confidence {report.conf:.2f}": every}, unit), "recall by size"),
+        chart(count_chart(every, unit), "objects by size", 120),
     ]
     if len(shown) > 1:
         by_class = {
             names[k]: recall_by_size(comparison, np.array([k]), in_metres=in_metres) for k in shown
         }
         parts.append("<h3>By class</h3>")
-        parts.append(chart(charts.recall_chart(by_class, unit), "recall by size and class"))
+        parts.append(chart(recall_chart(by_class, unit), "recall by size and class"))
     parts += ["<h3>AP50 by class and size</h3>", _heat(report)]
     return section(
         "How small can it see",
