@@ -161,6 +161,14 @@ def test_every_option_is_a_flag() -> None:
         assert {f"--{name}" for name in labels} | {"--data", "--data-classes"} <= flags[verb]
 
 
+def test_options_that_do_not_fit_together_are_a_line(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(["export", "speck-n-aerial", "--to", "a.onnx", "--int8"])
+    assert stop.value.code and "int8 is written for OpenVINO only" in capsys.readouterr().err
+
+
 def test_export_reads_labels_as_evaluate_does(
     draw_set: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -168,7 +176,16 @@ def test_export_reads_labels_as_evaluate_does(
     data = ["--data", str(draw_set("val")), "--class-field", "kind"]
     for words in (
         ["evaluate", *data],
-        ["export", "speck-n-aerial", "--to", str(tmp_path / "a.onnx"), "--int8", *data],
+        [
+            "export",
+            "speck-n-aerial",
+            "--to",
+            str(tmp_path),
+            "--format",
+            "openvino",
+            "--int8",
+            *data,
+        ],
     ):
         with pytest.raises(SystemExit) as stop:
             main(words)

@@ -38,7 +38,7 @@ def predict(
         str,
         Parameter(
             help="File whose suffix names the format, such as .geojson .gpkg .fgb .parquet .shp "
-            ".kml .json .csv .txt .png .jpg, or a folder for a map, a picture and COCO json."
+            ".kml .json .csv .txt .xml .png .jpg, or a folder for a map, a picture and COCO json."
         ),
     ],
     model: Model = DEFAULT_MODEL,

@@ -71,7 +71,9 @@ def option_mistakes(error: ValidationError) -> str:
     for problem in error.errors():
         message = problem["msg"].removeprefix("Value error, ")
         given = "" if problem["type"] == "value_error" else f", not {problem['input']}"
-        lines.append(f"--{parameter_name(str(problem['loc'][0]))}: {message}{given}")
+        # what is wrong with several options together has no place
+        place = "".join(f"--{parameter_name(str(key))}: " for key in problem["loc"][:1])
+        lines.append(f"{place}{message}{given}")
     return "\n".join(lines)
 
 
