@@ -14,8 +14,8 @@ from smalldet.columns import take
 from smalldet.data.index import ImageRecord, Index
 from smalldet.detections import Detections
 from smalldet.evaluation.comparison import Comparison, compare
+from smalldet.evaluation.draws import Draws
 from smalldet.evaluation.intervals import (
-    Draws,
     bootstrap_ap,
     paired_differences,
     resampled,
@@ -87,7 +87,7 @@ def test_each_draw_is_what_an_evaluation_of_the_drawn_pictures_gives() -> None:
 def test_many_hits_in_steps_are_as_good(monkeypatch: pytest.MonkeyPatch) -> None:
     comparison = _comparison(*drawn(40, seed=2))
     exact = bootstrap_ap(comparison, 50).values["AP"]
-    monkeypatch.setattr("smalldet.evaluation.intervals.MOST_STEPS", 40)
+    monkeypatch.setattr("smalldet.evaluation.draws.MOST_STEPS", 40)
     coarse = bootstrap_ap(comparison, 50).values["AP"]
     assert not np.array_equal(exact, coarse)
     assert coarse == pytest.approx(exact, abs=0.01)

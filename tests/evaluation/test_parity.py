@@ -158,7 +158,7 @@ def test_equals_pycocotools_and_hotcoco_on_real_predictions(
     predictor = Predictor(model, PredictOptions(conf=0.01))
     classes = match_classes(truth, model.class_names)
     detections = [
-        classes.relabel(predict_labelled(predictor, record)).sorted_by_score()
+        classes.relabel(predict_labelled(predictor, record)).sorted_by_score(1500)
         for record in truth.records
     ]
     truth = classes.truth
