@@ -49,6 +49,7 @@ def test_every_field_that_holds_rows_is_declared(kind: type) -> None:
     """One that is forgotten would keep all its rows where the others lose some."""
     other = {
         "class_names", "tiles", "path", "width", "height", "image_id", "gsd_m", "unknown",
+        "picture", "num_cut",
     }  # fmt: skip
     assert {f.name for f in fields(kind)} - other == set(columns_of(kind))
 
