@@ -1,6 +1,6 @@
 """What the embedded models do on real labelled pictures: AP by size, and false alarms.
 
-    python -m benchmarks.accuracy.embedded [--shared ../shared] [--out runs/embedded]
+    python -m benchmarks.accuracy.embedded [--models speck-n-aerial] [--shared ../shared] [--out runs/embedded]
 
 Prints the report of each model on each set that bears on it, a table of false alarms a megapixel of
 every class on every set, and one of the smallest objects that are found. Needs the labelled sets
@@ -27,12 +27,16 @@ PASSES = [
     ("speck-n-aerial", "aerial_airport", {}),
     ("speck-n-aerial", "aerial_cars", {"minibus": "bus"}),
     ("speck-n-aerial", "large_aerial_car_photo", {"minibus": "bus"}),
+    ("speck-t-aerial", "aerial_airport", {}),
+    ("speck-t-aerial", "aerial_cars", {"minibus": "bus"}),
+    ("speck-t-aerial", "large_aerial_car_photo", {"minibus": "bus"}),
     ("speck-n-thermal", "hituav", {}),
 ]
 
 
 def main(
     *,
+    models: Annotated[tuple[str, ...], Parameter(consume_multiple=True)] = (),
     shared: Annotated[Path | None, Parameter(help="Folder of the labelled sets.")] = None,
     out: Path = Path("runs/embedded"),
     device: str = "auto",
@@ -42,6 +46,8 @@ def main(
     root = shared_folder(shared)
     reports: list[tuple[str, str, Report]] = []
     for model, name, mapping in PASSES:
+        if models and model not in models:
+            continue
         truth = labelled_set(root, name, "val")
         folder = out / f"{model}-{name}"
         tile_model = open_tile_model(model, device=device, backend="torch")

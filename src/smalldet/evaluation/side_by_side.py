@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table
@@ -14,7 +13,7 @@ from rich.text import Text
 
 from smalldet.evaluation.classes import match_classes
 from smalldet.evaluation.comparison import Comparison, compare
-from smalldet.evaluation.intervals import Resampled, bootstrap_ap
+from smalldet.evaluation.intervals import Resampled, bootstrap_ap, interval
 from smalldet.evaluation.kept import Kept
 from smalldet.evaluation.options import EvaluateOptions
 from smalldet.evaluation.report import Report
@@ -215,13 +214,12 @@ def _by_class(first: Side, second: Side) -> dict[str, Difference]:
 
 
 def _difference(value: float, draws: NDArray[np.float64], num_looked_at: int) -> Difference:
-    draws = draws[np.isfinite(draws)]
     tail = (1 - CONFIDENCE) / 2
-    if not len(draws):
+    ends = interval(draws, value, tail)
+    strict = interval(draws, value, tail / num_looked_at)
+    if ends is None or strict is None:
         return Difference(value, value, value, False)
-    low, high = np.quantile(draws, [tail, 1 - tail]).tolist()
-    least, most = np.quantile(draws, [tail / num_looked_at, 1 - tail / num_looked_at]).tolist()
-    return Difference(value, low, high, least > 0 or most < 0)
+    return Difference(value, *ends, strict[0] > 0 or strict[1] < 0)
 
 
 def sentence(first: Side, second: Side, differences: Mapping[str, Difference]) -> str:
