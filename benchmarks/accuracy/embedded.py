@@ -1,6 +1,6 @@
 """What the embedded models do on real labelled pictures: AP by size, and false alarms.
 
-    python -m benchmarks.accuracy.embedded [--models NAME] [--shared ../shared] [--out runs/embedded]
+    python -m benchmarks.accuracy.embedded [--models NAME] [--out runs/embedded]
 
 Prints the report of each model on each set that bears on it, a table of false alarms a megapixel of
 every class on every set, and one of the smallest objects that are found. Needs the labelled sets
