@@ -106,3 +106,10 @@ def test_fixed_sizes_and_half_weights(tmp_path: Path) -> None:
     assert len(exported.detect(tiles, 0.0, 5)) == 4
     with pytest.raises(ValueError, match=r"tiles of 64 px alone.*128 x 64 px"):
         exported.detect(textured_tiles(1, (3, SIDE, 2 * SIDE)), 0.5, 5)
+
+
+def test_a_graph_tells_nothing_of_the_machine_that_made_it() -> None:
+    """The exporter notes for each node the files of the code that it comes from."""
+    keys = {"backbone": "test_efficientnet", "width": 16}
+    graph = network_graph(FAMILIES["speck"](**keys).build(("a",), 64))
+    assert b".py" not in graph.SerializeToString()

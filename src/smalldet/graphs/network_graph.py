@@ -120,11 +120,15 @@ def _fixed_padding(detector: Detector) -> Detector:
 
 
 def _named(graph: onnx.ModelProto) -> onnx.ModelProto:
-    """Outputs are `output_0`, ...; dimensions that differ have short names."""
+    """Outputs are `output_0`, ...; dimensions that differ have short names.
+
+    Where in the code a node comes from, with the paths of this machine, is left out.
+    """
     renamed = {value.name: f"output_{i}" for i, value in enumerate(graph.graph.output)}
     for node in graph.graph.node:
         node.output[:] = [renamed.get(name, name) for name in node.output]
         node.input[:] = [renamed.get(name, name) for name in node.input]
+        del node.metadata_props[:]
     for value in graph.graph.output:
         value.name = renamed[value.name]
         for axis, dim in enumerate(value.type.tensor_type.shape.dim):
