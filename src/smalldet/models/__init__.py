@@ -6,7 +6,6 @@ from pathlib import Path
 
 from smalldet.class_names import ClassNames, parse_class_names
 from smalldet.models.checkpoints.loaded_model import ImportHints, LoadedModel
-from smalldet.models.checkpoints.native import transfer_from
 from smalldet.models.checkpoints.read_model import read_model, write_model
 from smalldet.models.detector import Detector
 
@@ -22,7 +21,6 @@ __all__ = [
     "import_model",
     "load_model",
     "model_path",
-    "start_from",
 ]
 
 
@@ -73,18 +71,6 @@ def import_model(
     """As `load_model`, together with the schema that builds the detector again."""
     hints = ImportHints(class_names=parse_class_names(class_names), network=network)
     return read_model(model_path(name_or_path), hints)
-
-
-def start_from(
-    name_or_path: str | Path,
-    detector: Detector,
-    class_names: ClassNames | None = None,
-    network: str | None = None,
-) -> list[str]:
-    """Copy trained weights into a detector that may have other classes; see `native.transfer`."""
-    path = model_path(name_or_path)
-    given = import_model(path, class_names=class_names, network=network).detector
-    return transfer_from(given, detector, str(path))
 
 
 def convert_model(

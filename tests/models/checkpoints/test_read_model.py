@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 import torch
 
-from smalldet.models import convert_model, load_model, start_from
+from smalldet.models import convert_model, load_model
 from smalldet.models.checkpoints.loaded_model import ImportHints, LoadedModel
-from smalldet.models.checkpoints.native import save_detector
+from smalldet.models.checkpoints.native import save_detector, transfer_from
 from smalldet.models.checkpoints.read_model import read_model, write_model
 from smalldet.models.speck.config import SpeckConfig
 from smalldet.models.yolo import YoloDetector, known_text
@@ -82,7 +82,7 @@ def test_fine_tuning_keeps_what_both_know(tmp_path: Path) -> None:
     given = own(tmp_path / "a.safetensors")
     convert_model(tmp_path / "a.safetensors", tmp_path / "b.weights")
     ours = YoloConfig(text=TEXT).build(("plane", "Car", "truck"), 64)
-    fresh = start_from(tmp_path / "b.weights", ours)
+    fresh = transfer_from(load_model(tmp_path / "b.weights"), ours, "b.weights")
     assert len(fresh) == 6  # kernels and biases of three outputs
     for output, other in zip(ours.outputs, given.outputs, strict=True):
         key = f"net.layers.{ours.net.names[output.sources[0]]}.conv.weight"

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from smalldet.models import start_from
+from smalldet.models import load_model
 from smalldet.models.checkpoints.darknet import save
+from smalldet.models.checkpoints.native import transfer_from
 from smalldet.models.yolo import Graph, known_text, parse_cfg, parse_network
 from smalldet.models.yolo.config import YoloConfig
 from smalldet.models.yolo.insert_attention import backbone_readings, insert_attention, neck_readings
@@ -99,7 +100,7 @@ def test_weights_of_the_plain_network_fit_and_the_blocks_start_fresh(tmp_path: P
     save(tmp_path / "n.weights", plain)
     config = YoloConfig(network="yolov3-tiny", attention="se", attention_at=("backbone", "neck"))
     detector = config.build(("car", "ship"), 64).eval()
-    fresh = start_from(tmp_path / "n.weights", detector)
+    fresh = transfer_from(load_model(tmp_path / "n.weights"), detector, "n.weights")
     assert fresh and all(".attention" in key for key in fresh)
     pictures = torch.rand(1, 3, 64, 64)
     with torch.no_grad():
