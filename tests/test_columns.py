@@ -32,13 +32,14 @@ def detections(num: int = 3, *, masks: bool = True, rboxes: bool = True) -> Dete
     )
 
 
-def target(num: int, num_regions: int, *, masks: bool) -> Target:
+def target(num: int, num_regions: int, *, masks: bool, rboxes: bool = False) -> Target:
     return Target(
         torch.rand(num, 4),
         torch.arange(num),
         torch.rand(num_regions, 4),
         torch.ones(num_regions, 2, dtype=torch.bool),
         torch.ones(num, 2, 2, dtype=torch.int8) if masks else None,
+        torch.rand(num, 5) if rboxes else None,
     )
 
 
@@ -125,7 +126,7 @@ def test_parts_without_rows_need_no_optional_columns() -> None:
 
 
 def test_every_column_moves() -> None:
-    moved = target(2, 1, masks=True).to("meta")
+    moved = target(2, 1, masks=True, rboxes=True).to("meta")
     assert {values.device.type for values in columns_in(moved).values()} == {"meta"}
     assert set(columns_in(moved)) == set(columns_of(Target))
 

@@ -26,6 +26,8 @@ class Target:
         mute_classes: (R, C) bool, classes that get no negative loss inside the region.
         masks: (N, M, M) int8 or None: each object on a grid that fills its box, 1 where it is, 0
             where it is not, -1 all over where nobody has outlined it.
+        rboxes: (N, 5) float32 canonical oriented boxes (cx, cy, w, h, angle; see
+            `geometry.oriented`) or None. `boxes` then enclose them, within the picture.
     """
 
     boxes: Tensor = field(metadata=column("objects"))
@@ -33,6 +35,7 @@ class Target:
     mute_boxes: Tensor = field(metadata=column("mute regions"))
     mute_classes: Tensor = field(metadata=column("mute regions"))
     masks: Tensor | None = field(default=None, metadata=column("objects", filler=-1))
+    rboxes: Tensor | None = field(default=None, metadata=column("objects"))
 
     @classmethod
     def of(cls, boxes: Tensor, labels: Tensor, num_classes: int) -> Target:

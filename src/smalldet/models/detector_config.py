@@ -21,11 +21,9 @@ class DetectorConfig(Frozen):
 
     Attributes:
         needs_masks: it learns from the outlines of objects.
-        needs_rboxes: it learns from oriented boxes.
     """
 
     needs_masks: ClassVar[bool] = False
-    needs_rboxes: ClassVar[bool] = False
 
     family: str = Field(description="which kind of detector")
 
@@ -35,6 +33,11 @@ class DetectorConfig(Frozen):
             if not abs(value) <= LARGEST:
                 raise ValueError(f"{key}: {str(value)[:20]} is no number of a network")
         return self
+
+    @property
+    def needs_rboxes(self) -> bool:
+        """Whether it learns from oriented boxes, `Target.rboxes`, and finds such."""
+        return False
 
     @property
     @abstractmethod
