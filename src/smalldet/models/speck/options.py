@@ -6,6 +6,7 @@ from pydantic import Field
 
 from smalldet.config.base import Frozen
 from smalldet.models.losses import BoxLoss, ClassLoss
+from smalldet.models.oriented_losses import OrientedLoss
 
 
 class LossOptions(Frozen):
@@ -22,6 +23,17 @@ class LossOptions(Frozen):
     )
     box_loss: BoxLoss = Field(
         default="nwd_ciou", description="1 - overlap; nwd_ciou is CIoU, mixed with NWD under 32 px"
+    )
+    obb_loss: OrientedLoss = Field(
+        default="probiou",
+        description="of oriented boxes, in place of `box_loss`, and like it mixed with NWD under "
+        "32 px",
+    )
+    turn_weight: float = Field(
+        default=0.5,
+        ge=0,
+        description="of the error of an oriented box's direction, which counts as much as the "
+        "object is long, beside its box loss",
     )
     box_weight: float = Field(
         default=2.0, gt=0, description="of the box loss against the class loss"
