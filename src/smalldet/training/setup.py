@@ -125,7 +125,7 @@ def learn_only(detector: Detector, parts: Sequence[str]) -> None:
 def fitted(recipe: TrainRecipe, index: Index) -> TrainRecipe:
     """The recipe with what it leaves to the objects of `index`: side of tiles, anchors."""
     data, model = recipe.data, recipe.model
-    sides = drawn_sides(index, data.match_gsd_m)
+    sides = drawn_sides(index, data.match_gsd_m, model.needs_rboxes)
     if data.tile_px is None:
         tiles = {
             "tile_px": fitting_tile_px(sides, model.max_stride),
