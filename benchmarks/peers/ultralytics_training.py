@@ -26,7 +26,9 @@ def main() -> None:
     parser.add_argument("train", type=Path)
     parser.add_argument("val", type=Path)
     parser.add_argument("--start", required=True, help="checkpoint .pt, or .yaml for scratch")
-    parser.add_argument("--weights", help="checkpoint .pt whose fitting weights a .yaml starts from")
+    parser.add_argument(
+        "--weights", help="checkpoint .pt whose fitting weights a .yaml starts from"
+    )
     parser.add_argument("--obb", action="store_true", help="oriented boxes")
     parser.add_argument("--minutes", type=float, required=True)
     parser.add_argument("--out", type=Path, required=True)
