@@ -79,7 +79,7 @@ class Run:
         )
         self.device, self.is_main = self.accelerator.device, self.accelerator.is_main_process
         self.precision = choose_precision(self.config.precision, self.device)
-        self.dataset = build_dataset(index, recipe.data, self.config.seed, self.config.batch_size)
+        self.dataset = build_dataset(index, recipe)
         self.batches = loader(
             self.dataset,
             self.config.batch_size,
