@@ -34,7 +34,9 @@ SPECK = {"backbone": "tf_efficientnet_lite0", "width": 16, "strides": (4, 8), "n
 SMALLEST = {
     "faster_rcnn": REGIONS,
     "mask_rcnn": REGIONS,
+    "oriented_rcnn": REGIONS,
     "retinanet": PYRAMID,
+    "rotated_retinanet": PYRAMID,
     "speck": {
         **SPECK,
         "refine": True,

@@ -6,6 +6,8 @@ import torch
 from torch import Tensor
 
 from smalldet.detections import Detections
+from smalldet.geometry.oriented import canonical, enclosing_boxes
+from smalldet.geometry.rotated import rotated_nms
 from smalldet.geometry.suppression import nms
 from smalldet.geometry.voting import vote_boxes
 
@@ -30,7 +32,7 @@ def select_detections(
     """Detections of one picture, strongest first.
 
     Args:
-        boxes: (N, 4) xyxy pixels; empty ones and those that are no numbers go.
+        boxes: (N, 4) xyxy pixels, or (N, 5) oriented; empty ones and those that are no numbers go.
         scores: (N,).
         labels: (N,).
         class_names: what labels point into.
@@ -41,19 +43,31 @@ def select_detections(
         min_side_px: boxes thinner than this go too.
         min_score: only stronger boxes stay; weaker ones may still vote.
         vote_iou: boxes that overlap one that stays by more vote on where its edges are (see
-            `vote_boxes`); None: none do.
+            `vote_boxes`); None: none do. Oriented boxes have no vote.
     """
-    sides = boxes[:, 2:] - boxes[:, :2]
+    oriented = boxes.shape[1] == 5
+    sides = boxes[:, 2:4] if oriented else boxes[:, 2:] - boxes[:, :2]
     sound = torch.isfinite(boxes).all(1) & (sides > 0).all(1) & (sides >= min_side_px).all(1)
     rows = sound.nonzero()[:, 0]
     num_cut = max(0, len(rows) - candidates_per_detection * max_detections)
     if num_cut:
         rows = rows[scores[rows].topk(candidates_per_detection * max_detections).indices]
     boxes, scores, labels = boxes[rows], scores[rows], labels[rows]
-    kept = nms(boxes, scores, labels, nms_iou)
+    suppress = rotated_nms if oriented else nms
+    kept = suppress(boxes, scores, labels, nms_iou)
     kept = kept[scores[kept] > min_score]
     num_cut += max(0, len(kept) - max_detections)
     kept = kept[:max_detections]
+    if oriented:
+        rboxes = canonical(boxes[kept])
+        return Detections(
+            enclosing_boxes(rboxes),
+            scores[kept],
+            labels[kept],
+            class_names,
+            rboxes=rboxes,
+            num_cut=num_cut,
+        )
     if vote_iou is None:
         kept_boxes = boxes[kept]
     else:
