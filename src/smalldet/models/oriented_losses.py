@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import torch
 from torch import Tensor
 
-from smalldet.geometry.gaussians import gaussian_wasserstein, kullback_leibler, prob_iou
+from smalldet.geometry.gaussians import gaussian_wasserstein, prob_iou
 from smalldet.geometry.log_shapes import log_shapes
 from smalldet.geometry.oriented import rbox_areas
-from smalldet.models.losses import tiny_weight
+from smalldet.models.losses import OrientedBoxLoss, oriented_box_loss, tiny_weight
 
-OrientedLoss = Literal["probiou", "kld", "gwd"]
 _THINNEST = 1.0  # px; a thinner object is no longer for that, where its direction is weighed
 _NEAREST = 1e-12  # px^2; boxes that lie closer coincide, and have no slope
 
@@ -29,31 +26,12 @@ def small_oriented_overlap(predicted: Tensor, truth: Tensor, nwd_share: float = 
     return (1 - share) * prob_iou(predicted, truth) + share * _wasserstein(predicted, truth)
 
 
-def oriented_box_loss(
-    predicted: Tensor, truth: Tensor, kind: OrientedLoss = "probiou", nwd_share: float = 0.5
+def small_oriented_loss(
+    predicted: Tensor, truth: Tensor, kind: OrientedBoxLoss = "prob_iou", nwd_share: float = 0.5
 ) -> Tensor:
-    """What a predicted oriented box costs, in 0..1, 0 where it is the truth.
-
-    Args:
-        predicted: (P, 5) pixels.
-        truth: (P, 5) pixels.
-        kind: `probiou` is 1 less the overlap; `kld` and `gwd` are 1 - 1 / (1 + log(1 + D)) of a
-            distance D, for `gwd` in units of each object's own side.
-        nwd_share: share of NWD, which is this of any of them, for objects up to 8 px.
-
-    Returns:
-        (P,).
-
-    Source: ProbIoU of Murrugarra-Llerena et al. 2021, arXiv 2106.06072; KLD of Yang et al. 2021,
-        arXiv 2106.01883; GWD of Yang et al. 2021, arXiv 2101.11952.
-    """
+    """`losses.oriented_box_loss`, mixed with NWD for small objects; (P, 5) and (P, 5) to (P,)."""
     share = tiny_weight(_sides(truth), nwd_share)
-    if kind == "probiou":
-        loss = 1 - prob_iou(predicted, truth)
-    elif kind == "kld":
-        loss = _held_down(kullback_leibler(predicted, truth))
-    else:
-        loss = _held_down(_apart(predicted, truth))
+    loss = oriented_box_loss(predicted, truth, kind)
     return (1 - share) * loss + share * (1 - _wasserstein(predicted, truth))
 
 
@@ -73,20 +51,11 @@ def turn_loss(predicted: Tensor, truth: Tensor) -> Tensor:
     return torch.linalg.vector_norm(torch.stack((along, turned), dim=-1), dim=-1)  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
 
 
-def _held_down(distance: Tensor) -> Tensor:
-    return 1 - 1 / (1 + torch.log1p(distance))
-
-
 def _sides(rboxes: Tensor) -> Tensor:
     return rbox_areas(rboxes).sqrt()
 
 
-def _apart(predicted: Tensor, truth: Tensor) -> Tensor:
-    """Wasserstein distance in units of each object's own side, which counts as 3 px at least."""
-    distance = gaussian_wasserstein(predicted, truth).clamp(min=_NEAREST).sqrt()
-    return distance / _sides(truth).clamp(min=3.0)
-
-
 def _wasserstein(predicted: Tensor, truth: Tensor) -> Tensor:
-    """NWD of oriented boxes: that of upright ones, where both are upright."""
-    return torch.exp(-_apart(predicted, truth))
+    """NWD of oriented boxes, in units of each object's own side: that of upright ones, turned."""
+    distance = gaussian_wasserstein(predicted, truth).clamp(min=_NEAREST).sqrt()
+    return torch.exp(-distance / _sides(truth).clamp(min=3.0))

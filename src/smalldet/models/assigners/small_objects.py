@@ -76,10 +76,10 @@ class SmallObjectAssigner:
 
     A pair's alignment is prior * sqrt(score) * overlap^3. The prior is RFLA's receptive-field
     similarity between the location's field and the object, so that assignment is sound before
-    the head has learned anything; overlap is IoU mixed with NWD, so that a 4 px object whose box
-    is 2 px off is not starved (ProbIoU in place of IoU where boxes are oriented). Each object takes its `num_locations` best pairs; a location that
-    several want goes to the best aligned; an object left without is given one by matching,
-    wherever a one-to-one assignment over the candidates exists.
+    the head has learned anything; overlap is IoU, or ProbIoU of oriented boxes, mixed with NWD, so
+    that a 4 px object whose box is 2 px off is not starved. Each object takes its `num_locations`
+    best pairs; a location that several want goes to the best aligned; an object left without is
+    given one by matching, wherever a one-to-one assignment over the candidates exists.
 
     Args:
         num_locations: most locations that one object takes.

@@ -10,7 +10,7 @@ from smalldet.geometry.boxes import clip_boxes
 from smalldet.models.assigners.measures import BoxMeasure, OrientedMeasure, UprightMeasure
 from smalldet.models.detector import Size
 from smalldet.models.losses import box_loss
-from smalldet.models.oriented_losses import oriented_box_loss, turn_loss
+from smalldet.models.oriented_losses import small_oriented_loss, turn_loss
 from smalldet.models.speck.head import decode_boxes, decode_rboxes
 from smalldet.models.speck.options import LossOptions
 
@@ -52,7 +52,7 @@ class UprightBoxes:
 
 
 class OrientedBoxes:
-    """Oriented boxes (..., 5), pixels. A cut one may reach out of the picture, as its truth does."""
+    """Oriented boxes (..., 5), pixels; a cut one may reach out of the picture, as its truth does."""
 
     measure = OrientedMeasure()
 
@@ -63,5 +63,5 @@ class OrientedBoxes:
         return boxes
 
     def loss(self, predicted: Tensor, truth: Tensor, learning: LossOptions) -> Tensor:
-        errors = oriented_box_loss(predicted, truth, learning.obb_loss, learning.nwd_share)
+        errors = small_oriented_loss(predicted, truth, learning.obb_loss, learning.nwd_share)
         return errors + learning.turn_weight * turn_loss(predicted, truth)

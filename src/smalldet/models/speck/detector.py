@@ -54,8 +54,7 @@ class Speck(Detector):
     """A cut backbone, thin path aggregation and an anchor-free decoupled head.
 
     `network` gives class logits (B, L, C) and box codes (B, L, K), and with a refiner the pictures
-    (B, 3, H, W), float 0..1, for it to look at. K is 4; of oriented boxes, which a head with a fifth
-    code finds, 5.
+    (B, 3, H, W), float 0..1, for it to look at. K is 4, and 5 of oriented boxes.
 
     Args:
         class_names: what it finds.

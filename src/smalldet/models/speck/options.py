@@ -5,8 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from smalldet.config.base import Frozen
-from smalldet.models.losses import BoxLoss, ClassLoss
-from smalldet.models.oriented_losses import OrientedLoss
+from smalldet.models.losses import BoxLoss, ClassLoss, OrientedBoxLoss
 
 
 class LossOptions(Frozen):
@@ -24,8 +23,8 @@ class LossOptions(Frozen):
     box_loss: BoxLoss = Field(
         default="nwd_ciou", description="1 - overlap; nwd_ciou is CIoU, mixed with NWD under 32 px"
     )
-    obb_loss: OrientedLoss = Field(
-        default="probiou",
+    obb_loss: OrientedBoxLoss = Field(
+        default="prob_iou",
         description="of oriented boxes, in place of `box_loss`, and like it mixed with NWD under "
         "32 px",
     )
