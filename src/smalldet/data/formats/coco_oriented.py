@@ -39,12 +39,12 @@ def oriented_boxes(
         rows = [row for row, a in enumerate(annotations) if "rbbox" in a]
         rboxes[rows] = [annotations[row]["rbbox"] for row in rows]
         return canonical(canonical(torch.from_numpy(rboxes)).float()).numpy()
-    quads = [_four_corners(a) for a in annotations if not a.get("iscrowd")]
+    quads = [four_corners(a) for a in annotations if not a.get("iscrowd")]
     if not quads or any(quad is None for quad in quads):
         return None
     upright = boxes[:, [0, 1, 2, 1, 2, 3, 0, 3]]
     pairs = zip(annotations, upright.tolist(), strict=True)
-    quads = [_four_corners(annotation) or box for annotation, box in pairs]
+    quads = [four_corners(annotation) or box for annotation, box in pairs]
     corners = np.array(quads, dtype=np.float64)
     rboxes = rboxes_of_quads(corners)
     wrong = ~((np.abs(corners) <= MAX_PX).all(axis=1) & (rboxes[:, 2:4] > 0).all(axis=1))
@@ -63,7 +63,8 @@ def rboxes_of_quads(corners: NDArray[np.float64]) -> NDArray[np.float32]:
     return canonical(quads_to_rboxes(quads).float()).numpy()
 
 
-def _four_corners(annotation: Entry) -> list[float] | None:
+def four_corners(annotation: Entry) -> list[float] | None:
+    """x1, y1 to x4, y4 where the segmentation is one ring of four points."""
     rings: Any = annotation.get("segmentation")
     if isinstance(rings, list) and len(rings) == 1 and isinstance(rings[0], list):
         ring = rings[0]
