@@ -15,8 +15,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from smalldet.data.formats.lines import TextLines, codes_of, floats_of, read_lines
-from smalldet.data.formats.object_columns import rboxes_round
+from smalldet.data.formats.corners import rboxes_round
+from smalldet.data.formats.lines import (
+    TextLines,
+    codes_of,
+    floats_of,
+    origins_of,
+    read_lines,
+)
 from smalldet.geometry.oriented import enclosing_boxes
 
 LAYOUTS = {
@@ -65,14 +71,16 @@ def read_dota_results(folder: Path) -> DotaResults:
         raise ValueError(f"{folder}: has results of Task1 and of Task2; name a folder of one")
     layout = LAYOUTS[tasks[0]]
     names: dict[str, int] = {}
-    parts = [
-        _columns(batch, layout, names) for batch in read_lines(files, max_file_bytes=MAX_FILE_BYTES)
-    ]
+    batches: list[TextLines] = []
+    parts: list[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]] = []
+    for batch in read_lines(files, max_file_bytes=MAX_FILE_BYTES):
+        parts.append(_columns(batch, layout, names))
+        batches.append(batch.without_words())
     pictures, labels = (np.concatenate([part[i] for part in parts]) for i in (0, 1))
     numbers = np.concatenate([part[2] for part in parts])
     boxes, rboxes = numbers[:, 1:], None
     if tasks == ["Task1"]:
-        rboxes = rboxes_round(boxes)
+        rboxes = rboxes_round(boxes, origins_of(files, batches).where).astype(np.float64)
         boxes = enclosing_boxes(torch.from_numpy(rboxes)).numpy()
     class_names = tuple(file.stem.partition("_")[2] for file in files)
     return DotaResults(list(names), class_names, pictures, labels, numbers[:, 0], boxes, rboxes)
