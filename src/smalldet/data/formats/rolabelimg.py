@@ -19,6 +19,7 @@ import numpy as np
 import torch
 
 from smalldet.data.formats.collector import collector_paused
+from smalldet.data.formats.corners import refuse_degrees
 from smalldet.data.formats.lines import floats_of
 from smalldet.data.formats.object_columns import ObjectColumns, records_of
 from smalldet.data.formats.picture_files import picture_sizes
@@ -95,12 +96,7 @@ def read(
                 _add_rolabelimg(objects, root, file, row)
     names, labels = labels_of(objects, class_names)
     rboxes = objects.numbers(len(ROBNDBOX), LAYOUT)
-    turned = np.abs(rboxes[:, 4]) > 2 * math.pi + 1e-3
-    if turned.any():
-        row = int(turned.argmax())
-        raise ValueError(
-            f"{objects.where(row)} has the angle {rboxes[row, 4]:g}; angles are in radians"
-        )
+    refuse_degrees(rboxes[:, 4], objects.where)
     columns = ObjectColumns(
         pictures=np.array(objects.pictures, dtype=np.int64),
         boxes=enclosing_boxes(torch.from_numpy(rboxes)).numpy(),
