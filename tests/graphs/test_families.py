@@ -43,6 +43,8 @@ SMALLEST = {
         "attention": "se",
         "attention_at": ("backbone", "neck"),
     },
+    "speck oriented": {**SPECK, "oriented": True},
+    "speck packed oriented": {**SPECK, "size": "t", "backbone_hidden": 0.5, "oriented": True},
     "yolo 3": {"network": "yolov3-tiny"},
     "yolo 4": {"network": "yolov4-tiny"},
     "yolo 5": {"network": "yolov5n"},

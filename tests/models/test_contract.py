@@ -39,6 +39,20 @@ SMALLEST = {
         "width": 16,
         "num_context": 1,
     },
+    "speck oriented": {
+        "size": "n",
+        "backbone": "mobilenetv3_small_050",
+        "width": 32,
+        "oriented": True,
+    },
+    "speck packed oriented": {
+        "size": "t",
+        "backbone": "tf_efficientnet_lite0",
+        "backbone_hidden": 0.25,
+        "width": 16,
+        "num_context": 1,
+        "oriented": True,
+    },
     **{
         name: {"network": name, "text": thin(name)}
         for name in ("yolov3-tiny", "yolov4-tiny", "yolov5n")

@@ -43,7 +43,7 @@ def select_detections(
         min_side_px: boxes thinner than this go too.
         min_score: only stronger boxes stay; weaker ones may still vote.
         vote_iou: boxes that overlap one that stays by more vote on where its edges are (see
-            `vote_boxes`); None: none do. Oriented boxes have no vote.
+            `vote_boxes`); None: none do.
     """
     oriented = boxes.shape[1] == 5
     sides = boxes[:, 2:4] if oriented else boxes[:, 2:] - boxes[:, :2]
@@ -53,23 +53,20 @@ def select_detections(
     if num_cut:
         rows = rows[scores[rows].topk(candidates_per_detection * max_detections).indices]
     boxes, scores, labels = boxes[rows], scores[rows], labels[rows]
-    suppress = rotated_nms if oriented else nms
-    kept = suppress(boxes, scores, labels, nms_iou)
+    boxes = canonical(boxes) if oriented else boxes
+    kept = (rotated_nms if oriented else nms)(boxes, scores, labels, nms_iou)
     kept = kept[scores[kept] > min_score]
     num_cut += max(0, len(kept) - max_detections)
     kept = kept[:max_detections]
-    if oriented:
-        rboxes = canonical(boxes[kept])
-        return Detections(
-            enclosing_boxes(rboxes),
-            scores[kept],
-            labels[kept],
-            class_names,
-            rboxes=rboxes,
-            num_cut=num_cut,
-        )
     if vote_iou is None:
         kept_boxes = boxes[kept]
     else:
         kept_boxes = vote_boxes(boxes, scores, labels, kept, vote_iou, VOTER_SHARE)
-    return Detections(kept_boxes, scores[kept], labels[kept], class_names, num_cut=num_cut)
+    return Detections(
+        enclosing_boxes(kept_boxes) if oriented else kept_boxes,
+        scores[kept],
+        labels[kept],
+        class_names,
+        rboxes=kept_boxes if oriented else None,
+        num_cut=num_cut,
+    )
