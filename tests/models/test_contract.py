@@ -163,6 +163,7 @@ def test_every_object_is_learned_somewhere_unless_too_many_stand_in_one_place(
     assert (counts[1] > 0).all()
     pile = torch.tensor([[60.0, 60, 64, 64]]).expand(2000, -1)
     heaped = Target.of(pile, torch.zeros(2000, dtype=torch.long), len(CLASSES))
+    heaped = replace(heaped, rboxes=torch.tensor([[62.0, 62, 4, 4, 0]]).expand(2000, -1))
     counts = detector.num_positives(outputs, (SIDE, SIDE), [nothing, heaped])
     assert 0 < (counts[1] > 0).sum() <= 2000
     if not isinstance(detector, YoloDetector):  # there, one place can learn several objects
