@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import hotcoco
 import numpy as np
 import pytest
 import torch
@@ -18,6 +21,8 @@ from smalldet.evaluation.classes import match_classes
 from smalldet.evaluation.comparison import compare
 from smalldet.evaluation.evaluate import predict_labelled
 from smalldet.evaluation.intervals import bootstrap_ap
+from smalldet.evaluation.mask_codes import codes_of, codes_of_record
+from smalldet.evaluation.result_files import read_results
 from smalldet.evaluation.rows import coco_pair
 from smalldet.evaluation.scoring import report_of, score
 from smalldet.evaluation.sizes import SIZE_RANGES_PX, closed_area_range
@@ -68,7 +73,12 @@ def _random(seed: int) -> tuple[Index, list[Detections]]:
 
 
 def _pycocotools(
-    truth: Index, detections: list[Detections], area_range: tuple[float, float], most: int
+    truth: Index,
+    detections: list[Detections],
+    area_range: tuple[float, float],
+    most: int,
+    *,
+    by_masks: bool = False,
 ) -> tuple[Any, Any]:
     """(precision, recall) of the reference for one area range and cap."""
     coco = pytest.importorskip("pycocotools.coco")
@@ -80,7 +90,7 @@ def _pycocotools(
         "categories": [{"id": k, "name": name} for k, name in enumerate(truth.class_names)],
         "annotations": [],
     }
-    results = []
+    results: list[Any] = []
     for i, (record, dets) in enumerate(zip(truth.records, detections, strict=True)):
         for box, label, crowd in zip(
             record.boxes.astype(float), record.labels.tolist(), record.ignore, strict=True
@@ -101,17 +111,48 @@ def _pycocotools(
         ):
             box = [x1, y1, x2 - x1, y2 - y1]
             results.append({"image_id": i, "category_id": label, "bbox": box, "score": value})
+    if by_masks:
+        _add_codes(gt.dataset["annotations"], results, truth, detections)
     gt.createIndex()
     dt = gt.loadRes(results)
     for ann in dt.dataset["annotations"]:  # what our sizes go by
         ann["area"] = round(ann["bbox"][2], 2) * round(ann["bbox"][3], 2)
-    evaluation = cocoeval.COCOeval(gt, dt, "bbox")
+    evaluation = cocoeval.COCOeval(gt, dt, "segm" if by_masks else "bbox")
     evaluation.params.areaRng = [list(area_range)]
     evaluation.params.areaRngLbl = ["all"]
     evaluation.params.maxDets = [most]
     evaluation.evaluate()
     evaluation.accumulate()
     return evaluation.eval["precision"], evaluation.eval["recall"]
+
+
+def _add_codes(
+    annotations: list[Any], results: list[Any], truth: Index, detections: list[Detections]
+) -> None:
+    for record, dets in zip(truth.records, detections, strict=True):
+        shapes = (codes_of_record(record), codes_of(dets.masks, dets.boxes, record))
+        for codes, entries in zip(shapes, (annotations, results), strict=True):
+            entries = [entry for entry in entries if "segmentation" not in entry]
+            for code, entry in zip(codes, entries[: len(codes)], strict=True):
+                entry["segmentation"] = {"size": [record.height, record.width], "counts": code}
+
+
+def _with_masks(truth: Index, detections: list[Detections]) -> tuple[Index, list[Detections]]:
+    """Blobs in all boxes; those of detections are softer."""
+    rng = np.random.default_rng(len(truth.records[0].boxes))
+
+    def blobs(num: int, cells: int) -> Any:
+        return (rng.random((num, cells, cells)) < 0.8).repeat(56 // cells, 1).repeat(56 // cells, 2)
+
+    records = tuple(
+        replace(one, masks=np.packbits(blobs(len(one.boxes), 7).reshape(-1, 56 * 56), axis=1))
+        for one in truth.records
+    )
+    found = [
+        replace(one, masks=torch.from_numpy(blobs(len(one), 14).astype(np.uint8) * 200))
+        for one in detections
+    ]
+    return replace(truth, records=records), found
 
 
 def _mean(values: Any) -> Any:
@@ -146,11 +187,56 @@ def test_equals_pycocotools(seed: int) -> None:
         )
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_masks_equal_pycocotools(seed: int) -> None:
+    truth, detections = _with_masks(*_random(seed))
+    report = score(truth, detections)
+    for size, sides in {"": (0, 1e5), **SIZE_RANGES_PX}.items():
+        areas, ending = closed_area_range(*sides), f"_{size}" if size else ""
+        precision, _ = _pycocotools(truth, detections, areas, 1500, by_masks=True)
+        assert report.metrics[f"mask_AP{ending}"] == _mean(precision)
+        assert report.metrics[f"mask_AP50{ending}"] == _mean(precision[0])
+        for k, name in enumerate(NAMES):
+            assert report.per_class[name][f"mask_AP{ending}"] == _mean(precision[:, :, k])
+
+
+def test_masks_of_a_real_set_equal_pycocotools(
+    shared_dir: Path, tmp_path: Path, record_parity: Callable[..., None]
+) -> None:
+    """Ships of Sentinel-2, from the files: outlines moved by up to 2 px, each twice."""
+    coco = pytest.importorskip("pycocotools.coco")
+    cocoeval = pytest.importorskip("pycocotools.cocoeval")
+    labels, rng = shared_dir / "data" / "sen2ships" / "val.json", np.random.default_rng(0)
+    results: list[dict[str, Any]] = []
+    for entry in 2 * json.loads(labels.read_text())["annotations"]:
+        pixels = hotcoco.mask.decode(entry["segmentation"])
+        code = hotcoco.mask.encode(
+            np.asfortranarray(np.roll(pixels, rng.integers(-2, 3, 2), (0, 1)))
+        )
+        code["counts"] = code["counts"].decode()
+        ids = {"image_id": entry["image_id"], "category_id": entry["category_id"]}
+        results.append({**ids, "segmentation": code, "score": float(rng.random())})
+    file = tmp_path / "results.json"
+    file.write_text(json.dumps(results))
+    truth = read_labels(LabelSource(annotations=labels), with_masks=True)
+    metrics = score(truth, read_results(file, truth).detections).metrics
+    gt = coco.COCO(str(labels))
+    evaluation = cocoeval.COCOeval(gt, gt.loadRes(results), "segm")
+    evaluation.params.maxDets = [1, 10, 1500]
+    evaluation.evaluate()
+    evaluation.accumulate()
+    precision = evaluation.eval["precision"][..., 0, 2]
+    pairs = {"mask_AP": precision, "mask_AP50": precision[0], "mask_AP75": precision[5]}
+    apart = max(abs((metrics[name] or 0) - values.mean()) for name, values in pairs.items())
+    assert 0.1 < precision.mean() < 0.9
+    record_parity("sen2ships", "pycocotools", "mask AP", apart)
+    assert apart < 1e-9
+
+
 def test_equals_pycocotools_and_hotcoco_on_real_predictions(
     shared_dir: Path, record_parity: Callable[..., None]
 ) -> None:
     """AP and AR by our sizes and COCO's, and each draw of the intervals that draws all once."""
-    hotcoco = pytest.importorskip("hotcoco")
     source = LabelSource(annotations=shared_dir / "data" / "hituav" / "val.json")
     truth = read_labels(source, split="val")
     truth = Index(truth.class_names, truth.records[:40])

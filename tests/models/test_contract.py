@@ -28,7 +28,9 @@ def thin(network: str, width: float = 0.125) -> str:
 SMALLEST = {
     "faster_rcnn": {**TINY_PYRAMID, "hidden_width": 32, "num_proposals": 300},
     "mask_rcnn": {**TINY_PYRAMID, "hidden_width": 32, "num_proposals": 300},
+    "oriented_rcnn": {**TINY_PYRAMID, "hidden_width": 32, "num_proposals": 300},
     "retinanet": TINY_PYRAMID,
+    "rotated_retinanet": TINY_PYRAMID,
     "speck": {"size": "n", "backbone": "mobilenetv3_small_050", "width": 32},
     "speck packed": {
         "size": "t",
@@ -36,6 +38,20 @@ SMALLEST = {
         "backbone_hidden": 0.25,
         "width": 16,
         "num_context": 1,
+    },
+    "speck oriented": {
+        "size": "n",
+        "backbone": "mobilenetv3_small_050",
+        "width": 32,
+        "oriented": True,
+    },
+    "speck packed oriented": {
+        "size": "t",
+        "backbone": "tf_efficientnet_lite0",
+        "backbone_hidden": 0.25,
+        "width": 16,
+        "num_context": 1,
+        "oriented": True,
     },
     **{
         name: {"network": name, "text": thin(name)}
@@ -76,7 +92,10 @@ def objects_of_all_sizes() -> Target:
     centres = torch.tensor([[10.0, 10], [40, 12], [90, 20], [30, 60], [80, 80], [64, 64]])
     boxes = torch.cat([centres - sides[:, None] / 2, centres + sides[:, None] / 2], 1)
     masks = torch.eye(8, dtype=torch.int8).expand(6, -1, -1)
-    return replace(Target.of(boxes.clamp(0, SIDE), torch.arange(6) % 3, len(CLASSES)), masks=masks)
+    oblong = torch.stack((sides * 0.9, sides * 0.5, torch.linspace(-1.5, 1.5, 6)), 1)
+    rboxes = torch.cat((centres, oblong), 1)
+    target = Target.of(boxes.clamp(0, SIDE), torch.arange(6) % 3, len(CLASSES))
+    return replace(target, masks=masks, rboxes=rboxes)
 
 
 def test_loss_is_finite_and_reaches_every_parameter(detector: Detector) -> None:

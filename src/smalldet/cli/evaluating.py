@@ -70,8 +70,11 @@ def evaluate(
         if file is not None and file.is_dir():
             raise ValueError(f"{file}: is a folder; name a file in it")
     options = with_tables(options, map_, sizes)
-    truth = read_labels(label_source(data, labels, data_classes), split=split)
+    source = label_source(data, labels, data_classes)
     if results is not None:
+        from smalldet.evaluation.result_shapes import holds_masks
+
+        truth = read_labels(source, split=split, with_masks=holds_masks(results))
         found = _of_results(results, data, split, truth, options, out, report)
     else:
         from smalldet.evaluation.evaluate import evaluate as run_evaluation
@@ -86,6 +89,7 @@ def evaluate(
             backend=backend,
             say=note,
         )
+        truth = read_labels(source, split=split, with_masks=tile_model.finds_masks)
         with progress_bar() as advance:
             found = run_evaluation(
                 tile_model,

@@ -17,6 +17,7 @@ from smalldet.evaluation.assignment import Preferences
 from smalldet.evaluation.candidates import Candidates, by_iou
 from smalldet.evaluation.classes import match_classes
 from smalldet.evaluation.errors import errors_of
+from smalldet.evaluation.mask_codes import have_masks
 from smalldet.evaluation.match_distance import read_distance
 from smalldet.evaluation.matching import Matches, match_boxes
 from smalldet.evaluation.rows import Rows, areas_in, coco_pair, detection_rows, ranks_in, truth_rows
@@ -92,8 +93,7 @@ class Comparison:
     @cached_property
     def curves(self) -> Curves:
         """Precision and recall over all scores."""
-        ours = {"all": ALL_AREAS}
-        ours |= {name: closed_area_range(*sides) for name, sides in self.sizes.items()}
+        ours = self._our_ranges
         of_coco = {f"COCO_{name}": areas for name, areas in COCO_AREA_RANGES.items()}
         if self.units_per_px is None:
             return self._curves(ours | of_coco)
@@ -103,13 +103,30 @@ class Comparison:
             np.concatenate([part.recall for part in parts], axis=2),
         )
 
+    @property
+    def has_masks(self) -> bool:
+        """Whether labels and detections have masks."""
+        return self.objects.masks is not None
+
+    @cached_property
+    def mask_curves(self) -> Curves:
+        """The same of masks, over all sizes and ours."""
+        return self._curves(self._our_ranges, self.units_per_px, by_masks=True)
+
+    @property
+    def _our_ranges(self) -> dict[str, tuple[float, float]]:
+        ours = {name: closed_area_range(*sides) for name, sides in self.sizes.items()}
+        return {"all": ALL_AREAS} | ours
+
     def _curves(
         self,
         ranges: Mapping[str, tuple[float, float]],
         units_per_px: NDArray[np.float64] | None = None,
+        *,
+        by_masks: bool = False,
     ) -> Curves:
-        pair = coco_pair(self.index, self.objects, self.detections, units_per_px)
-        evaluation = COCOeval(*pair, "bbox")
+        pair = coco_pair(self.index, self.objects, self.detections, units_per_px, by_masks=by_masks)
+        evaluation = COCOeval(*pair, "segm" if by_masks else "bbox")
         evaluation.params.area_rng = [list(areas) for areas in ranges.values()]
         evaluation.params.area_rng_lbl = list(ranges)
         evaluation.params.max_dets = [*COCO_CAPS, max(self.max_detections, COCO_CAPS[-1] + 1)]
@@ -185,10 +202,12 @@ def compare(
     if any(of_picture.class_names != class_names for of_picture in detections):
         raise ValueError("all detections must be over the same class names, in the same order")
     match = match_classes(truth, class_names, mapping)
-    rows = detection_rows([match.relabel(of_picture) for of_picture in detections])
+    found = [match.relabel(of_picture) for of_picture in detections]
+    with_masks = have_masks(match.truth.records, found)
+    rows = detection_rows(found, masks_in=match.truth if with_masks else None)
     counted = ranks_in(rows.pictures) < max_detections
     left_out = {"model": match.left_out_of_model, "data": match.left_out_of_data}
-    objects = truth_rows(match.truth)
+    objects = truth_rows(match.truth, with_masks)
     units_per_px = _metres_per_px(match.truth) if size_unit == "m" else None
     reach_px = None if match_distance is None else _reach_px(match.truth, match_distance)
     return Comparison(

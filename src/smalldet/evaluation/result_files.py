@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from smalldet.data.formats.json_files import load_json, shown
-from smalldet.data.index import Index
+from smalldet.data.index import ImageRecord, Index
 from smalldet.detections import Detections
 from smalldet.evaluation.picture_names import rows_of_ids, rows_of_names
+from smalldet.evaluation.result_shapes import Entry, box_of, mask_grids, oriented_boxes
 
 SHOWN = 3
 """Names in a remark."""
@@ -44,6 +47,7 @@ class _Columns:
         scores: (N,).
         class_names: of the labels.
         remarks: what was left out so far.
+        entries: N as they stand in the file.
     """
 
     pictures: NDArray[np.int64]
@@ -52,6 +56,7 @@ class _Columns:
     scores: NDArray[np.float64]
     class_names: tuple[str, ...]
     remarks: list[str]
+    entries: list[Entry]
 
 
 def read_results(path: Path, truth: Index, category_ids: Sequence[int] | None = None) -> Results:
@@ -59,6 +64,8 @@ def read_results(path: Path, truth: Index, category_ids: Sequence[int] | None = 
 
     A list names pictures by the ids of the truth (numbers), or by the names of their files with or
     without the ending; a whole json by its own `images`. What does not fit is left out and told.
+    An `rbbox`, or a `segmentation` of four corners in every result, is an oriented box; a
+    `segmentation` as run-length code is a mask, read where the truth has masks.
 
     Args:
         path: the file.
@@ -79,7 +86,7 @@ def read_results(path: Path, truth: Index, category_ids: Sequence[int] | None = 
             f"{path}: must hold a list of results (image_id, category_id, bbox, score), or an "
             f"object with images, annotations and categories, not {shown(content)}"
         )
-    return _by_picture(columns, len(truth))
+    return _by_picture(columns, truth)
 
 
 def _of_list(
@@ -127,7 +134,7 @@ def _of_whole(path: Path, content: dict[str, Any], truth: Index) -> _Columns:
     return _columns(entries, pictures, labels, tuple(classes.values()), remarks)
 
 
-def _whole_entries(entries: list[Any]) -> tuple[list[dict[str, Any]], list[str]]:
+def _whole_entries(entries: list[Any]) -> tuple[list[Entry], list[str]]:
     """Entries with all that a result needs, and a remark about the others."""
     whole = [entry for entry in entries if _is_whole(entry)]
     num = len(entries) - len(whole)
@@ -141,28 +148,25 @@ def _whole_entries(entries: list[Any]) -> tuple[list[dict[str, Any]], list[str]]
 def _is_whole(entry: Any) -> bool:
     if not isinstance(entry, dict):
         return False
-    entry = cast("dict[str, Any]", entry)
-    box, score = entry.get("bbox"), entry.get("score")
+    entry = cast("Entry", entry)
     return (
         type(entry.get("image_id")) in (int, str)
         and type(entry.get("category_id")) is int
-        and type(score) in (int, float)
-        and isinstance(box, list)
-        and len(box) == 4
-        and {int, float}.issuperset(map(type, box))
+        and type(entry.get("score")) in (int, float)
+        and box_of(entry) is not None
     )
 
 
 def _columns(
-    entries: list[dict[str, Any]],
+    entries: list[Entry],
     pictures: NDArray[np.int64],
     labels: NDArray[np.int64],
     class_names: tuple[str, ...],
     remarks: list[str],
 ) -> _Columns:
-    boxes = np.array([entry["bbox"] for entry in entries], dtype=np.float64).reshape(-1, 4)
+    boxes = np.array([box_of(entry) for entry in entries], dtype=np.float64).reshape(-1, 4)
     scores = np.array([entry["score"] for entry in entries], dtype=np.float64)
-    return _Columns(pictures, labels, boxes, scores, class_names, remarks)
+    return _Columns(pictures, labels, boxes, scores, class_names, remarks, entries)
 
 
 def _refuse_strangers(
@@ -187,35 +191,59 @@ def _strangers(rows: NDArray[np.int64], names: Sequence[str], what: str) -> list
     return [f"{len(missing):,} results of {kinds} that the data lacks: left out ({told})"]
 
 
-def _by_picture(columns: _Columns, num_pictures: int) -> Results:
+def _by_picture(columns: _Columns, truth: Index) -> Results:
     remarks = list(columns.remarks)
     fits = (columns.pictures >= 0) & (columns.labels >= 0)
     finite = np.isfinite(columns.scores) & np.isfinite(columns.boxes).all(axis=1)
     sound = (columns.boxes[:, 2:] >= 0).all(axis=1)
+    rboxes = oriented_boxes(columns.entries, columns.boxes)
+    turned = np.ones(len(fits), np.bool_) if rboxes is None else np.isfinite(rboxes).all(axis=1)
     for wrong, why in (
         (fits & ~finite, "a score or box that is no finite number"),
         (fits & finite & ~sound, "a box of negative width or height"),
+        (fits & finite & sound & ~turned, "an oriented box that is not cx, cy, w, h, angle"),
     ):
         if wrong.any():
             remarks.append(f"{wrong.sum():,} results have {why}: left out")
-    kept = np.flatnonzero(fits & finite & sound)
+    kept = np.flatnonzero(fits & finite & sound & turned)
+    kept = kept[np.argsort(columns.pictures[kept], kind="stable")]
     pictures, boxes = columns.pictures[kept], columns.boxes[kept]
     scores, labels = columns.scores[kept], columns.labels[kept]
+    entries = [columns.entries[row] for row in kept.tolist()]
     remarks += _doubts(np.column_stack([pictures, labels, boxes, scores]).astype(np.float64))
-    without = num_pictures - len(np.unique(pictures))
+    without = len(truth) - len(np.unique(pictures))
     if without and len(kept):
-        remarks.append(f"{without:,} of {num_pictures:,} pictures have no result")
-    order = np.argsort(pictures, kind="stable")
-    xyxy = np.concatenate([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]], axis=1)[order]
-    ends = np.cumsum(np.bincount(pictures, minlength=num_pictures))[:-1].tolist()
-    columns_of = zip(
-        torch.from_numpy(xyxy.astype(np.float32)).tensor_split(ends),
-        torch.from_numpy(scores[order].astype(np.float32)).tensor_split(ends),
-        torch.from_numpy(labels[order]).tensor_split(ends),
-        strict=True,
+        remarks.append(f"{without:,} of {len(truth):,} pictures have no result")
+    masks, told = _masks(entries, boxes, [truth.records[row] for row in pictures.tolist()])
+    xyxy = np.concatenate([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]], axis=1)
+    whole = Detections(
+        torch.from_numpy(xyxy.astype(np.float32)),
+        torch.from_numpy(scores.astype(np.float32)),
+        torch.from_numpy(labels),
+        columns.class_names,
+        None if rboxes is None else torch.from_numpy(rboxes[kept]),
+        masks,
     )
-    detections = [Detections(*of, class_names=columns.class_names) for of in columns_of]
-    return Results(detections[:num_pictures], tuple(remarks))
+    ends = np.cumsum(np.bincount(pictures, minlength=len(truth))).tolist()
+    detections = [whole[first:last] for first, last in pairwise([0, *ends])]
+    return Results(detections, (*remarks, *told))
+
+
+def _masks(
+    entries: list[Entry], boxes: NDArray[np.float64], pictures: list[ImageRecord]
+) -> tuple[Tensor | None, list[str]]:
+    """Masks if all results have one and the truth has some, and a remark if some lack one."""
+    coded = sum(isinstance(entry.get("segmentation"), dict) for entry in entries)
+    if not coded or all(picture.masks is None for picture in pictures):
+        return None, []
+    grids, known = mask_grids(entries, boxes, pictures)
+    if known.all():
+        return torch.from_numpy(grids), []
+    num = int((~known).sum())
+    return None, [
+        f"{num:,} of {len(entries):,} results have no run-length code of their picture as "
+        "segmentation: masks are not measured"
+    ]
 
 
 def _doubts(rows: NDArray[np.float64]) -> list[str]:

@@ -52,7 +52,7 @@ def oriented_boxes(
             boxes. Names the annotation.
     """
     told = [row for row, a in enumerate(annotations) if "rbbox" in a]
-    fours = [_four_corners(a) for a in annotations]
+    fours = [four_corners(a) for a in annotations]
     if told:
         given = np.array([annotations[row]["rbbox"] for row in told], dtype=np.float64)
         refuse_degrees(given[:, 4], lambda row: where(told[row]))
@@ -84,7 +84,8 @@ def oriented_boxes(
     return rboxes
 
 
-def _four_corners(annotation: Entry) -> list[float] | None:
+def four_corners(annotation: Entry) -> list[float] | None:
+    """x1, y1 to x4, y4 where the segmentation is one ring of four points."""
     rings: Any = annotation.get("segmentation")
     if isinstance(rings, list) and len(rings) == 1 and isinstance(rings[0], list):
         ring = rings[0]

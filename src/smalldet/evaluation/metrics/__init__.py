@@ -17,6 +17,7 @@ from smalldet.evaluation.metrics.by_class import ClassMetric, ClassValues
 from smalldet.evaluation.metrics.calibration_error import measure_calibration
 from smalldet.evaluation.metrics.localisation_recall_precision import OWN, measure_lrp
 from smalldet.evaluation.metrics.loose_iou import measure_loose
+from smalldet.evaluation.metrics.mask_precision import has_masks, measure_masks
 from smalldet.evaluation.metrics.mistakes import measure_ap_costs
 from smalldet.evaluation.metrics.other_likeness import measure_centres, measure_nwd
 from smalldet.evaluation.metrics.smallest_size import measure_resolvable
@@ -62,6 +63,7 @@ CLASS_METRICS: tuple[ClassMetric, ...] = (
     ClassMetric("localisation recall precision", measure_lrp, own=OWN),
     ClassMetric("average precision by normalised Wasserstein distance", measure_nwd),
     ClassMetric("average precision by centres", measure_centres),
+    ClassMetric("average precision of masks", measure_masks, applies=has_masks),
 )
 """Behind those above, in the order of `metrics.json`."""
 
