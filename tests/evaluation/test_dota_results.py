@@ -11,12 +11,15 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from smalldet.data.index import Index
 from smalldet.detections import Detections
 from smalldet.evaluation.dota_results import read_dota_results
+from smalldet.evaluation.result_files import read_results
 from smalldet.geometry.oriented import canonical, enclosing_boxes, rboxes_to_quads
 from smalldet.inference.options import MapOptions
 from smalldet.inference.results import Result
 from smalldet.inference.writers import write
+from tests.evaluation.by_hand import picture
 
 NAMES = ("plane", "large vehicle", "tennis-court")
 MAPS = MapOptions(format="dota-results")
@@ -130,3 +133,35 @@ def test_what_is_no_such_folder_is_said(tmp_path: Path) -> None:
     (tmp_path / "Task2_ship.txt").write_text("")
     with pytest.raises(ValueError, match="has results of Task1 and of Task2"):
         read_dota_results(tmp_path)
+
+
+def test_results_are_met_with_the_pictures_and_classes_of_a_truth(tmp_path: Path) -> None:
+    """As written, whatever the spelling of classes; what the truth lacks is told."""
+    rboxes = torch.tensor([[20.0, 23, 20, 6, 0.5], [50, 60, 30, 9, -1]])
+    found = Detections(
+        enclosing_boxes(rboxes), torch.tensor([0.5, 0.25]), torch.tensor([1, 0]), NAMES, rboxes
+    )
+    none = found[torch.zeros(2, dtype=torch.bool)]
+    results = [result_of("x/a.png", found), result_of("x/b.png", none), result_of("x/z.png", found)]
+    write(tmp_path, results, MAPS)
+    records = [replace(picture(), path=Path(name)) for name in ("y/b.tif", "y/a.tif")]
+    read = read_results(tmp_path, Index(("plane", "large vehicle"), tuple(records)))
+    assert read.remarks == (
+        "2 results of 1 picture that the data lacks: left out (z)",
+        "1 of 2 pictures have no result",
+    )
+    assert [len(one) for one in read.detections] == [0, 2]
+    again = read.detections[1]
+    assert again.named() == ["large-vehicle", "plane"] and again.rboxes is not None
+    torch.testing.assert_close(again.rboxes.float(), rboxes, atol=1e-3, rtol=0)
+    torch.testing.assert_close(again.boxes, found.boxes, atol=1e-3, rtol=0)
+    assert again.scores.tolist() == [0.5, 0.25]
+    strange = Index(("plane",), (replace(picture(), path=Path("q.png")),))
+    with pytest.raises(ValueError, match=r"none of its pictures, such as a, is in the data"):
+        read_results(tmp_path, strange)
+
+
+def test_a_folder_with_nothing_found_is_a_result(tmp_path: Path) -> None:
+    write(tmp_path, [result_of("a.png", Detections.empty(NAMES))], MAPS)
+    read = read_results(tmp_path, Index(NAMES, (replace(picture(), path=Path("a.png")),)))
+    assert read.remarks == ("holds no result",) and len(read.detections[0]) == 0

@@ -25,6 +25,7 @@ from smalldet.data.formats.lines import (
 )
 from smalldet.geometry.oriented import enclosing_boxes
 
+FILES = "Task[12]_*.txt"
 LAYOUTS = {
     "Task1": "picture score x1 y1 x2 y2 x3 y3 x4 y4",
     "Task2": "picture score x1 y1 x2 y2",
@@ -56,6 +57,11 @@ class DotaResults:
     rboxes: NDArray[np.float64] | None
 
 
+def is_dota_results(path: Path) -> bool:
+    """Whether this is a folder that has such a text."""
+    return path.is_dir() and any(path.glob(FILES))
+
+
 def read_dota_results(folder: Path) -> DotaResults:
     """All detections of a folder of `Task1_*.txt` or `Task2_*.txt`.
 
@@ -63,7 +69,7 @@ def read_dota_results(folder: Path) -> DotaResults:
         FileNotFoundError: there are no such files.
         ValueError: there are files of both tasks, or a line is wrong; names file and line.
     """
-    files = sorted(folder.glob("Task[12]_*.txt"))
+    files = sorted(folder.glob(FILES))
     if not files:
         raise FileNotFoundError(f"{folder}: has no Task1_CLASS.txt of DOTA's results")
     tasks = sorted({file.name[:5] for file in files})

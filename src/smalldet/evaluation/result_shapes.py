@@ -26,6 +26,8 @@ NUMBERS = {int, float}
 
 def holds_masks(path: Path) -> bool:
     """Whether a file has run-length codes, so that it is worth while to read outlines of labels."""
+    if path.is_dir():
+        return False
     with path.open("rb") as file:
         if not path.stat().st_size:
             return False
