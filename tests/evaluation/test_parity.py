@@ -26,6 +26,7 @@ from smalldet.evaluation.result_files import read_results
 from smalldet.evaluation.rows import coco_pair
 from smalldet.evaluation.scoring import report_of, score
 from smalldet.evaluation.sizes import SIZE_RANGES_PX, closed_area_range
+from smalldet.geometry.oriented import enclosing_boxes
 from smalldet.inference.options import PredictOptions
 from smalldet.inference.predictor import Predictor
 from smalldet.tile_models import open_tile_model
@@ -280,3 +281,106 @@ def test_equals_pycocotools_and_hotcoco_on_real_predictions(
     apart = max(abs(value - (metrics[name] or 0)) for name, value in once.items() if value == value)
     record_parity("speck-n-thermal", "hotcoco", "own matching", apart)
     assert apart < 1e-6
+
+
+def _hotcoco_oriented(truth: Index, detections: list[Detections]) -> Any:
+    """Its precision (IoU, recall, class, area range, cap) of `obb`, over all sizes and ours."""
+    categories = [{"id": k, "name": name} for k, name in enumerate(truth.class_names)]
+    images = [
+        {"id": i, "width": r.width, "height": r.height, "file_name": str(i)}
+        for i, r in enumerate(truth.records)
+    ]
+    annotations, results = [], []
+    for i, (record, dets) in enumerate(zip(truth.records, detections, strict=True)):
+        assert record.rboxes is not None and dets.rboxes is not None
+        columns = (record.rboxes.astype(float), record.labels.tolist(), record.ignore.tolist())
+        for rbox, label, crowd in zip(*columns, strict=True):
+            area = round(rbox[2], 2) * round(rbox[3], 2)
+            common = {"image_id": i, "category_id": label, "obb": rbox.tolist(), "area": area}
+            crowded = {"id": len(annotations) + 1, "iscrowd": int(crowd), "bbox": [0, 0, 1, 1]}
+            annotations.append(common | crowded)
+        for rbox, label, value in zip(
+            dets.rboxes.double().tolist(), dets.labels.tolist(), dets.scores.tolist(), strict=True
+        ):
+            common = {"image_id": i, "category_id": label, "obb": rbox, "score": value}
+            results.append(common)
+    gt = hotcoco.COCO({"images": images, "categories": categories, "annotations": annotations})
+    dt = gt.load_res(results)
+    areas = [round(r["obb"][2], 2) * round(r["obb"][3], 2) for r in results]
+    dt.update_anns(ids=np.arange(1, len(results) + 1), area=areas)
+    evaluation = hotcoco.COCOeval(gt, dt, "obb")
+    ranges = [[0, 1e10], *(list(closed_area_range(*sides)) for sides in SIZE_RANGES_PX.values())]
+    evaluation.params.area_rng = ranges
+    evaluation.params.area_rng_lbl = ["all", *SIZE_RANGES_PX]
+    evaluation.params.max_dets = [1500]
+    evaluation.evaluate()
+    evaluation.accumulate()
+    assert evaluation.eval is not None
+    return evaluation.eval["precision"][..., 0]
+
+
+def _oriented_apart(truth: Index, detections: list[Detections]) -> float:
+    """The largest difference from hotcoco, over all figures by size and class."""
+    report, precision = score(truth, detections), _hotcoco_oriented(truth, detections)
+    apart = [0.0]
+    for place, ending in enumerate(["", *(f"_{size}" for size in SIZE_RANGES_PX)]):
+        for name, values in (("OBB_AP", precision), ("OBB_AP50", precision[:1])):
+            of_range = values[..., place]
+            wholes = [(report.metrics, of_range)]
+            wholes += [
+                (report.per_class[c], of_range[..., k]) for k, c in enumerate(truth.class_names)
+            ]
+            for ours, theirs in wholes:
+                measured, value = theirs[theirs > -1], ours[name + ending]
+                assert (value is None) == (measured.size == 0)
+                if value is not None:
+                    apart.append(abs(value - measured.mean()))
+    return max(apart)
+
+
+def _jittered(truth: Index, seed: int) -> list[Detections]:
+    """Each object found twice, moved and turned, and invented ones; some of another class."""
+    rng = np.random.default_rng(seed)
+    detections = []
+    for record in truth.records:
+        assert record.rboxes is not None
+        beside = record.rboxes + np.array([30, 20, 0, 0, 1], dtype=np.float32)
+        rboxes = np.concatenate([record.rboxes, record.rboxes, beside])
+        sides = rboxes[:, [2, 3, 2, 3]]
+        rboxes[:, :4] += rng.normal(0, 0.08, sides.shape) * sides
+        rboxes[:, 4] += rng.normal(0, 0.1, len(rboxes))
+        rboxes[:, 2:4] = np.maximum(rboxes[:, 2:4], 1)
+        turned = torch.from_numpy(rboxes).float()
+        labels = np.tile(record.labels, 3)
+        labels = np.where(rng.random(len(labels)) < 0.95, labels, 0)
+        scores = torch.from_numpy(rng.permutation(len(labels)) / 1024 + 1 / 2048).float()
+        found = (enclosing_boxes(turned), scores, torch.from_numpy(labels))
+        detections.append(Detections(*found, truth.class_names, turned))
+    return detections
+
+
+def test_oriented_boxes_of_a_real_set_equal_hotcoco(
+    shared_dir: Path, record_parity: Callable[..., None]
+) -> None:
+    truth = read_labels(LabelSource(annotations=shared_dir / "data" / "hituav" / "val.json"))
+    detections = _jittered(truth, 0)
+    assert 0.2 < (score(truth, detections).metrics["OBB_AP"] or 0) < 0.9
+    apart = _oriented_apart(truth, detections)
+    record_parity("hituav", "hotcoco", "oriented AP", apart)
+    assert apart < 1e-6
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_random_oriented_boxes_equal_hotcoco(seed: int) -> None:
+    """Crowded, long and short ones at every angle, with ignore regions."""
+    rng = np.random.default_rng(seed)
+    upright, _ = _random(seed)
+    records = []
+    for record in upright.records:
+        angles = rng.uniform(-np.pi / 2, np.pi / 2, len(record.boxes))
+        sides = np.exp(rng.uniform(1, 4, (len(record.boxes), 2)))
+        sides.sort(axis=1)
+        rboxes = np.column_stack([record.boxes[:, :2] / 3, sides[:, ::-1], angles])
+        records.append(replace(record, rboxes=rboxes.astype(np.float32)))
+    truth = Index(NAMES, tuple(records))
+    assert _oriented_apart(truth, _jittered(truth, seed)) < 1e-6

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from hotcoco import COCOeval
 from numpy.typing import NDArray
 
 from smalldet.data.index import Index
 from smalldet.detections import Detections
 from smalldet.evaluation.assignment import Preferences
-from smalldet.evaluation.candidates import Candidates, by_iou
+from smalldet.evaluation.candidates import Candidates, SizedPairs, by_iou, by_oriented_iou
 from smalldet.evaluation.classes import match_classes
+from smalldet.evaluation.coco_curves import Curves, curves_of
 from smalldet.evaluation.errors import errors_of
 from smalldet.evaluation.mask_codes import have_masks
 from smalldet.evaluation.match_distance import read_distance
@@ -24,23 +24,6 @@ from smalldet.evaluation.rows import Rows, areas_in, coco_pair, detection_rows, 
 from smalldet.evaluation.size_ranges import SIZE_RANGES_PX, SizeRanges, SizeUnit
 from smalldet.evaluation.sizes import ALL_AREAS, COCO_AREA_RANGES, closed_area_range
 from smalldet.evaluation.tide import ap_costs
-
-COCO_CAPS = (1, 10, 100)  # detections a class and picture
-
-
-@dataclass(frozen=True)
-class Curves:
-    """What COCO evaluation gives; -1 where there is nothing to measure.
-
-    Area ranges: all, ours by size, COCO's. Caps: COCO's three, and one that cuts nothing.
-
-    Args:
-        precision: (IoU, recall point, class, area range, cap).
-        recall: (IoU, class, area range, cap).
-    """
-
-    precision: NDArray[np.float64]
-    recall: NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,20 +109,35 @@ class Comparison:
         by_masks: bool = False,
     ) -> Curves:
         pair = coco_pair(self.index, self.objects, self.detections, units_per_px, by_masks=by_masks)
-        evaluation = COCOeval(*pair, "segm" if by_masks else "bbox")
-        evaluation.params.area_rng = [list(areas) for areas in ranges.values()]
-        evaluation.params.area_rng_lbl = list(ranges)
-        evaluation.params.max_dets = [*COCO_CAPS, max(self.max_detections, COCO_CAPS[-1] + 1)]
-        evaluation.evaluate()
-        evaluation.accumulate()
-        curves = evaluation.eval
-        assert curves is not None
-        return Curves(curves["precision"], curves["recall"])
+        return curves_of(pair, "segm" if by_masks else "bbox", ranges, self.max_detections)
 
     @cached_property
     def pairs(self) -> Candidates:
         """Detections and objects that overlap by an IoU of 0.5."""
         return by_iou(self.objects, self.detections)
+
+    @property
+    def by_boxes(self) -> SizedPairs:
+        """Detections on objects by their boxes."""
+        return SizedPairs(self.pairs, self.object_areas, self.detection_areas)
+
+    @property
+    def is_oriented(self) -> bool:
+        """Whether labels and detections both have oriented boxes."""
+        return self.objects.rboxes is not None and self.detections.rboxes is not None
+
+    @cached_property
+    def by_rboxes(self) -> SizedPairs:
+        """Detections on objects by their oriented boxes, whose own areas tell sizes.
+
+        Raises:
+            ValueError: one side has none.
+        """
+        areas = [
+            areas_in(rows, self.units_per_px, oriented=True)
+            for rows in (self.objects, self.detections)
+        ]
+        return SizedPairs(by_oriented_iou(self.objects, self.detections), *areas)
 
     @cached_property
     def preferences(self) -> Preferences:

@@ -153,7 +153,7 @@ def write_coco_results(
     """Write the detections of the common classes as COCO results.
 
     `category_id` counts the classes of the data from 1. Pictures go by their own ids, or by their
-    place from 1 where ids are not unique. Masks are run-length codes.
+    place from 1 where ids are not unique. Masks are run-length codes, oriented boxes an `rbbox`.
     """
     ids, index = unique_ids(classes.truth), classes.truth
     found = [classes.relabel(of_picture) for of_picture in detections]
@@ -166,6 +166,8 @@ def write_coco_results(
     }
     if rows.masks is not None:
         columns["segmentation"] = segmentation(index, rows)
+    if rows.rboxes is not None:
+        columns["rbbox"] = rows.rboxes.round(6).tolist()
     lines = [
         json.dumps(dict(zip(columns, row, strict=True)))
         for row in zip(*columns.values(), strict=True)

@@ -18,10 +18,8 @@ from smalldet.data.index import ImageRecord, Index
 from smalldet.detections import Detections
 from smalldet.evaluation.dota_results import is_dota_results, read_dota_results
 from smalldet.evaluation.picture_names import rows_of_ids, rows_of_names
+from smalldet.evaluation.result_remarks import doubts, left_out, strangers
 from smalldet.evaluation.result_shapes import Entry, box_of, mask_grids, oriented_boxes
-
-SHOWN = 3
-"""Names in a remark."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,7 +100,7 @@ def _of_list(
     ids = [entry["image_id"] for entry in entries]
     pictures, names = rows_of_ids(ids, truth)
     _refuse_strangers(path, pictures, names, truth)
-    remarks += _strangers(pictures, names, "picture")
+    remarks += strangers(pictures, names, "picture")
     known = category_ids or range(1, len(truth.class_names) + 1)
     given = [entry["category_id"] for entry in entries]
     if category_ids is None and given and 0 in given and len(truth.class_names) not in given:
@@ -115,7 +113,7 @@ def _of_list(
             f"{path}: none of its category ids, {shown(sorted(set(given)))}, is of the data, whose "
             f"are {shown(dict(zip(known, truth.class_names, strict=False)))}"
         )
-    remarks += _strangers(labels, [str(one) for one in given], "category id")
+    remarks += strangers(labels, [str(one) for one in given], "category id")
     return _columns(entries, pictures, labels, truth.class_names, remarks)
 
 
@@ -133,10 +131,10 @@ def _of_whole(path: Path, content: dict[str, Any], truth: Index) -> _Columns:
     pictures = np.array([table.get(entry["image_id"], -1) for entry in entries], dtype=np.int64)
     own = [names.get(entry["image_id"], f"id {entry['image_id']}") for entry in entries]
     _refuse_strangers(path, pictures, own, truth)
-    remarks += _strangers(pictures, own, "picture")
+    remarks += strangers(pictures, own, "picture")
     place = {one: label for label, one in enumerate(classes)}
     labels = np.array([place.get(entry["category_id"], -1) for entry in entries], dtype=np.int64)
-    remarks += _strangers(labels, [str(entry["category_id"]) for entry in entries], "category id")
+    remarks += strangers(labels, [str(entry["category_id"]) for entry in entries], "category id")
     return _columns(entries, pictures, labels, tuple(classes.values()), remarks)
 
 
@@ -209,17 +207,6 @@ def _refuse_strangers(
         )
 
 
-def _strangers(rows: NDArray[np.int64], names: Sequence[str], what: str) -> list[str]:
-    """A remark about results whose picture or class the truth lacks."""
-    missing = np.flatnonzero(rows < 0)
-    if not len(missing):
-        return []
-    distinct = list(dict.fromkeys(names[row] for row in missing.tolist()))
-    told = ", ".join(distinct[:SHOWN]) + (", ..." if len(distinct) > SHOWN else "")
-    kinds = f"{len(distinct):,} {what}{'s' if len(distinct) > 1 else ''}"
-    return [f"{len(missing):,} results of {kinds} that the data lacks: left out ({told})"]
-
-
 def _by_picture(columns: _Columns, truth: Index) -> Results:
     remarks = list(columns.remarks)
     fits = (columns.pictures >= 0) & (columns.labels >= 0)
@@ -227,19 +214,20 @@ def _by_picture(columns: _Columns, truth: Index) -> Results:
     sound = (columns.boxes[:, 2:] >= 0).all(axis=1)
     rboxes = columns.rboxes
     turned = np.ones(len(fits), np.bool_) if rboxes is None else np.isfinite(rboxes).all(axis=1)
-    for wrong, why in (
-        (fits & ~finite, "a score or box that is no finite number"),
-        (fits & finite & ~sound, "a box of negative width or height"),
-        (fits & finite & sound & ~turned, "an oriented box that is not cx, cy, w, h, angle"),
-    ):
-        if wrong.any():
-            remarks.append(f"{wrong.sum():,} results have {why}: left out")
+    remarks += left_out(
+        {
+            "a score or box that is no finite number": fits & ~finite,
+            "a box of negative width or height": fits & finite & ~sound,
+            "an oriented box that is not cx, cy, w, h, angle": fits & finite & sound & ~turned,
+        }
+    )
     kept = np.flatnonzero(fits & finite & sound & turned)
     kept = kept[np.argsort(columns.pictures[kept], kind="stable")]
     pictures, boxes = columns.pictures[kept], columns.boxes[kept]
     scores, labels = columns.scores[kept], columns.labels[kept]
     entries = [columns.entries[row] for row in kept.tolist()]
-    remarks += _doubts(np.column_stack([pictures, labels, boxes, scores]).astype(np.float64))
+    turned_boxes = boxes[:, :0] if rboxes is None else rboxes[kept]
+    remarks += doubts(np.column_stack([pictures, labels]), boxes, turned_boxes, scores)
     without = len(truth) - len(np.unique(pictures))
     if without and len(kept):
         remarks.append(f"{without:,} of {len(truth):,} pictures have no result")
@@ -273,15 +261,3 @@ def _masks(
         f"{num:,} of {len(entries):,} results have no run-length code of their picture as "
         "segmentation: masks are not measured"
     ]
-
-
-def _doubts(rows: NDArray[np.float64]) -> list[str]:
-    """Remarks about results that are kept: given twice, or with scores that are none."""
-    remarks: list[str] = []
-    twice = len(rows) - len(np.unique(rows, axis=0)) if len(rows) else 0
-    if twice:
-        remarks.append(f"{twice:,} results are given twice, to the digit: each is a false alarm")
-    scores = rows[:, -1]
-    if len(rows) and not 0 <= scores.min() <= scores.max() <= 1:
-        remarks.append(f"scores reach from {scores.min():g} to {scores.max():g}, not 0 to 1")
-    return remarks

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import torch
 from hotcoco import COCO
 from numpy.typing import NDArray
 
@@ -15,6 +16,7 @@ from smalldet.data.index import Index
 from smalldet.detections import Detections
 from smalldet.evaluation.mask_codes import Codes, codes_of, codes_of_record, whole_boxes
 from smalldet.evaluation.sizes import rounded_areas
+from smalldet.geometry.oriented import canonical
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,6 +30,8 @@ class Rows:
         scores: (N,) float64; 1 for truth.
         ignore: (N,) bool, neither hit nor false alarm; False for detections.
         masks: (N,) run-length codes of `mask_codes`, where masks are measured.
+        rboxes: (N, 5) float64 canonical oriented boxes, where the labels or the detections have
+            any; those without among others are upright.
     """
 
     pictures: NDArray[np.int64] = field(metadata=column())
@@ -36,6 +40,7 @@ class Rows:
     scores: NDArray[np.float64] = field(metadata=column())
     ignore: NDArray[np.bool_] = field(metadata=column())
     masks: Codes | None = field(default=None, metadata=column())
+    rboxes: NDArray[np.float64] | None = field(default=None, metadata=column())
 
     def __len__(self) -> int:
         return len(self.boxes)
@@ -47,6 +52,23 @@ class Rows:
     def areas(self) -> NDArray[np.float64]:
         """(N,) square pixels."""
         return rounded_areas(self.boxes)
+
+    @property
+    def rbox_areas(self) -> NDArray[np.float64]:
+        """(N,) square pixels of the oriented boxes."""
+        rboxes = self.oriented
+        return rounded_areas(np.concatenate([np.zeros((len(self), 2)), rboxes[:, 2:4]], axis=1))
+
+    @property
+    def oriented(self) -> NDArray[np.float64]:
+        """(N, 5) `rboxes`.
+
+        Raises:
+            ValueError: the rows are upright.
+        """
+        if self.rboxes is None:
+            raise ValueError("the labels or the detections have no oriented boxes")
+        return self.rboxes
 
     @property
     def boxes_xywh(self) -> NDArray[np.float64]:
@@ -71,17 +93,17 @@ def truth_rows(truth: Index, with_masks: bool = False) -> Rows:
     sizes = [len(record.boxes) for record in records]
     extra = np.array(unknown, dtype=np.int64).reshape(-1, 2)
     labels = np.concatenate([*(r.labels for r in records), extra[:, 1]]).astype(np.int64)
+    regions = np.array(whole, dtype=np.float64).reshape(-1, 4)
     return Rows(
         np.concatenate([np.repeat(np.arange(len(records)), sizes), extra[:, 0]]),
         labels,
-        np.concatenate(
-            [*(r.boxes for r in records), np.array(whole, dtype=np.float64).reshape(-1, 4)]
-        ).astype(np.float64),
+        np.concatenate([*(r.boxes for r in records), regions]).astype(np.float64),
         np.ones(len(labels)),
         np.concatenate([*(r.ignore for r in records), np.ones(len(extra), dtype=np.bool_)]),
         np.concatenate([*map(codes_of_record, records), np.full(len(extra), "", dtype=np.object_)])
         if with_masks
         else None,
+        _oriented([*(r.rboxes for r in records), None], [*(r.boxes for r in records), regions]),
     )
 
 
@@ -101,8 +123,10 @@ def detection_rows(
     kept = [one.to("cpu").sorted_by_score(max_detections) for one in detections]
     if not any(map(len, kept)):
         none = np.zeros(0, dtype=np.int64)
-        return Rows(none, none, np.zeros((0, 4)), np.zeros(0), np.zeros(0, dtype=np.bool_))
+        no, turned = np.zeros(0, dtype=np.bool_), np.zeros((0, 5))
+        return Rows(none, none, np.zeros((0, 4)), np.zeros(0), no, rboxes=turned)
     sizes = [len(one) for one in kept]
+    turned = [None if one.rboxes is None else one.rboxes.double().numpy() for one in kept]
     return Rows(
         np.repeat(np.arange(len(kept)), sizes),
         np.concatenate([one.labels.numpy() for one in kept]),
@@ -110,7 +134,24 @@ def detection_rows(
         np.concatenate([one.scores.numpy() for one in kept]).astype(np.float64),
         np.zeros(sum(sizes), dtype=np.bool_),
         None if masks_in is None else _masks(kept, masks_in),
+        _oriented(turned, [one.boxes.numpy() for one in kept]),
     )
+
+
+def _oriented(
+    rboxes: Sequence[NDArray[np.floating] | None], boxes: Sequence[NDArray[np.floating]]
+) -> NDArray[np.float64] | None:
+    """(N, 5) of all pictures, upright ones for those without; None where none has any."""
+    if all(part is None for part in rboxes):
+        return None
+    parts: list[NDArray[np.float64]] = []
+    for turned, upright in zip(rboxes, boxes, strict=True):
+        if turned is None:
+            sides = upright[:, 2:] - upright[:, :2]
+            centres = (upright[:, :2] + upright[:, 2:]) / 2
+            turned = np.concatenate([centres, sides, np.zeros((len(upright), 1))], axis=1)
+        parts.append(turned.astype(np.float64))
+    return canonical(torch.from_numpy(np.concatenate(parts))).numpy()
 
 
 def _masks(detections: Sequence[Detections], index: Index) -> Codes:
@@ -129,9 +170,12 @@ def ranks_in(groups: NDArray[np.int64]) -> NDArray[np.int64]:
     return ranks
 
 
-def areas_in(rows: Rows, units_per_px: NDArray[np.float64] | None) -> NDArray[np.float64]:
+def areas_in(
+    rows: Rows, units_per_px: NDArray[np.float64] | None, *, oriented: bool = False
+) -> NDArray[np.float64]:
     """(N,) areas in square pixels, or in the unit of `units_per_px` (num pictures,)."""
-    return rows.areas if units_per_px is None else rows.areas * units_per_px[rows.pictures] ** 2
+    areas = rows.rbox_areas if oriented else rows.areas
+    return areas if units_per_px is None else areas * units_per_px[rows.pictures] ** 2
 
 
 def coco_pair(
