@@ -138,3 +138,9 @@ def test_masks_survive_training_tiling_and_merging(tmp_path: Path) -> None:
     for shape, (left, right) in {1: (48, 64), 2: (96, 112)}.items():
         x, _, width, _ = entries[ious[shape].argmax()]["bbox"]
         assert x < left and x + width > right
+    smalldet(
+        "evaluate", "--data", folder, "--split", "train", "--out", tmp_path / "measured",
+        "--model", tmp_path / "run" / "last.safetensors", "--tile", str(TILE_PX),
+    )  # fmt: skip
+    metrics = json.loads((tmp_path / "measured" / "metrics.json").read_text(encoding="utf-8"))
+    assert metrics["mask_AP50"] > 0.8 and metrics["mask_AP"] > 0.3, metrics["mask_AP"]

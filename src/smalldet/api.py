@@ -144,10 +144,12 @@ def evaluate(
             and data have no class in common.
     """
     chosen = EvaluateOptions.model_validate(options)
-    truth = read_labels(Path(data), None if images is None else Path(images), split="val")
     tile_model = open_tile_model(
         model, class_names=class_names, network=network, device=device, backend=backend
     )
+    pictures = None if images is None else Path(images)
+    with_masks = tile_model.finds_masks
+    truth = read_labels(Path(data), pictures, split="val", with_masks=with_masks)
     return evaluate_model(tile_model, truth, chosen, out=out, on_progress=on_progress)
 
 

@@ -25,6 +25,7 @@ class BrightSpots:
     class_names = ("truck", "airplane")
     in_channels, stride, tile_px, conf = 3, 8, 512, 0.25
     fingerprint, runtime, seen = "bright spots", "plain torch", NOTHING_KNOWN
+    finds_masks = False
 
     def batch_size(self, height: int, width: int) -> int:
         return 4

@@ -28,9 +28,7 @@ class SquareFinder:
 
     in_channels, stride, tile_px, conf = 3, 32, 128, 0.25
     fingerprint, runtime, seen = "squares", "plain torch", NOTHING_KNOWN
-
-    in_channels, stride, tile_px, conf = 3, 32, 128, 0.25
-    fingerprint, runtime, seen = "squares", "plain torch", NOTHING_KNOWN
+    finds_masks = False
 
     def __init__(self, class_names: tuple[str, ...] = ("Square", "circle")) -> None:
         self.class_names = class_names

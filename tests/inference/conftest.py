@@ -34,6 +34,7 @@ class SquareFinder:
     conf = 0.25
     runtime = "plain torch"
     seen: Seen = NOTHING_KNOWN
+    finds_masks = False
 
     @property
     def fingerprint(self) -> str:

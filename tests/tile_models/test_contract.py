@@ -34,6 +34,7 @@ class DotsByNumpy:
     class_names = NAMES
     in_channels, stride, tile_px, conf = 3, 16, 64, 0.25
     fingerprint, runtime, seen = "dots", "plain numpy", NOTHING_KNOWN
+    finds_masks = False
 
     def batch_size(self, height: int, width: int) -> int:
         return 2

@@ -25,6 +25,7 @@ class Timed:
     class_names = ("dot",)
     in_channels, stride, tile_px, conf = 3, 16, 32, 0.25
     fingerprint, seen = "timed", NOTHING_KNOWN
+    finds_masks = False
 
     def __init__(self, runtime: str, seconds: float, x: float = 4.0) -> None:
         self.runtime, self.seconds, self.x = runtime, seconds, x

@@ -45,7 +45,10 @@ def evaluate(
     model: Model = DEFAULT_MODEL,
     results: Annotated[
         Path | None,
-        Parameter(help="Instead of a model: its results, a COCO results list or whole COCO json."),
+        Parameter(
+            help="Instead of a model: its results, a COCO results list, a whole COCO json, or a "
+            "folder of DOTA's Task1_*.txt."
+        ),
     ] = None,
     class_names: ClassNames = None,
     network: Network = None,
@@ -66,12 +69,14 @@ def evaluate(
     """Measure a model on labelled pictures, by object size."""
     from smalldet.data.formats.read_labels import read_labels
 
-    for file in (report, results):
-        if file is not None and file.is_dir():
-            raise ValueError(f"{file}: is a folder; name a file in it")
+    if report is not None and report.is_dir():
+        raise ValueError(f"{report}: is a folder; name a file in it")
     options = with_tables(options, map_, sizes)
-    truth = read_labels(label_source(data, labels, data_classes), split=split)
+    source = label_source(data, labels, data_classes)
     if results is not None:
+        from smalldet.evaluation.result_shapes import holds_masks
+
+        truth = read_labels(source, split=split, with_masks=holds_masks(results))
         found = _of_results(results, data, split, truth, options, out, report)
     else:
         from smalldet.evaluation.evaluate import evaluate as run_evaluation
@@ -86,6 +91,7 @@ def evaluate(
             backend=backend,
             say=note,
         )
+        truth = read_labels(source, split=split, with_masks=tile_model.finds_masks)
         with progress_bar() as advance:
             found = run_evaluation(
                 tile_model,

@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 
 from smalldet.columns import cat, column, take
 from smalldet.evaluation.rows import Rows
+from smalldet.geometry.oriented import enclosing_boxes
 from smalldet.geometry.overlaps import normalized_wasserstein
 from smalldet.geometry.pairs import intersecting_pairs
+from smalldet.geometry.rotated import rotated_intersection
 
 NWD_SCALE_PX = 12.7
 """C of Wang et al. 2021, arXiv 2110.13389, section 4: the mean size of AI-TOD's objects."""
@@ -39,6 +41,21 @@ class Candidates:
         return take(self, rows)
 
 
+@dataclass(frozen=True, eq=False)
+class SizedPairs:
+    """What average precision by size is made of, by one kind of box.
+
+    Args:
+        pairs: of detections and objects.
+        object_areas: (num objects,) that tell the size range.
+        detection_areas: (num detections,) likewise.
+    """
+
+    pairs: Candidates
+    object_areas: NDArray[np.float64]
+    detection_areas: NDArray[np.float64]
+
+
 def by_iou(truth: Rows, detections: Rows, least: float = 0.5) -> Candidates:
     """Pairs by IoU; against an ignore region by the part of the detection that lies in it.
 
@@ -55,6 +72,38 @@ def by_iou(truth: Rows, detections: Rows, least: float = 0.5) -> Candidates:
     whole = area + truth.boxes_xywh[objects, 2:].prod(axis=1) - shared
     likeness = shared / np.where(truth.ignore[objects], area, whole)
     return _least(Candidates(found, objects, likeness), least)
+
+
+def by_oriented_iou(truth: Rows, detections: Rows, least: float = 0.5) -> Candidates:
+    """Pairs by the exact IoU of their oriented boxes; ignore regions as in `by_iou`.
+
+    Args:
+        truth: objects and ignore regions.
+        detections: of the same pictures.
+        least: over 0; pairs of a lower likeness are left out.
+
+    Raises:
+        ValueError: one side has no oriented boxes.
+    """
+    turned = [torch.from_numpy(rows.oriented) for rows in (truth, detections)]
+    around = [enclosing_boxes(rboxes).numpy() for rboxes in turned]
+    found, objects = _meeting(truth, detections, *around)
+    area, of_object = detections.oriented[found, 2:4].prod(1), truth.oriented[objects, 2:4].prod(1)
+    is_region = truth.ignore[objects]
+
+    def likeness(shared: NDArray[np.float64]) -> NDArray[np.float64]:
+        whole = np.where(is_region, area, area + of_object - shared)
+        return shared / np.maximum(whole, np.finfo(np.float64).tiny)
+
+    # No more can be shared than the boxes around share; the exact area is for what is left.
+    sides = np.minimum(around[0][objects, 2:], around[1][found, 2:])
+    sides = sides - np.maximum(around[0][objects, :2], around[1][found, :2])
+    most = np.minimum(sides.clip(0).prod(axis=1), np.minimum(area, of_object))
+    near = likeness(most) >= least * (1 - 1e-9)
+    shared = np.zeros(len(found))
+    exact = rotated_intersection(turned[1][found[near]], turned[0][objects[near]])
+    shared[near] = exact.numpy()
+    return _least(Candidates(found, objects, likeness(shared)), least)
 
 
 def by_nwd(truth: Rows, detections: Rows, least: float = 0.5) -> Candidates:

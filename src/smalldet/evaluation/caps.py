@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smalldet.columns import cat
-from smalldet.evaluation.comparison import COCO_CAPS, Comparison
+from smalldet.evaluation.coco_curves import COCO_CAPS
+from smalldet.evaluation.comparison import Comparison
 from smalldet.evaluation.matching import match_boxes
 from smalldet.evaluation.rows import Rows, ranks_in
 from smalldet.evaluation.tile_views import TileViews

@@ -8,38 +8,22 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from hotcoco import COCOeval
 from numpy.typing import NDArray
 
 from smalldet.data.index import Index
 from smalldet.detections import Detections
 from smalldet.evaluation.assignment import Preferences
-from smalldet.evaluation.candidates import Candidates, by_iou
+from smalldet.evaluation.candidates import Candidates, SizedPairs, by_iou, by_oriented_iou
 from smalldet.evaluation.classes import match_classes
+from smalldet.evaluation.coco_curves import Curves, curves_of
 from smalldet.evaluation.errors import errors_of
+from smalldet.evaluation.mask_codes import have_masks
 from smalldet.evaluation.match_distance import read_distance
 from smalldet.evaluation.matching import Matches, match_boxes
 from smalldet.evaluation.rows import Rows, areas_in, coco_pair, detection_rows, ranks_in, truth_rows
 from smalldet.evaluation.size_ranges import SIZE_RANGES_PX, SizeRanges, SizeUnit
 from smalldet.evaluation.sizes import ALL_AREAS, COCO_AREA_RANGES, closed_area_range
 from smalldet.evaluation.tide import ap_costs
-
-COCO_CAPS = (1, 10, 100)  # detections a class and picture
-
-
-@dataclass(frozen=True)
-class Curves:
-    """What COCO evaluation gives; -1 where there is nothing to measure.
-
-    Area ranges: all, ours by size, COCO's. Caps: COCO's three, and one that cuts nothing.
-
-    Args:
-        precision: (IoU, recall point, class, area range, cap).
-        recall: (IoU, class, area range, cap).
-    """
-
-    precision: NDArray[np.float64]
-    recall: NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,8 +76,7 @@ class Comparison:
     @cached_property
     def curves(self) -> Curves:
         """Precision and recall over all scores."""
-        ours = {"all": ALL_AREAS}
-        ours |= {name: closed_area_range(*sides) for name, sides in self.sizes.items()}
+        ours = self._our_ranges
         of_coco = {f"COCO_{name}": areas for name, areas in COCO_AREA_RANGES.items()}
         if self.units_per_px is None:
             return self._curves(ours | of_coco)
@@ -103,26 +86,58 @@ class Comparison:
             np.concatenate([part.recall for part in parts], axis=2),
         )
 
+    @property
+    def has_masks(self) -> bool:
+        """Whether labels and detections have masks."""
+        return self.objects.masks is not None
+
+    @cached_property
+    def mask_curves(self) -> Curves:
+        """The same of masks, over all sizes and ours."""
+        return self._curves(self._our_ranges, self.units_per_px, by_masks=True)
+
+    @property
+    def _our_ranges(self) -> dict[str, tuple[float, float]]:
+        ours = {name: closed_area_range(*sides) for name, sides in self.sizes.items()}
+        return {"all": ALL_AREAS} | ours
+
     def _curves(
         self,
         ranges: Mapping[str, tuple[float, float]],
         units_per_px: NDArray[np.float64] | None = None,
+        *,
+        by_masks: bool = False,
     ) -> Curves:
-        pair = coco_pair(self.index, self.objects, self.detections, units_per_px)
-        evaluation = COCOeval(*pair, "bbox")
-        evaluation.params.area_rng = [list(areas) for areas in ranges.values()]
-        evaluation.params.area_rng_lbl = list(ranges)
-        evaluation.params.max_dets = [*COCO_CAPS, max(self.max_detections, COCO_CAPS[-1] + 1)]
-        evaluation.evaluate()
-        evaluation.accumulate()
-        curves = evaluation.eval
-        assert curves is not None
-        return Curves(curves["precision"], curves["recall"])
+        pair = coco_pair(self.index, self.objects, self.detections, units_per_px, by_masks=by_masks)
+        return curves_of(pair, "segm" if by_masks else "bbox", ranges, self.max_detections)
 
     @cached_property
     def pairs(self) -> Candidates:
         """Detections and objects that overlap by an IoU of 0.5."""
         return by_iou(self.objects, self.detections)
+
+    @property
+    def by_boxes(self) -> SizedPairs:
+        """Detections on objects by their boxes."""
+        return SizedPairs(self.pairs, self.object_areas, self.detection_areas)
+
+    @property
+    def is_oriented(self) -> bool:
+        """Whether labels and detections both have oriented boxes."""
+        return self.objects.rboxes is not None and self.detections.rboxes is not None
+
+    @cached_property
+    def by_rboxes(self) -> SizedPairs:
+        """Detections on objects by their oriented boxes, whose own areas tell sizes.
+
+        Raises:
+            ValueError: one side has none.
+        """
+        areas = [
+            areas_in(rows, self.units_per_px, oriented=True)
+            for rows in (self.objects, self.detections)
+        ]
+        return SizedPairs(by_oriented_iou(self.objects, self.detections), *areas)
 
     @cached_property
     def preferences(self) -> Preferences:
@@ -185,10 +200,12 @@ def compare(
     if any(of_picture.class_names != class_names for of_picture in detections):
         raise ValueError("all detections must be over the same class names, in the same order")
     match = match_classes(truth, class_names, mapping)
-    rows = detection_rows([match.relabel(of_picture) for of_picture in detections])
+    found = [match.relabel(of_picture) for of_picture in detections]
+    with_masks = have_masks(match.truth.records, found)
+    rows = detection_rows(found, masks_in=match.truth if with_masks else None)
     counted = ranks_in(rows.pictures) < max_detections
     left_out = {"model": match.left_out_of_model, "data": match.left_out_of_data}
-    objects = truth_rows(match.truth)
+    objects = truth_rows(match.truth, with_masks)
     units_per_px = _metres_per_px(match.truth) if size_unit == "m" else None
     reach_px = None if match_distance is None else _reach_px(match.truth, match_distance)
     return Comparison(

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from smalldet.data.index import Index
 from smalldet.data.tile_names import scenes_of
 from smalldet.evaluation.assignment import IOU_THRESHOLDS, Preferences
+from smalldet.evaluation.candidates import SizedPairs
 from smalldet.evaluation.comparison import Comparison
 from smalldet.evaluation.draws import Draws, average_precision, needed_hits, steps
 from smalldet.evaluation.judging import by_strength, judge, rows_by_class
@@ -145,23 +146,26 @@ def resampled(
     values: dict[str, NDArray[np.float64]] = {}
     of_class: dict[str, dict[str, NDArray[np.float64]]] = {}
     for size, span in {"": (0.0, np.inf), **comparison.sizes}.items():
-        ap50, ap = _class_tables(comparison, span, draws)
+        ap50, ap = _class_tables(comparison, comparison.by_boxes, span, draws)
         ending = f"_{size}" if size else ""
         values["AP" + ending], values["AP50" + ending] = _mean(ap), _mean(ap50)
         if not size:
             of_class = {name: {"AP": ap[k], "AP50": ap50[k]} for k, name in enumerate(names)}
+    if comparison.is_oriented:  # over all sizes alone: each range takes as long
+        ap50, ap = _class_tables(comparison, comparison.by_rboxes, (0.0, np.inf), draws)
+        values |= {"OBB_AP": _mean(ap), "OBB_AP50": _mean(ap50)}
     return values | _at_conf(comparison, draws), of_class
 
 
 def _class_tables(
-    comparison: Comparison, span: tuple[float, float], draws: Draws
+    comparison: Comparison, sized: SizedPairs, span: tuple[float, float], draws: Draws
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """(num classes, num_resamples) AP50 and AP of a range of sizes."""
     objects, detections = comparison.objects, comparison.detections
-    ignored = objects.ignore | ~is_within(comparison.object_areas, span)
-    outside = ~is_within(comparison.detection_areas, span)
+    ignored = objects.ignore | ~is_within(sized.object_areas, span)
+    outside = ~is_within(sized.detection_areas, span)
     num_classes = len(comparison.index.class_names)
-    preferences = Preferences.of(comparison.pairs, ignored, objects.ignore, len(detections))
+    preferences = Preferences.of(sized.pairs, ignored, objects.ignore, len(detections))
     picked = draws.group_of[detections.pictures]
     by_class = list(rows_by_class(detections, num_classes))
     counts = [

@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -16,9 +17,11 @@ from smalldet.data.formats.json_files import load_object
 from smalldet.data.index import Index
 from smalldet.detections import Detections
 from smalldet.evaluation.classes import ClassMatch
+from smalldet.evaluation.mask_codes import have_masks
 from smalldet.evaluation.picture_names import unique_ids
 from smalldet.evaluation.result_files import read_results
-from smalldet.evaluation.rows import detection_rows
+from smalldet.evaluation.result_shapes import holds_masks
+from smalldet.evaluation.rows import detection_rows, segmentation
 
 TRUTH, DETECTIONS, ABOUT = "truth.json", "detections.json", "about.json"
 
@@ -70,15 +73,16 @@ def keep(
     """Write `truth.json` (COCO), `detections.json` (COCO results) and `about.json`.
 
     Ids of pictures are the truth's own, or places from 1 where those are not unique; classes of the
-    data count from 1. So pycocotools loads both files, one after the other.
+    data count from 1. So pycocotools loads both files, one after the other. Masks are kept where
+    both sides have them.
     """
-    ids = unique_ids(truth)
+    with_masks = have_masks(truth.records, detections)
     records = [
-        replace(record, image_id=one, masks=None)
-        for record, one in zip(truth.records, ids, strict=True)
+        replace(record, image_id=one, masks=record.masks if with_masks else None)
+        for record, one in zip(truth.records, unique_ids(truth), strict=True)
     ]
     coco.write_json(Index(truth.class_names, tuple(records)), folder / TRUTH)
-    write_coco_results(folder / DETECTIONS, classes, detections)
+    write_coco_results(folder / DETECTIONS, classes, detections, with_masks)
     groups = zip(classes.truth.class_names, classes.groups, strict=True)
     said = {
         "model": about.model,
@@ -104,7 +108,8 @@ def read_kept(folder: Path) -> Kept:
                 "`smalldet train` wrote"
             )
     about = load_object(folder / ABOUT)
-    truth = coco.read(folder / TRUTH, check_pictures=False)
+    with_masks = holds_masks(folder / DETECTIONS)
+    truth = coco.read(folder / TRUTH, with_masks=with_masks, check_pictures=False)
     results = read_results(folder / DETECTIONS, truth)
     groups = list(about["classes"].values())
     own = tuple(group[0] for group in groups)
@@ -142,21 +147,29 @@ def fingerprint(truth: Index) -> str:
     return digest.hexdigest()
 
 
-def write_coco_results(path: Path, classes: ClassMatch, detections: Sequence[Detections]) -> None:
+def write_coco_results(
+    path: Path, classes: ClassMatch, detections: Sequence[Detections], with_masks: bool = False
+) -> None:
     """Write the detections of the common classes as COCO results.
 
     `category_id` counts the classes of the data from 1. Pictures go by their own ids, or by their
-    place from 1 where ids are not unique.
+    place from 1 where ids are not unique. Masks are run-length codes, oriented boxes an `rbbox`.
     """
-    ids = unique_ids(classes.truth)
-    rows = detection_rows([classes.relabel(of_picture) for of_picture in detections])
-    columns = zip(
-        np.array(ids, dtype=np.int64)[rows.pictures].tolist(),
-        (classes.data_labels[rows.labels] + 1).tolist(),
-        rows.boxes_xywh.round(2).tolist(),
-        rows.scores.round(5).tolist(),
-        strict=True,
-    )
-    keys = ("image_id", "category_id", "bbox", "score")
-    lines = [json.dumps(dict(zip(keys, row, strict=True))) for row in columns]
+    ids, index = unique_ids(classes.truth), classes.truth
+    found = [classes.relabel(of_picture) for of_picture in detections]
+    rows = detection_rows(found, masks_in=index if with_masks else None)
+    columns: dict[str, list[Any]] = {
+        "image_id": np.array(ids, dtype=np.int64)[rows.pictures].tolist(),
+        "category_id": (classes.data_labels[rows.labels] + 1).tolist(),
+        "bbox": rows.boxes_xywh.round(2).tolist(),
+        "score": rows.scores.round(5).tolist(),
+    }
+    if rows.masks is not None:
+        columns["segmentation"] = segmentation(index, rows)
+    if rows.rboxes is not None:
+        columns["rbbox"] = rows.rboxes.round(6).tolist()
+    lines = [
+        json.dumps(dict(zip(columns, row, strict=True)))
+        for row in zip(*columns.values(), strict=True)
+    ]
     write_text(path, "[" + ",\n".join(lines) + "]\n")

@@ -80,6 +80,7 @@ class SideBySide:
         """Those that are shown, in order."""
         sizes = self.sides[0].report.sizes
         names = ("AP", "AP50", *(f"AP_{size}" for size in sizes), "best_F1")
+        names += ("OBB_AP", "OBB_AP50", "mask_AP", "mask_AP50")
         return [one for one in names if self.sides[0].report.metrics.get(one) is not None]
 
     def as_dict(self) -> dict[str, Any]:
@@ -112,7 +113,7 @@ class SideBySide:
         for row in self.metrics:
             cells = [f"{100 * (first.report.metrics[row] or 0):.1f}"]
             for side, differences in zip(others, self.differences, strict=True):
-                value = side.report.metrics[row]
+                value = side.report.metrics.get(row)
                 told = f"  {in_words(differences[row])}" if row in differences else ""
                 cells.append("-" if value is None else f"{100 * value:.1f}{told}")
             table.add_row(row, *cells)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -29,11 +31,12 @@ def rotated_iou(a: Tensor, b: Tensor) -> Tensor:
     Returns:
         (...), in the type of `a`.
     """
-    shape = (a[..., 0] - b[..., 0]).shape
-    flat_a, flat_b = (rboxes.expand(*shape, 5).reshape(-1, 5) for rboxes in (a, b))
-    steps = [slice(at, at + _PAIRS_AT_ONCE) for at in range(0, len(flat_a), _PAIRS_AT_ONCE)]
-    overlap = [_aligned_iou(flat_a[step], flat_b[step]) for step in steps or [slice(0)]]
-    return torch.cat(overlap).reshape(shape).to(a)
+    return _in_steps(_aligned_iou, a, b)
+
+
+def rotated_intersection(a: Tensor, b: Tensor) -> Tensor:
+    """Area that oriented boxes share, in square pixels; exact, and arguments, as `rotated_iou`."""
+    return _in_steps(_aligned_intersection, a, b)
 
 
 def rotated_iou_table(a: Tensor, b: Tensor) -> Tensor:
@@ -110,13 +113,25 @@ def rotated_nms(
     return order[kept.to(order.device)]
 
 
+def _in_steps(measure: Callable[[Tensor, Tensor], Tensor], a: Tensor, b: Tensor) -> Tensor:
+    """A measure of aligned pairs (P, 5), (P, 5), of those that broadcasting makes."""
+    shape = (a[..., 0] - b[..., 0]).shape
+    flat_a, flat_b = (rboxes.expand(*shape, 5).reshape(-1, 5) for rboxes in (a, b))
+    steps = [slice(at, at + _PAIRS_AT_ONCE) for at in range(0, len(flat_a), _PAIRS_AT_ONCE)]
+    values = [measure(flat_a[step], flat_b[step]) for step in steps or [slice(0)]]
+    return torch.cat(values).reshape(shape).to(a)
+
+
 def _aligned_iou(a: Tensor, b: Tensor) -> Tensor:
+    inter = _aligned_intersection(a, b)
+    union = rbox_areas(in_float64(a)) + rbox_areas(in_float64(b)) - inter
+    return torch.where(inter > OVERLAP_FLOOR * union, inter / union, 0)
+
+
+def _aligned_intersection(a: Tensor, b: Tensor) -> Tensor:
     a, b = in_float64(a), in_float64(b)
     inter = area_in_windows(_corners_in_frames(a, b), centred_windows(b))
-    area_a, area_b = rbox_areas(a), rbox_areas(b)
-    inter = torch.minimum(inter, torch.minimum(area_a, area_b))
-    union = area_a + area_b - inter
-    return torch.where(inter > OVERLAP_FLOOR * union, inter / union, 0)
+    return torch.minimum(inter, torch.minimum(rbox_areas(a), rbox_areas(b)))
 
 
 def _corners_in_frames(a: Tensor, b: Tensor) -> Tensor:

@@ -37,6 +37,7 @@ class Detector(nn.Module, ABC):
         tile_px: side of the tiles that it predicts on unless told.
         conf: score over which its detections count unless told.
         seen: how large objects were in training.
+        finds_masks: whether its detections have masks.
         torch_parts: modules that `decode` runs. They stay in torch where the network leaves it.
     """
 
@@ -46,6 +47,7 @@ class Detector(nn.Module, ABC):
     tile_px: int
     conf: float = 0.25
     seen: Seen = NOTHING_KNOWN
+    finds_masks: bool = False
     torch_parts: tuple[str, ...] = ()
 
     @abstractmethod

@@ -46,6 +46,7 @@ class GraphTileModel:
     ) -> None:
         self._run, self._decoder, self.facts = run, decoder, facts
         self.class_names = decoder.class_names
+        self.finds_masks = decoder.finds_masks
         self.in_channels, self.stride = facts.bands, facts.fixed_px or facts.stride
         self.tile_px, self.conf = facts.fixed_px or facts.tile_px, facts.conf
         self.seen, self.fingerprint, self.runtime = facts.seen, fingerprint, runtime

@@ -49,6 +49,11 @@ class TileModel(Protocol):
         ...
 
     @property
+    def finds_masks(self) -> bool:
+        """Whether its detections have masks."""
+        ...
+
+    @property
     def fingerprint(self) -> str:
         """What tells it from all others: it follows from every weight. Made when first asked."""
         ...

@@ -9,15 +9,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smalldet.evaluation.comparison import Comparison
+from smalldet.evaluation.metrics.angle_error import measure_angles
 from smalldet.evaluation.metrics.at_conf import measure_at_conf
 from smalldet.evaluation.metrics.at_distance import measure_at_distance
 from smalldet.evaluation.metrics.average_precision import measure_by_coco, measure_by_size
 from smalldet.evaluation.metrics.best_conf import measure_best_conf
 from smalldet.evaluation.metrics.by_class import ClassMetric, ClassValues
 from smalldet.evaluation.metrics.calibration_error import measure_calibration
+from smalldet.evaluation.metrics.dota import measure_dota
 from smalldet.evaluation.metrics.localisation_recall_precision import OWN, measure_lrp
 from smalldet.evaluation.metrics.loose_iou import measure_loose
+from smalldet.evaluation.metrics.mask_precision import has_masks, measure_masks
 from smalldet.evaluation.metrics.mistakes import measure_ap_costs
+from smalldet.evaluation.metrics.oriented_precision import is_oriented, measure_oriented
 from smalldet.evaluation.metrics.other_likeness import measure_centres, measure_nwd
 from smalldet.evaluation.metrics.smallest_size import measure_resolvable
 from smalldet.evaluation.metrics.visdrone import measure_visdrone, pictures_of_each_class
@@ -62,6 +66,10 @@ CLASS_METRICS: tuple[ClassMetric, ...] = (
     ClassMetric("localisation recall precision", measure_lrp, own=OWN),
     ClassMetric("average precision by normalised Wasserstein distance", measure_nwd),
     ClassMetric("average precision by centres", measure_centres),
+    ClassMetric("average precision of masks", measure_masks, applies=has_masks),
+    ClassMetric("average precision of oriented boxes", measure_oriented, applies=is_oriented),
+    ClassMetric("DOTA's protocol", measure_dota, applies=is_oriented),
+    ClassMetric("errors of angles", measure_angles, applies=is_oriented),
 )
 """Behind those above, in the order of `metrics.json`."""
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from smalldet.evaluation.comparison import COCO_CAPS, Comparison
+from smalldet.evaluation.coco_curves import COCO_CAPS
+from smalldet.evaluation.comparison import Comparison
 from smalldet.evaluation.sizes import COCO_AREA_RANGES
 
 _IOU_50, _IOU_75 = 0, 5  # places of IoU 0.5 and 0.75 in COCO's 0.5:0.05:0.95

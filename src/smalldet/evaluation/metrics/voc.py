@@ -12,6 +12,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from smalldet.evaluation.candidates import Candidates
 from smalldet.evaluation.comparison import Comparison
 from smalldet.evaluation.judging import Verdicts, at_11_points, class_table, under_the_curve
 from smalldet.evaluation.metrics.by_class import ClassValues
@@ -19,11 +20,25 @@ from smalldet.evaluation.metrics.by_class import ClassValues
 
 def measure_voc(comparison: Comparison) -> ClassValues:
     """AP over 11 points of recall (VOC 2007) and under the curve (from 2010 on)."""
+    return voc_tables(comparison, comparison.pairs, "VOC07_AP50", "VOC_AP50")
+
+
+def voc_tables(
+    comparison: Comparison, pairs: Candidates, at_points: str, under_curve: str
+) -> ClassValues:
+    """Both averages of a comparison.
+
+    Args:
+        comparison: what the pairs are of.
+        pairs: of detections that overlap enough to be on an object.
+        at_points: name of the average over 11 points.
+        under_curve: name of the area under the curve.
+    """
     objects = comparison.objects
     unjudged = objects.ignore | _difficult(comparison)
-    verdicts = _judge(comparison, unjudged)
+    verdicts = _judge(comparison, pairs, unjudged)
     num_objects = np.bincount(objects.labels[~unjudged], minlength=len(comparison.num_objects))
-    tables = {"VOC07_AP50": at_11_points, "VOC_AP50": under_the_curve}
+    tables = {at_points: at_11_points, under_curve: under_the_curve}
     return {
         name: class_table(verdicts, comparison.detections, num_objects, average)
         for name, average in tables.items()
@@ -40,8 +55,8 @@ def _difficult(comparison: Comparison) -> NDArray[np.bool_]:
     return difficult
 
 
-def _judge(comparison: Comparison, unjudged: NDArray[np.bool_]) -> Verdicts:
-    pairs, ignore = comparison.pairs, comparison.objects.ignore
+def _judge(comparison: Comparison, pairs: Candidates, unjudged: NDArray[np.bool_]) -> Verdicts:
+    ignore = comparison.objects.ignore
     num = len(comparison.detections)
     # The last of several assignments to a place stays: an object before a region, the highest IoU,
     # of equals the first object.

@@ -78,7 +78,7 @@ def _metrics(compared: SideBySide) -> str:
     for name in compared.metrics:
         cells = [escaped(name), _points(first.report.metrics[name])]
         for side, differences in zip(others, compared.differences, strict=True):
-            cells += [_points(side.report.metrics[name]), _told(differences.get(name))]
+            cells += [_points(side.report.metrics.get(name)), _told(differences.get(name))]
         rows.append(cells)
     return table(_heads("", compared), rows)
 

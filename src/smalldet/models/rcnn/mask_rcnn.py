@@ -72,6 +72,8 @@ class MaskRcnnConfig(RegionConfig):
 class MaskRcnn(FasterRcnn):
     """Faster R-CNN with a third output: the mask of each object within its box."""
 
+    finds_masks = True
+
     def add_masks(self, head: nn.Module, predictor: nn.Module, pool: RegionPool) -> None:
         """Give it torchvision's mask modules, under torchvision's names."""
         self.roi_heads.mask_head = head
