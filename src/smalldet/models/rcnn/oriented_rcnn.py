@@ -7,21 +7,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
 from smalldet.models.losses import OrientedBoxLoss, oriented_box_loss
 from smalldet.models.rcnn.box_forms import ORIENTED
+from smalldet.models.rcnn.box_outputs import TurnedOutputs
 from smalldet.models.rcnn.faster_rcnn import FasterRcnn, FasterRcnnConfig
 from smalldet.models.rcnn.oriented_coders import FrameCoder, MidpointCoder
 from smalldet.models.rcnn.oriented_pool import OrientedPool
 from smalldet.models.rcnn.regions import BoxErrors
 from smalldet.models.rcnn.two_stages import Coding, build_parts
 
-ORIENTED_CODING = Coding(
-    ORIENTED, MidpointCoder(), MidpointCoder.num_codes, FrameCoder(), OrientedPool
-)
+ORIENTED_CODING = Coding(ORIENTED, MidpointCoder(), FrameCoder(), OrientedPool)
 
 
 class OrientedRcnnConfig(FasterRcnnConfig):
@@ -45,6 +44,9 @@ class OrientedRcnnConfig(FasterRcnnConfig):
     def build(self, class_names: Sequence[str], tile_px: int) -> OrientedRcnn:
         """An untrained Oriented R-CNN."""
         parts = build_parts(self, len(class_names), ORIENTED_CODING)
+        heads: tuple[Any, Any] = parts.rpn.head, parts.roi_heads.box_predictor
+        for head, more in zip(heads, (MidpointCoder.more, FrameCoder.more), strict=True):
+            head.bbox_pred = TurnedOutputs(head.bbox_pred, more)
         return OrientedRcnn(
             class_names,
             tile_px=tile_px,
