@@ -8,29 +8,31 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-START_STD = 1e-4  # of the weights that are added; of 0 some would begin without a slope
-
 
 class TurnedOutputs(nn.Module):
     """A last layer that gives oriented boxes: that of upright ones, with more numbers to a box.
 
     The upright layer's parameters keep their names, so that trained ones fit. What is added starts
-    near the numbers of an upright box, whatever the layer sees: so a detector that has learned
+    at the numbers of an upright box, whatever the layer sees: so a detector that has learned
     upright boxes goes on from these.
 
     Args:
         upright: gives four numbers for each of several boxes, one box after another.
         start: what each added number is at first.
+        start_std: of the added weights.
     """
 
-    def __init__(self, upright: nn.Conv2d | nn.Linear, start: Sequence[float]) -> None:
+    def __init__(
+        self, upright: nn.Conv2d | nn.Linear, start: Sequence[float], start_std: float = 0.0
+    ) -> None:
         super().__init__()
         assert upright.bias is not None
         self.num_boxes = len(upright.bias) // 4
         self.weight, self.bias = upright.weight, upright.bias
         num_more = self.num_boxes * len(start)
-        self.turn_weight = nn.Parameter(torch.empty(num_more, *upright.weight.shape[1:]))
-        nn.init.normal_(self.turn_weight, std=START_STD)
+        self.turn_weight = nn.Parameter(
+            start_std * torch.randn(num_more, *upright.weight.shape[1:])
+        )
         self.turn_bias = nn.Parameter(torch.tensor(start).repeat(self.num_boxes))
 
     def forward(self, x: Tensor) -> Tensor:

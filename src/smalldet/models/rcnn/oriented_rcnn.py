@@ -21,6 +21,9 @@ from smalldet.models.rcnn.regions import BoxErrors
 from smalldet.models.rcnn.two_stages import Coding, build_parts
 
 ORIENTED_CODING = Coding(ORIENTED, MidpointCoder(), FrameCoder(), OrientedPool)
+# Of the second stage's turns, as Detectron2 starts boxes: objects themselves are among what it
+# learns from, and of their turn, which is none, weights of 0 would learn nothing.
+START_STD = 0.001
 
 
 class OrientedRcnnConfig(FasterRcnnConfig):
@@ -44,9 +47,10 @@ class OrientedRcnnConfig(FasterRcnnConfig):
     def build(self, class_names: Sequence[str], tile_px: int) -> OrientedRcnn:
         """An untrained Oriented R-CNN."""
         parts = build_parts(self, len(class_names), ORIENTED_CODING)
-        heads: tuple[Any, Any] = parts.rpn.head, parts.roi_heads.box_predictor
-        for head, more in zip(heads, (MidpointCoder.more, FrameCoder.more), strict=True):
-            head.bbox_pred = TurnedOutputs(head.bbox_pred, more)
+        first: Any = parts.rpn.head
+        second: Any = parts.roi_heads.box_predictor
+        first.bbox_pred = TurnedOutputs(first.bbox_pred, MidpointCoder.more)
+        second.bbox_pred = TurnedOutputs(second.bbox_pred, FrameCoder.more, START_STD)
         return OrientedRcnn(
             class_names,
             tile_px=tile_px,
