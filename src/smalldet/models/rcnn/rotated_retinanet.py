@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from smalldet.models.losses import OrientedBoxLoss, oriented_box_loss
 from smalldet.models.rcnn.anchors import build_assign
@@ -31,6 +31,12 @@ class RotatedRetinaNetConfig(RetinaNetConfig):
     box_loss: Literal["l1"] | OrientedBoxLoss = Field(
         default="kld", description="l1 of the codes, or of the boxes as Gaussians"
     )
+
+    @model_validator(mode="after")
+    def _codes_are_its_own(self) -> Self:
+        if self.conventions.box_codes != "centre":
+            raise ValueError("conventions.box_codes are of upright boxes: leave them out")
+        return self
 
     @property
     def needs_rboxes(self) -> bool:
