@@ -144,7 +144,7 @@ def _of_dota(path: Path, truth: Index) -> _Columns:
     pictures = table[found.pictures] if len(table) else found.pictures
     names = [found.picture_names[row] for row in found.pictures.tolist()]
     _refuse_strangers(path, pictures, names, truth)
-    remarks = _strangers(pictures, names, "picture") if names else ["holds no result"]
+    remarks = strangers(pictures, names, "picture") if names else ["holds no result"]
     low, high = found.boxes[:, :2], found.boxes[:, 2:]
     boxes = np.concatenate([low, high - low], axis=1)
     nothing: list[Entry] = [{}] * len(names)
