@@ -25,6 +25,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.accuracy.against_yolo26n import PEERS, SIZES, SIZES_PX, Words, trained
+from benchmarks.accuracy.families_rows import LITE, THIN
 from benchmarks.sets import labelled_set, shared_folder, tiles_per_s
 from smalldet.data.index import Index
 from smalldet.detections import Detections
@@ -39,8 +40,8 @@ from smalldet.tile_models import open_tile_model
 SET = "hituav"
 OURS = {
     "speck-n": ("model.oriented=true",),
-    "rotated-retinanet": ("model.family=rotated_retinanet", "model.backbone=resnet18"),
-    "oriented-rcnn": ("model.family=oriented_rcnn", "model.backbone=resnet18"),
+    "rotated-retinanet": ("--model", "rotated_retinanet", *LITE),
+    "oriented-rcnn": ("--model", "oriented_rcnn", *LITE, *THIN),
 }
 THEIRS = {"yolo26n-obb-coco": True, "yolo26n-obb-scratch": False}
 SHOWN = ("OBB_AP50", "OBB_AP", *(f"OBB_AP_{size}" for size in SIZES), "OBB_angle_error_deg", "AP")

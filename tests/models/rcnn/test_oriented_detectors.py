@@ -8,10 +8,14 @@ import pytest
 import torch
 from torch import Tensor
 
+from smalldet.geometry.boxes import clip_boxes
 from smalldet.geometry.oriented import canonical, enclosing_boxes, points_in_frames
+from smalldet.geometry.overlaps import iou, pairwise
 from smalldet.geometry.rotated import rotated_iou_table
 from smalldet.models.checkpoints.native import transfer_from
+from smalldet.models.detector import Detector
 from smalldet.models.families import FAMILIES
+from smalldet.models.rcnn.faster_rcnn import FasterRcnn
 from smalldet.targets import Target
 
 SIDE = 96
@@ -51,27 +55,48 @@ def test_bars_in_all_directions_are_learned_by_heart(family: str) -> None:
     picture, target = drawn_scene()
     detector = FAMILIES[family](**VARIANTS[family]).build(("bright", "dark"), SIDE).train()
     optimiser = torch.optim.AdamW(detector.parameters(), lr=3e-3)
-    for _ in range(120):
+    for _ in range(80):
         optimiser.zero_grad()
         torch.stack(list(detector.loss(picture, [target]).values())).sum().backward()
         torch.nn.utils.clip_grad_norm_(detector.parameters(), 10.0)
         optimiser.step()
-    (found,) = detector.predict(picture, conf=0.3)
+    (found,) = detector.predict(picture, conf=0.1)
     assert found.rboxes is not None and target.rboxes is not None
     alike = rotated_iou_table(target.rboxes, found.rboxes)
     alike = alike.masked_fill(target.labels[:, None] != found.labels, 0)
-    print(alike.amax(1), len(found))
-    assert (alike.amax(1) > 0.6).all()
-    assert len(found) == 9
+    assert alike.amax(1).mean() > 0.8 and alike.amax(1).amin() > 0.5
 
 
-@pytest.mark.parametrize(
-    ("family", "upright"), [("rotated_retinanet", "retinanet"), ("oriented_rcnn", "faster_rcnn")]
-)
-def test_all_but_the_last_layers_of_boxes_come_from_the_upright_family(
-    family: str, upright: str
-) -> None:
-    given = FAMILIES[upright](**VARIANTS[family]).build(("car", "ship"), SIDE)
-    detector = FAMILIES[family](**VARIANTS[family]).build(("ship", "car"), SIDE)
+def started_from(upright: str, family: str) -> tuple[Detector, Detector]:
+    """An untrained upright detector, and one of the oriented family with its weights."""
+    torch.manual_seed(0)
+    given = FAMILIES[upright](**VARIANTS[family]).build(("car", "ship"), SIDE).eval()
+    detector = FAMILIES[family](**VARIANTS[family]).build(("car", "ship"), SIDE).eval()
     fresh = transfer_from(given, detector, "given")
-    assert fresh and all("bbox" in key for key in fresh)
+    assert fresh and all("turn" in key for key in fresh), "all that is upright goes along"
+    return given, detector
+
+
+def test_rotated_retinanet_starts_with_the_boxes_of_an_upright_one() -> None:
+    picture, _ = drawn_scene()
+    upright, oriented = started_from("retinanet", "rotated_retinanet")
+    wanted, found = (part.predict(picture, 0.0, 1000)[0] for part in (upright, oriented))
+    # only upright boxes end at the picture's edge
+    whole = wanted.boxes[((wanted.boxes > 0) & (wanted.boxes < SIDE)).all(1)]
+    assert len(whole) > 50
+    assert (pairwise(iou, whole, found.boxes).amax(1) > 0.95).float().mean() > 0.9
+
+
+def test_oriented_rcnn_starts_with_the_proposals_of_an_upright_one() -> None:
+    """Its second stage looks at tall ones lying down, and has to learn that."""
+    picture, _ = drawn_scene()
+    upright, oriented = started_from("faster_rcnn", "oriented_rcnn")
+    proposals = []
+    for detector in (upright, oriented):
+        assert isinstance(detector, FasterRcnn)
+        with torch.no_grad():
+            _, first = detector._stages(detector.network(picture))
+        proposals.append(detector.rpn.propose(first, SIDE, SIDE)[0])
+    assert len(proposals[0]) > 50
+    found = clip_boxes(enclosing_boxes(proposals[1]), SIDE, SIDE)
+    torch.testing.assert_close(found, proposals[0], rtol=0, atol=0.01)
