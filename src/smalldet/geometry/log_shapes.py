@@ -17,6 +17,7 @@ from torch import Tensor
 
 # A box whose sides differ by less than this part of them has no direction, nor a slope to one.
 _SQUARE = 1e-5
+_LONG = 0.1  # of log sides from their mean: from 1.22 times as long as wide on
 
 
 def log_shapes(rboxes: Tensor) -> Tensor:
@@ -39,3 +40,21 @@ def axes_of_log_shapes(shapes: Tensor) -> Tensor:
     stretch, angle = torch.hypot(along, turned), torch.atan2(turned, along) / 2
     stretch = torch.where(square, 0.0, stretch)
     return torch.stack((mean + stretch, mean - stretch, angle), dim=-1)
+
+
+def rboxes_of_log_shapes(centred: Tensor) -> Tensor:
+    """(..., 5) centre and log shape to oriented boxes (..., 5), w >= h."""
+    axes = axes_of_log_shapes(centred[..., 2:])
+    return torch.cat((centred[..., :2], axes[..., :2].exp(), axes[..., 2:]), dim=-1)
+
+
+def steadied(shapes: Tensor) -> Tensor:
+    """(..., 3) log shapes, of which nearly square ones are hardly turned; long ones stay.
+
+    Of an object as long as wide, what is left of a direction is noise, and a box that follows it
+    swings by half a right angle from one look to the next. So in doubt it lies upright. The turn
+    falls by the square of how much longer than wide the shape is, from 1.22 times on.
+    """
+    a, b, turned = shapes.unbind(-1)
+    share = (torch.hypot((a - b) / 2, turned) / _LONG).clamp(max=1).square()
+    return torch.stack((a, b, turned * share), dim=-1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from smalldet.geometry.log_shapes import axes_of_log_shapes, log_shapes
+from smalldet.geometry.log_shapes import log_shapes, rboxes_of_log_shapes
 from smalldet.geometry.oriented import canonical, enclosing_boxes
 from smalldet.geometry.overlaps import iou
 from smalldet.geometry.pairs import alike_pairs
@@ -59,12 +59,8 @@ def vote_boxes(
     weight = score[rows].index_add(0, place[one], score[other])
     moved = edges[rows] + shift / weight[:, None]
     if oriented:  # there and back is not to the bit, so boxes without voters do not go
-        moved = torch.where((shift == 0).all(1, keepdim=True), box[rows], _rboxes_of(moved))
+        moved = torch.where(
+            (shift == 0).all(1, keepdim=True), box[rows], rboxes_of_log_shapes(moved)
+        )
         return canonical(moved.to(boxes))
     return moved.to(boxes)
-
-
-def _rboxes_of(edges: Tensor) -> Tensor:
-    """(K, 5) centre and log shape to oriented boxes."""
-    axes = axes_of_log_shapes(edges[:, 2:])
-    return torch.cat((edges[:, :2], axes[:, :2].exp(), axes[:, 2:]), 1)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Protocol
 
+import torch
 from torch import Tensor
 
 from smalldet.geometry.boxes import clip_boxes
+from smalldet.geometry.log_shapes import log_shapes, rboxes_of_log_shapes, steadied
 from smalldet.models.assigners.measures import BoxMeasure, OrientedMeasure, UprightMeasure
 from smalldet.models.detector import Size
 from smalldet.models.losses import box_loss
@@ -60,7 +62,8 @@ class OrientedBoxes:
         return decode_rboxes(codes, centres, strides)
 
     def within(self, boxes: Tensor, size: Size) -> Tensor:
-        return boxes
+        shapes = steadied(log_shapes(boxes))
+        return rboxes_of_log_shapes(torch.cat((boxes[:, :2], shapes), 1))
 
     def loss(self, predicted: Tensor, truth: Tensor, learning: LossOptions) -> Tensor:
         errors = small_oriented_loss(predicted, truth, learning.obb_loss, learning.nwd_share)
