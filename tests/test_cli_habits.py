@@ -250,7 +250,8 @@ def test_every_way_to_name_data_in_the_recipe_for_it_is_one() -> None:
     recipe = checked(TrainRecipe, yaml.safe_load("\n".join(lines)), "whole")
     said = {key for source in recipe.data.train for key in source.model_fields_set}
     assert said == {
-        "annotations", "images", "class_names", "first_pixel", "class_field", "side_m", "area",
+        "annotations", "images", "class_names", "first_pixel", "class_field", "class_level",
+        "side_m", "area",
         "map", "absent", "unknown",
     }  # fmt: skip
 

@@ -29,6 +29,7 @@ from rich.table import Table
 
 from benchmarks.sets import labelled_set, shared_folder, tiles_per_s
 from smalldet.data.index import ImageRecord, Index
+from smalldet.data.parts_in_view import View
 from smalldet.data.windows import Window, labels_in
 from smalldet.detections import Detections, TileDetections
 from smalldet.evaluation.evaluate import evaluate
@@ -228,7 +229,8 @@ def cut(index: Index, folder: Path) -> Cut:
 def visible(record: ImageRecord, window: Window, num_classes: int) -> list[dict[str, object]]:
     """Annotations of a window: objects of which enough can be seen, as our training sees them."""
     size = (window[2] - window[0], window[3] - window[1])
-    target = labels_in(record, window, size, num_classes, min_visible_frac=MIN_VISIBLE_FRAC)
+    view = View(window, size)
+    target = labels_in(record, view, num_classes, min_visible_frac=MIN_VISIBLE_FRAC)
     rows = xyxy_to_xywh(target.boxes)
     return [
         {"bbox": box, "area": box[2] * box[3], "category_id": label + 1, "iscrowd": 0}

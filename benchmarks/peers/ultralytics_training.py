@@ -4,11 +4,14 @@ r"""Train an Ultralytics model on a COCO json and write its detections: run by t
         --minutes 10 --out DIR
 
 Needs `ultralytics`; knows nothing of smalldet. `DIR/detections.json` holds COCO results whose
-`category` is a class name, `DIR/speed.json` how many pictures the training saw.
+`category` is a class name, `DIR/speed.json` how many pictures the training saw. With `--obb` the
+json's `rbbox` are learned: take `--start yolo26n-obb.yaml`, with `--weights` of an upright model.
 """
 
 import argparse
 import json
+import math
+import resource
 import time
 from pathlib import Path
 
@@ -23,6 +26,10 @@ def main() -> None:
     parser.add_argument("train", type=Path)
     parser.add_argument("val", type=Path)
     parser.add_argument("--start", required=True, help="checkpoint .pt, or .yaml for scratch")
+    parser.add_argument(
+        "--weights", help="checkpoint .pt whose fitting weights a .yaml starts from"
+    )
+    parser.add_argument("--obb", action="store_true", help="oriented boxes")
     parser.add_argument("--minutes", type=float, required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--imgsz", type=int, default=640)
@@ -32,12 +39,14 @@ def main() -> None:
     folder = given.out.resolve()
     names = [category["name"] for category in json.loads(given.train.read_text())["categories"]]
     for part, path in (("train", given.train), ("val", given.val)):
-        write_yolo_set(path, names, folder / "set", part)
+        write_yolo_set(path, names, folder / "set", part, given.obb)
     text = {"path": str(folder / "set"), "train": "images/train", "val": "images/val"}
     (folder / "set.yaml").write_text(json.dumps({**text, "names": dict(enumerate(names))}))
     device = 0 if torch.cuda.is_available() else "cpu"
 
     model = YOLO(given.start)
+    if given.weights:
+        model.load(given.weights)
     began = time.monotonic()
     model.train(
         data=str(folder / "set.yaml"), imgsz=given.imgsz, batch=given.batch, device=device,
@@ -48,12 +57,15 @@ def main() -> None:
     last = folder / "run" / "weights" / "last.pt"
     epochs = sum(1 for _ in (folder / "run" / "results.csv").open()) - 1
     pictures = len(json.loads(given.train.read_text())["images"])
-    speed = {"seconds": seconds, "epochs": epochs, "pictures_per_s": epochs * pictures / seconds}
+    speed = {
+        "seconds": seconds, "epochs": epochs, "pictures_per_s": epochs * pictures / seconds,
+        "cpu_seconds": resource.getrusage(resource.RUSAGE_SELF).ru_utime,
+    }  # fmt: skip
     (folder / "speed.json").write_text(json.dumps(speed))
     (folder / "detections.json").write_text(json.dumps(detections(last, given, device)))
 
 
-def write_yolo_set(path: Path, names: list[str], folder: Path, part: str) -> None:
+def write_yolo_set(path: Path, names: list[str], folder: Path, part: str, obb: bool) -> None:
     """Pictures as links, labels as text; regions to ignore have no counterpart and are left out."""
     content = json.loads(path.read_text())
     classes = {c["id"]: names.index(c["name"]) for c in content["categories"]}
@@ -66,7 +78,12 @@ def write_yolo_set(path: Path, names: list[str], folder: Path, part: str) -> Non
             continue
         width, height = sizes[row["image_id"]]
         x, y, w, h = row["bbox"]
-        values = ((x + w / 2) / width, (y + h / 2) / height, w / width, h / height)
+        values = [(x + w / 2) / width, (y + h / 2) / height, w / width, h / height]
+        if obb:
+            corners = corners_of(*row["rbbox"])
+            values = [v / side for x, y in corners for v, side in ((x, width), (y, height))]
+            # Ultralytics takes no corner outside of the picture.
+            values = [min(max(v, 0.0), 1.0) for v in values]
         text = " ".join(f"{value:.6f}" for value in values)
         lines[row["image_id"]].append(f"{classes[row['category_id']]} {text}")
     for image in content["images"]:
@@ -77,6 +94,14 @@ def write_yolo_set(path: Path, names: list[str], folder: Path, part: str) -> Non
             link.symlink_to(source)
         label = (folder / "labels" / part / name).with_suffix(".txt")
         label.write_text("\n".join(lines[image["id"]]))
+
+
+def corners_of(cx: float, cy: float, w: float, h: float, angle: float) -> list[tuple]:
+    """Four corners in order; the angle is clockwise on the screen."""
+    ax, ay = math.cos(angle) * w / 2, math.sin(angle) * w / 2
+    bx, by = -math.sin(angle) * h / 2, math.cos(angle) * h / 2
+    signs = ((-1, -1), (1, -1), (1, 1), (-1, 1))
+    return [(cx + i * ax + j * bx, cy + i * ay + j * by) for i, j in signs]
 
 
 def picture(path: Path, name: str) -> Path:
@@ -96,12 +121,16 @@ def detections(weights: Path, given: argparse.Namespace, device: int | str) -> l
         found = model.predict(
             str(picture(given.val, image["file_name"])), imgsz=given.imgsz, conf=0.001,
             max_det=MAX_DETECTIONS, device=device, verbose=False,
-        )[0].boxes  # fmt: skip
-        for (x1, y1, x2, y2), score, label in zip(
-            found.xyxy.tolist(), found.conf.tolist(), found.cls.int().tolist(), strict=True
+        )[0]  # fmt: skip
+        found = found.obb if given.obb else found.boxes
+        turned = found.xywhr.tolist() if given.obb else [None] * len(found)
+        for (x1, y1, x2, y2), score, label, rbox in zip(
+            found.xyxy.tolist(), found.conf.tolist(), found.cls.int().tolist(), turned, strict=True
         ):
             box = [x1, y1, x2 - x1, y2 - y1]
             row = {"image_id": image["id"], "bbox": box, "score": score}
+            if rbox is not None:
+                row["rbbox"] = rbox
             rows.append({**row, "category": model.names[label]})
     return rows
 

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from smalldet.checking.check import quick_findings
 from smalldet.checking.findings import Severity
 from smalldet.checking.labelled_set import LabelledSet, ReaderMessage
 from smalldet.checking.looking import Look
+from smalldet.data.formats import coco
 from smalldet.data.index import Index
 from tests.checking.drawn import record, told, whole
 
@@ -83,21 +86,110 @@ def test_corner_origin_by_where_boxes_end(low: int, high: int, said: str | None)
     assert told("corner-origin", whole(record("a.png", moved))) == [], "fractions tell nothing"
 
 
-def test_angles_that_do_not_fit_their_upright_boxes() -> None:
-    angle = 0.5
-    width = 30 * math.cos(angle) + 6 * math.sin(angle)
-    height = 30 * math.sin(angle) + 6 * math.cos(angle)
-    boxes = [(50 - width / 2, 50 - height / 2, 50 + width / 2, 50 + height / 2)] * 12
-    right = whole(record("a.png", boxes, rboxes=[(50, 50, 30, 6, angle)] * 12))
-    assert told("angles", right) == []
-    # 0.5 degrees read as radians, say: another rectangle
-    wrong = whole(record("a.png", boxes, rboxes=[(50, 50, 30, 6, angle + math.pi / 2)] * 12))
-    assert told("angles", wrong) == [
-        "warning: 12 of 12 oriented boxes (100 %) do not fit their upright boxes: their unit or "
-        "direction seems to be another"
-    ]
-    upright = whole(record("a.png", boxes, rboxes=[(50, 50, 30, 6, 0)] * 12))
+def upright_of(angle: float) -> tuple[float, float, float, float]:
+    """Round (50, 50, 30, 6, angle)."""
+    width = 30 * abs(math.cos(angle)) + 6 * abs(math.sin(angle))
+    height = 30 * abs(math.sin(angle)) + 6 * abs(math.cos(angle))
+    return 50 - width / 2, 50 - height / 2, 50 + width / 2, 50 + height / 2
+
+
+@pytest.mark.parametrize(
+    ("read", "why"),
+    [
+        (lambda angle: angle, None),
+        (lambda angle: angle + math.pi / 2, "be those of the other side"),
+        (math.degrees, "have another unit, such as degrees"),
+        (lambda angle: -angle, None),  # the same upright boxes: see `angle-edges`
+    ],
+)
+def test_angles_that_do_not_fit_their_upright_boxes(read, why: str | None) -> None:
+    angles = np.linspace(0.3, 1.2, 40).tolist()
+    rboxes = [(50, 50, 30, 6, read(angle)) for angle in angles]
+    labelled = whole(record("a.png", [upright_of(angle) for angle in angles], rboxes=rboxes))
+    found = told("angles", labelled)
+    if why is None:
+        assert found == []
+    else:
+        assert len(found) == 1 and "of 40 oriented boxes" in found[0]
+        assert found[0].endswith(f"do not fit their upright boxes: the angles seem to {why}")
+
+
+def test_angles_of_which_none_turns() -> None:
+    upright = whole(record("a.png", [upright_of(0)] * 12, rboxes=[(50, 50, 30, 6, 0)] * 12))
     assert told("angles", upright) == ["note: 12 oriented boxes stand upright, all of them"]
+
+
+def drawn_ships(tmp_path: Path, num: int = 60) -> list[tuple[float, ...]]:
+    """Oriented boxes in two pictures of bright ships on noise, half as many in each."""
+    rng = np.random.default_rng(0)
+    y, x = np.mgrid[:400, :600] + 0.5
+    rows: list[tuple[float, ...]] = []
+    for name in ("a", "b"):
+        pixels = rng.normal(90, 15, (400, 600))
+        for place in range(num // 2):
+            cx, cy = 40 + place % 8 * 72, 40 + place // 8 * 80
+            w, h = rng.uniform(18, 30), rng.uniform(6, 10)
+            angle = rng.uniform(0.2, 1.3) * rng.choice([-1, 1])
+            along = (x - cx) * np.cos(angle) + (y - cy) * np.sin(angle)
+            across = (y - cy) * np.cos(angle) - (x - cx) * np.sin(angle)
+            pixels[(np.abs(along) < w / 2) & (np.abs(across) < h / 2)] += 60
+            rows.append((cx, cy, w, h, angle))
+        grey = np.clip(pixels, 0, 255).astype(np.uint8)
+        Image.fromarray(grey).convert("RGB").save(tmp_path / f"{name}.png")
+    return rows
+
+
+@pytest.mark.parametrize(
+    ("factor", "summand", "why"),
+    [
+        (1, 0, None),
+        (-1, 0, "turn the other way"),
+        (1, math.pi / 2, "be those of the other side"),
+        (-1, math.pi / 2, "turn the other way, and be those of the other side"),
+    ],
+)
+def test_angles_by_the_edges_in_pictures(
+    tmp_path: Path, factor: float, summand: float, why: str | None
+) -> None:
+    rows = drawn_ships(tmp_path)
+    rboxes = [(*row[:4], row[4] * factor + summand) for row in rows]
+    half = len(rows) // 2
+    boxes = [(0, 0, 9, 9)] * half
+    records = [
+        replace(record(f"{name}.png", boxes, rboxes=part), path=tmp_path / f"{name}.png")
+        for name, part in (("a", rboxes[:half]), ("b", rboxes[half:]))
+    ]
+    looks = {one.path: Look(None, 600, 400) for one in records}
+    found = told("angle-edges", replace(whole(*records), looks=looks))
+    if why is None:
+        assert found == []
+    else:
+        assert found[0].startswith("warning: ") and found[0].endswith(f"which seem to {why}")
+
+
+def test_the_edges_in_a_real_set_tell_angles_that_turn_the_other_way(shared_dir: Path) -> None:
+    index = coco.read(shared_dir / "data/hituav/train.json").spread(60)
+    looks = {one.path: Look(None, one.width, one.height) for one in index.records}
+    sound = LabelledSet({"train": index}, looks=looks)
+    assert told("angle-edges", sound) == []
+    mirrored = tuple(
+        replace(one, rboxes=one.rboxes * np.float32([1, 1, 1, 1, -1]))
+        for one in index.records
+        if one.rboxes is not None
+    )
+    wrong = LabelledSet({"train": replace(index, records=mirrored)}, looks=looks)
+    assert told("angle-edges", wrong)[0].endswith("which seem to turn the other way")
+
+
+def test_crossing_oriented_boxes_are_no_doubles() -> None:
+    """Their upright boxes are the same."""
+    cross = [(50, 50, 40, 6, math.pi / 4), (50, 50, 40, 6, -math.pi / 4)]
+    box = (33.7, 33.7, 66.3, 66.3)
+    assert told("doubled-boxes", whole(record("a.png", [box] * 2, rboxes=cross))) == []
+    twice = whole(record("a.png", [box] * 2, rboxes=cross[:1] * 2))
+    assert told("doubled-boxes", twice) == [
+        "warning: 1 object of 2 labelled twice with the same class"
+    ]
 
 
 def test_class_names_and_where_classes_are() -> None:

@@ -41,6 +41,14 @@ def test_what_gets_lost_is_told_before(tmp_path: Path, draw_set: Callable[..., P
     marked = Index(index.class_names, (replace(record, ignore=flags, gsd_m=0.5),))
     assert losses(marked, WRITERS["yolo"]) == ["3 regions to ignore", "1 pictures' metres a pixel"]
     assert losses(marked, WRITERS["coco"]) == []
+    over = np.array([[2, 50, 20, 6, 0.3], [40, 40, 20, 6, 0.3]] * 2, dtype=np.float32)
+    turned = Index(index.class_names, (replace(record, rboxes=over),))
+    assert losses(turned, WRITERS["yolo"]) == [
+        "2 oriented boxes whose corners are cut at the border"
+    ]
+    assert losses(turned, WRITERS["voc"]) == ["4 oriented boxes (upright ones are written)"]
+    for name in ("coco", "dota", "csv", "rolabelimg", "geojson"):
+        assert losses(turned, WRITERS[name]) == []
     coco.write_json(marked, tmp_path / "marked.json")
     told: list[tuple[str, int]] = []
 

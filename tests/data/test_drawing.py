@@ -1,5 +1,7 @@
 """Drawing: frames of objects and hatching of mute regions are where they belong."""
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 
@@ -25,3 +27,14 @@ def test_a_sheet_shows_objects_and_mute_regions():
     hatched = (sheet[41:59, 41:59] == 255).all(axis=2).mean()
     assert 0.05 < hatched < 0.5
     assert (sheet[68 : 68 + 64, :64] == 100).all(), "the third tile has nothing drawn"
+
+
+def test_a_sheet_shows_oriented_boxes_as_they_lie():
+    rboxes = torch.tensor([[32.0, 32, 40, 8, np.pi / 4]])
+    target = Target.of(torch.tensor([[15.0, 15, 49, 49]]), torch.tensor([0]), 1)
+    images = torch.full((1, 3, 64, 64), 100, dtype=torch.uint8)
+    sheet = np.asarray(draw_batch(images, [replace(target, rboxes=rboxes)], ["a"]))[:64, :64]
+    drawn = (sheet == class_colours(1)[0]).all(axis=2)
+    assert drawn.sum() > 50 and not drawn[15, 30:].any(), "no upright frame"
+    y, x = np.mgrid[:64, :64] + 0.5 - 32
+    assert np.abs(np.abs(y - x)[drawn] / np.sqrt(2)).max() < 6, "it lies along the diagonal"

@@ -1,5 +1,6 @@
 """Tiles: drawn from (seed, epoch, position) alone, and their labels stay on the objects."""
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from smalldet.data.index import ImageRecord, Index
 from smalldet.data.loading import loader
 from smalldet.data.options import Augmentation, Sampling
 from smalldet.data.tiled import TiledDataset
+from smalldet.geometry.oriented import canonical, enclosing_boxes, points_in_frames
 
 TILE_PX = 96
 BRIGHT = 250
@@ -217,3 +219,69 @@ def test_labels_made_for_another_size_are_refused(tmp_path: Path):
 def test_no_pictures_are_refused():
     with pytest.raises(ValueError, match="no pictures"):
         TiledDataset(Index(("a",), ()), tile_px=64, train=True)
+
+
+@pytest.fixture
+def slanted(tmp_path: Path) -> Index:
+    """One picture with bright slanted bars, apart from each other."""
+    picture = np.zeros((300, 300), dtype=np.uint8)
+    rows = []
+    for i, (cx, cy) in enumerate((x, y) for x in (50, 150, 250) for y in (50, 150, 250)):
+        rows.append((cx, cy, 34, 10, math.radians(20 * i - 90)))
+    rboxes = np.array(rows, dtype=np.float32)
+    y, x = np.mgrid[:300, :300] + 0.5
+    for cx, cy, w, h, angle in rows:
+        along = (x - cx) * math.cos(angle) + (y - cy) * math.sin(angle)
+        across = (y - cy) * math.cos(angle) - (x - cx) * math.sin(angle)
+        picture[(abs(along) <= w / 2) & (abs(across) <= h / 2)] = 255
+    Image.fromarray(picture).save(tmp_path / "bars.png")
+    num = len(rows)
+    record = ImageRecord(
+        path=tmp_path / "bars.png",
+        width=300,
+        height=300,
+        boxes=enclosing_boxes(torch.from_numpy(rboxes)).numpy(),
+        labels=np.zeros(num, dtype=np.int64),
+        ignore=np.zeros(num, dtype=bool),
+        difficult=np.zeros(num, dtype=bool),
+        image_id=1,
+        rboxes=rboxes,
+    )
+    return Index(("bar",), (record,))
+
+
+@pytest.mark.parametrize("rotate_prob", [0.0, 1.0])
+def test_oriented_boxes_lie_on_their_objects(slanted: Index, rotate_prob: float):
+    """Through windows, turns by any angle, unequal scales, mosaic, mixup, copies and flips: the
+    bright pixels of a tile are those within its oriented boxes, but for objects left mute."""
+    tiles = TiledDataset(
+        slanted,
+        tile_px=192,
+        train=True,
+        sampling=Sampling(tiles_per_epoch=40, scale_jitter=(0.7, 1.5), min_visible_frac=0),
+        augmentation=Augmentation(
+            photometric=False, mosaic_prob=0.5, copy_paste_prob=0.5, rotate_prob=rotate_prob
+        ),
+        oriented=True,
+    )
+    y, x = np.mgrid[:192, :192] + 0.5
+    points = torch.from_numpy(np.stack([x, y], axis=-1).reshape(1, -1, 2))
+    shares, num_objects = [], 0
+    for image, target in tiles:
+        assert target.rboxes is not None
+        num_objects += len(target.rboxes)
+        assert torch.equal(canonical(target.rboxes), target.rboxes)
+        local = points_in_frames(points, target.rboxes.double()[:, None]).abs().flatten(1, 2)
+        within = (local <= target.rboxes[:, None, 2:4] / 2).all(2).any(0).view(192, 192)
+        bright = image[0] > 127
+        for x1, y1, x2, y2 in target.mute_boxes.round().int().tolist():
+            bright[y1 : y2 + 1, x1 : x2 + 1] = False
+            within[y1 : y2 + 1, x1 : x2 + 1] = False
+        shares.append(((bright & within).sum() / (bright | within).sum().clamp(min=1)).item())
+    assert num_objects > 100
+    assert np.mean(shares) > 0.9 and min(shares) > 0.6
+
+
+def test_oriented_training_wants_oriented_labels(squares: Index):
+    with pytest.raises(ValueError, match=r"have no oriented boxes"):
+        TiledDataset(squares, tile_px=TILE_PX, train=True, oriented=True)

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from smalldet.data.index import ImageRecord
+from smalldet.data.parts_in_view import View
 from smalldet.data.windows import labels_in, num_tiles, window_anywhere, window_around
 
 
@@ -32,7 +33,10 @@ def record(boxes: list[list[float]], **fields) -> ImageRecord:
 def test_too_little_of_an_object_is_mute(right: float, is_object: bool):
     """Half of a 10 px object must be seen; the window begins at x = 50."""
     target = labels_in(
-        record([[right - 10, 20, right, 30]]), (50, 0, 100, 50), (50, 50), 2, min_visible_frac=0.5
+        record([[right - 10, 20, right, 30]]),
+        View((50, 0, 100, 50), (50, 50)),
+        2,
+        min_visible_frac=0.5,
     )
     assert len(target.boxes) == int(is_object)
     assert len(target.mute_boxes) == int(not is_object)
@@ -42,7 +46,7 @@ def test_too_little_of_an_object_is_mute(right: float, is_object: bool):
 
 def test_objects_outside_leave_no_trace():
     target = labels_in(
-        record([[0, 0, 50, 50]]), (50, 0, 100, 50), (50, 50), 2, min_visible_frac=0.0
+        record([[0, 0, 50, 50]]), View((50, 0, 100, 50), (50, 50)), 2, min_visible_frac=0.0
     )
     assert len(target.boxes) == len(target.mute_boxes) == 0
     assert target.mute_classes.shape == (0, 2)
@@ -56,18 +60,18 @@ def test_ignore_and_difficult_are_mute_for_their_class():
         difficult=np.array([False, True]),
     )
     whole = (0, 0, 200, 100)
-    target = labels_in(both, whole, (200, 100), 2, min_visible_frac=0.3)
+    target = labels_in(both, View(whole, (200, 100)), 2, min_visible_frac=0.3)
     assert target.labels.tolist() == [0]
     assert target.mute_boxes.tolist() == [[10, 10, 20, 20]]
     assert target.mute_classes.tolist() == [[False, True]]
-    target = labels_in(both, whole, (200, 100), 2, min_visible_frac=0.3, mute_difficult=True)
+    target = labels_in(both, View(whole, (200, 100)), 2, min_visible_frac=0.3, mute_difficult=True)
     assert len(target.boxes) == 0
     assert target.mute_classes.tolist() == [[False, True], [True, False]]
 
 
 def test_an_object_under_a_pixel_is_mute():
     target = labels_in(
-        record([[10, 10, 13, 30]]), (0, 0, 200, 100), (50, 25), 1, min_visible_frac=0.3
+        record([[10, 10, 13, 30]]), View((0, 0, 200, 100), (50, 25)), 1, min_visible_frac=0.3
     )
     assert len(target.boxes) == 0
     np.testing.assert_allclose(target.mute_boxes, [[2.5, 2.5, 3.25, 7.5]])
@@ -76,7 +80,7 @@ def test_an_object_under_a_pixel_is_mute():
 def test_unknown_classes_are_mute_where_the_picture_is():
     """Not over the padding: there is truly nothing."""
     target = labels_in(
-        record([], unknown=frozenset({1, 2})), (150, -50, 250, 50), (200, 200), 3,
+        record([], unknown=frozenset({1, 2})), View((150, -50, 250, 50), (200, 200)), 3,
         min_visible_frac=0.3,
     )  # fmt: skip
     assert target.mute_boxes.tolist() == [[0, 100, 100, 200]]

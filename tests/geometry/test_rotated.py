@@ -14,7 +14,12 @@ from torch import Tensor
 
 from smalldet.geometry.oriented import enclosing_boxes
 from smalldet.geometry.overlaps import pairwise
-from smalldet.geometry.rotated import rotated_intersection, rotated_iou, rotated_nms
+from smalldet.geometry.rotated import (
+    rotated_intersection,
+    rotated_iou,
+    rotated_iou_table,
+    rotated_nms,
+)
 from smalldet.geometry.suppression import nms
 
 KINDS = ("any", "same", "same turned", "parallel", "inside", "touching", "empty", "sliver", "huge")
@@ -78,6 +83,16 @@ def largest_error(num: int, seed: int, origin: float) -> float:
     for name in set(KINDS) - {"touching", "empty"}:
         assert (peer[kind == KINDS.index(name)] > 0).any(), f"no pair of kind {name!r} overlaps"
     return float((rotated_iou(a, b).double() - peer).abs().max())
+
+
+def test_a_table_of_all_pairs_is_exact() -> None:
+    a, b, _ = drawn_pairs(90, seed=3, origin=0.0)
+    spread = torch.arange(90)[:, None] % 7 * 40.0
+    a[:, :2], b[:, :2] = a[:, :2] + spread, b[:, :2] + spread
+    table = rotated_iou_table(a, b[:80])
+    assert torch.equal(table, pairwise(rotated_iou, a, b[:80]))
+    assert 0 < (table > 0).sum() < table.numel() / 2
+    assert rotated_iou_table(a, b[:0]).shape == (90, 0)
 
 
 @pytest.mark.parametrize("origin", [0.0, 100_000.0])

@@ -34,13 +34,17 @@ SPECK = {"backbone": "tf_efficientnet_lite0", "width": 16, "strides": (4, 8), "n
 SMALLEST = {
     "faster_rcnn": REGIONS,
     "mask_rcnn": REGIONS,
+    "oriented_rcnn": REGIONS,
     "retinanet": PYRAMID,
+    "rotated_retinanet": PYRAMID,
     "speck": {
         **SPECK,
         "refine": True,
         "attention": "se",
         "attention_at": ("backbone", "neck"),
     },
+    "speck oriented": {**SPECK, "oriented": True},
+    "speck packed oriented": {**SPECK, "size": "t", "backbone_hidden": 0.5, "oriented": True},
     "yolo 3": {"network": "yolov3-tiny"},
     "yolo 4": {"network": "yolov4-tiny"},
     "yolo 5": {"network": "yolov5n"},

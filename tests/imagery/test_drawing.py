@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from smalldet.imagery.drawing import class_colours, outline_boxes, picture_of, write_text
+from smalldet.imagery.drawing import (
+    class_colours,
+    outline_boxes,
+    outline_rboxes,
+    picture_of,
+    write_text,
+)
 
 RED, BLUE = (255, 0, 0), (0, 0, 255)
 
@@ -33,6 +39,21 @@ def test_boxes_of_no_size_and_of_none_can_be_drawn():
     # shrunk by a pixel on each side, as frames inside a tile are, a small box turns inside out
     outline_boxes(ImageDraw.Draw(picture), [[11.0, 11.0, 9.5, 9.5]], [BLUE])
     assert (np.asarray(picture)[10, 10] == BLUE).all()
+
+
+def test_oriented_outlines_lie_outside_the_boxes():
+    picture = Image.new("RGB", (60, 60))
+    draw = ImageDraw.Draw(picture)
+    outline_rboxes(draw, [[30, 30, 24, 10, np.pi / 4]], [RED])
+    drawn = np.asarray(picture)[:, :, 0] == 255
+    y, x = np.mgrid[:60, :60] + 0.5 - 30
+    along, across = np.abs(x + y) / np.sqrt(2), np.abs(y - x) / np.sqrt(2)
+    assert drawn.sum() > 50 and not drawn[(along < 12) & (across < 5)].any()
+    assert not drawn[(along > 15) | (across > 8)].any()
+    # shrunk as frames inside a tile are, a small one is a point, and none is nothing
+    outline_rboxes(draw, [[10, 10, -1.5, -1.5, 0.3]], [BLUE])
+    outline_rboxes(draw, np.zeros((0, 5)), [])
+    assert (np.asarray(picture)[8:12, 8:12] == BLUE).all(axis=2).any()
 
 
 def test_grey_coloured_and_many_banded_pixels_are_pictures():

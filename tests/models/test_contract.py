@@ -11,6 +11,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from smalldet.detections import Detections
+from smalldet.geometry.oriented import canonical, enclosing_boxes
 from smalldet.models.checkpoints.native import load_detector, save_detector, transfer_from
 from smalldet.models.detector import Detector
 from smalldet.models.families import FAMILIES, ModelConfig
@@ -28,7 +29,9 @@ def thin(network: str, width: float = 0.125) -> str:
 SMALLEST = {
     "faster_rcnn": {**TINY_PYRAMID, "hidden_width": 32, "num_proposals": 300},
     "mask_rcnn": {**TINY_PYRAMID, "hidden_width": 32, "num_proposals": 300},
+    "oriented_rcnn": {**TINY_PYRAMID, "hidden_width": 32, "num_proposals": 300},
     "retinanet": TINY_PYRAMID,
+    "rotated_retinanet": TINY_PYRAMID,
     "speck": {"size": "n", "backbone": "mobilenetv3_small_050", "width": 32},
     "speck packed": {
         "size": "t",
@@ -36,6 +39,20 @@ SMALLEST = {
         "backbone_hidden": 0.25,
         "width": 16,
         "num_context": 1,
+    },
+    "speck oriented": {
+        "size": "n",
+        "backbone": "mobilenetv3_small_050",
+        "width": 32,
+        "oriented": True,
+    },
+    "speck packed oriented": {
+        "size": "t",
+        "backbone": "tf_efficientnet_lite0",
+        "backbone_hidden": 0.25,
+        "width": 16,
+        "num_context": 1,
+        "oriented": True,
     },
     **{
         name: {"network": name, "text": thin(name)}
@@ -76,7 +93,10 @@ def objects_of_all_sizes() -> Target:
     centres = torch.tensor([[10.0, 10], [40, 12], [90, 20], [30, 60], [80, 80], [64, 64]])
     boxes = torch.cat([centres - sides[:, None] / 2, centres + sides[:, None] / 2], 1)
     masks = torch.eye(8, dtype=torch.int8).expand(6, -1, -1)
-    return replace(Target.of(boxes.clamp(0, SIDE), torch.arange(6) % 3, len(CLASSES)), masks=masks)
+    oblong = torch.stack((sides * 0.9, sides * 0.5, torch.linspace(-1.5, 1.5, 6)), 1)
+    rboxes = torch.cat((centres, oblong), 1)
+    target = Target.of(boxes.clamp(0, SIDE), torch.arange(6) % 3, len(CLASSES))
+    return replace(target, masks=masks, rboxes=rboxes)
 
 
 def test_loss_is_finite_and_reaches_every_parameter(detector: Detector) -> None:
@@ -144,6 +164,7 @@ def test_every_object_is_learned_somewhere_unless_too_many_stand_in_one_place(
     assert (counts[1] > 0).all()
     pile = torch.tensor([[60.0, 60, 64, 64]]).expand(2000, -1)
     heaped = Target.of(pile, torch.zeros(2000, dtype=torch.long), len(CLASSES))
+    heaped = replace(heaped, rboxes=torch.tensor([[62.0, 62, 4, 4, 0]]).expand(2000, -1))
     counts = detector.num_positives(outputs, (SIDE, SIDE), [nothing, heaped])
     assert 0 < (counts[1] > 0).sum() <= 2000
     if not isinstance(detector, YoloDetector):  # there, one place can learn several objects
@@ -181,6 +202,20 @@ def test_prediction_is_detections_whatever_the_mode(detector: Detector) -> None:
         assert 0 < len(found[0]) <= 7
         assert not found[0].boxes.requires_grad
         assert (found[0].scores.diff() <= 0).all()
+
+
+def test_oriented_boxes_are_found_where_they_are_learned(
+    detector: Detector, config: ModelConfig
+) -> None:
+    """In the one form that they have, and with the boxes round them."""
+    (found,) = detector.eval().predict(pictures(1), conf=0.0, max_detections=50)
+    assert (found.rboxes is not None) == config.needs_rboxes
+    if found.rboxes is not None:
+        torch.testing.assert_close(found.rboxes, canonical(found.rboxes), rtol=0, atol=0)
+        torch.testing.assert_close(found.boxes, enclosing_boxes(found.rboxes))
+        upright = replace(objects_of_all_sizes(), rboxes=None)
+        with pytest.raises(ValueError, match="oriented"):
+            detector.loss(pictures(1), [upright])
 
 
 def test_asking_for_more_confidence_leaves_out_and_changes_nothing(detector: Detector) -> None:

@@ -20,6 +20,7 @@ from smalldet.data.formats import (
     cvat,
     dota_text,
     fiftyone,
+    hrsc2016,
     label_studio,
     labelme,
     rolabelimg,
@@ -256,7 +257,7 @@ LABEL_SETS: dict[str, LabelSet] = {
         voc_sets, {"Annotations/a.xml": VOC, "ImageSets/Main/train.txt": "a\nb\n"}
     ),
     "roLabelImg": LabelSet(rolabelimg, {"Annotations/a.xml": TURNED}),
-    "HRSC2016": LabelSet(rolabelimg, {"Annotations/a.xml": HRSC}, own_classes=True),
+    "HRSC2016": LabelSet(hrsc2016, {"Annotations/a.xml": HRSC}, own_classes=True),
     "CVAT": LabelSet(cvat, {"annotations.xml": CVAT}, "annotations.xml", MASKS),
     "LabelMe": LabelSet(
         labelme, {"a.json": {"shapes": SHAPES, "imagePath": "images/a.png"}}, options=MASKS

@@ -53,3 +53,19 @@ def test_crops_are_enlarged_in_place_and_broken_files_named(tmp_path: Path) -> N
     assert around.size == (120, 120) and corner.size == (120, 120) and whole.size == (120, 80)
     middle = np.asarray(around)[60, 60]
     assert middle[2] > 200 and middle[0] < 60, "the object stands in the middle of its crop"
+
+
+def test_oriented_boxes_are_drawn_as_they_lie(tmp_path: Path) -> None:
+    Image.fromarray(np.zeros((200, 300, 3), dtype=np.uint8)).save(tmp_path / "a.png")
+    rbox = (150.0, 100.0, 60.0, 12.0, np.pi / 4)
+    crops = [
+        Crop(tmp_path / "a.png", rboxes=[rbox], side_px=150),
+        Crop(tmp_path / "a.png", rboxes=[rbox], whole=True, side_px=150),
+    ]
+    for image, centre, scale in zip(
+        shown(figures(crops)), ((150, 150), (150, 100)), (300 / 153, 1), strict=True
+    ):
+        drawn = np.asarray(image.convert("L")) > 60
+        y, x = np.mgrid[: drawn.shape[0], : drawn.shape[1]] + 0.5
+        across = np.abs((y - centre[1]) - (x - centre[0])) / np.sqrt(2)
+        assert drawn.sum() > 100 and across[drawn].max() < 12 * scale

@@ -122,13 +122,13 @@ def test_options_of_tiles_reach_the_tiles(draw_set: Callable[..., Path]) -> None
         "scale_jitter": [0.8, 1.2], "repeat_threshold": 0.01, "mute_difficult": True,
         "cache_mb": 64, "flips": False, "rot90": False, "photometric": False,
         "mosaic_prob": 0.1, "mosaic_off_frac": 0.4, "mixup_prob": 0.2, "copy_paste_prob": 0.3,
-        "match_gsd_m": 0.2,
+        "match_gsd_m": 0.2, "rotate_prob": 0.6,
     }  # fmt: skip
     assert said.keys() == Sampling.model_fields.keys() | Augmentation.model_fields.keys()
     overrides = [f"data.{key}={json.dumps(value)}" for key, value in said.items()]
     recipe = recipe_for_labels(draw_set().parent, ("data.tile_px=64", *overrides))
     index, _ = read_indexes(recipe)
-    tiles = build_dataset(index, recipe.data, seed=0)
+    tiles = build_dataset(index, recipe)
     for key, value in said.items():
         options = tiles.sampling if key in Sampling.model_fields else tiles.augmentation
         assert getattr(options, key) == (tuple(value) if isinstance(value, list) else value)
@@ -187,7 +187,7 @@ def test_the_command_line_says_how_tiles_are_changed(
 def test_a_single_small_picture_fills_a_batch(draw_set: Callable[..., Path]) -> None:
     """What was drawn over one GeoTIFF trains at once; a number that is said is kept."""
     recipe = recipe_for_labels(draw_set(num_pictures=1), ("data.tile_px=96",))
-    data, (index, _) = recipe.data, read_indexes(recipe)
-    assert len(build_dataset(index, data, 0, batch_size=16)) == 16
-    said = data.model_copy(update={"tiles_per_epoch": 3})
-    assert len(build_dataset(index, said, 0, batch_size=16)) == 3
+    index, _ = read_indexes(recipe)
+    assert len(build_dataset(index, recipe)) == recipe.training.batch_size
+    said = recipe.data.model_copy(update={"tiles_per_epoch": 3})
+    assert len(build_dataset(index, recipe.model_copy(update={"data": said}))) == 3

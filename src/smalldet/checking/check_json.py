@@ -40,5 +40,6 @@ def _example(example: Example) -> dict[str, object]:
         "picture": str(example.picture),
         "other": None if example.other is None else str(example.other),
         "boxes_xyxy": [list(box) for box in example.boxes],
+        "rboxes": [list(rbox) for rbox in example.rboxes],
         "caption": example.caption,
     }

@@ -67,7 +67,7 @@ def _findings(findings: tuple[Finding, ...]) -> str:
 def _finding(finding: Finding) -> str:
     kind = finding.severity.value
     crops = [
-        Crop(one.picture, one.boxes, one.caption, other=one.other)
+        Crop(one.picture, one.boxes, one.caption, other=one.other, rboxes=one.rboxes)
         for one in spread(finding.examples)
         if one.readable
     ]
@@ -130,12 +130,8 @@ def _classes(labelled: LabelledSet) -> str:
 def _smallest(labelled: LabelledSet) -> str:
     rows = np.argsort(labelled.objects.sizes_px, kind="stable")[:SMALLEST_SHOWN]
     crops = [
-        Crop(
-            labelled.records[labelled.objects.pictures[row]].path,
-            (labelled.box(row),),
-            labelled.class_and_size(row),
-        )
-        for row in rows.tolist()
+        Crop(one.picture, one.boxes, one.caption, rboxes=one.rboxes)
+        for one in labelled.examples(rows)
     ]
     return section(
         "The smallest objects",
@@ -147,18 +143,13 @@ def _smallest(labelled: LabelledSet) -> str:
 def _crowded(labelled: LabelledSet) -> str:
     counts = np.bincount(labelled.objects.pictures, minlength=len(labelled.records))
     rows = np.argsort(-counts, kind="stable")[:CROWDED_SHOWN]
-    crops = [
-        Crop(
-            labelled.records[row].path,
-            [
-                labelled.box(one)
-                for one in np.flatnonzero(labelled.objects.pictures == row).tolist()
-            ],
-            counted(int(counts[row]), "object"),
-            whole=True,
-            side_px=508,
-        )
-        for row in rows.tolist()
-        if counts[row]
-    ]
+    crops = [_whole(labelled, row) for row in rows.tolist() if counts[row]]
     return section("The most crowded pictures", "", f'<div class="card">{figures(crops)}</div>')
+
+
+def _whole(labelled: LabelledSet, row: int) -> Crop:
+    """A picture with all its objects."""
+    objects = np.flatnonzero(labelled.objects.pictures == row)
+    boxes, rboxes = labelled.marks(objects)
+    told = counted(len(objects), "object")
+    return Crop(labelled.records[row].path, boxes, told, whole=True, side_px=508, rboxes=rboxes)

@@ -11,6 +11,7 @@ MAX_EXAMPLES = 1000
 """Places that a finding keeps; the count is of all."""
 
 Box = tuple[float, float, float, float]
+RBox = tuple[float, float, float, float, float]
 
 
 class Severity(Enum):
@@ -34,6 +35,7 @@ class Example:
         caption: what to see there.
         other: the second picture of a pair.
         readable: False where the file cannot be shown.
+        rboxes: oriented boxes (cx, cy, w, h, angle).
     """
 
     picture: Path
@@ -41,6 +43,7 @@ class Example:
     caption: str = ""
     other: Path | None = None
     readable: bool = True
+    rboxes: tuple[RBox, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -10,9 +10,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from smalldet.checking.findings import MAX_EXAMPLES, Box, Example
+from smalldet.checking.findings import MAX_EXAMPLES, Box, Example, RBox
 from smalldet.checking.looking import Look
 from smalldet.class_names import class_key
+from smalldet.data.formats.object_columns import upright
 from smalldet.data.index import ImageRecord, Index
 
 WHOLE = "all"
@@ -48,6 +49,8 @@ class Objects:
         labels: (N,) int64, places in `LabelledSet.class_names`.
         frames: (N, 2) float64 width and height of each object's picture.
         gsd_m: (N,) float64 metres a pixel, NaN where unknown.
+        rboxes: (N, 5) float64 oriented boxes, upright ones of pictures without; None where no
+            picture has any.
     """
 
     pictures: NDArray[np.int64]
@@ -55,6 +58,7 @@ class Objects:
     labels: NDArray[np.int64]
     frames: NDArray[np.float64]
     gsd_m: NDArray[np.float64]
+    rboxes: NDArray[np.float64] | None = None
 
     def __len__(self) -> int:
         return len(self.pictures)
@@ -123,6 +127,7 @@ class LabelledSet:
             labels=np.concatenate([np.zeros(0, dtype=np.int64), *labels]),
             frames=frames[rows],
             gsd_m=gsd_m[rows],
+            rboxes=_rboxes(records) if any(r.rboxes is not None for r in records) else None,
         )
 
     def gsd_of(self, record: ImageRecord) -> float | None:
@@ -138,20 +143,32 @@ class LabelledSet:
     def examples(self, rows: NDArray[np.int64]) -> tuple[Example, ...]:
         """An example for each of the first objects, by rows of `objects`."""
         return tuple(
-            Example(
-                self.records[self.objects.pictures[row]].path,
-                (self.box(row),),
-                self.class_and_size(row),
-            )
+            self.example(np.array([row]), self.class_and_size(row))
             for row in rows[:MAX_EXAMPLES].tolist()
         )
 
-    def box(self, row: int) -> Box:
-        """The box of an object."""
-        x1, y1, x2, y2 = self.objects.boxes[row].tolist()
-        return x1, y1, x2, y2
+    def example(self, rows: NDArray[np.int64], caption: str) -> Example:
+        """Objects of one picture, by rows of `objects`."""
+        boxes, rboxes = self.marks(rows)
+        picture = self.records[self.objects.pictures[rows[0]]].path
+        return Example(picture, boxes, caption, rboxes=rboxes)
+
+    def marks(self, rows: NDArray[np.int64]) -> tuple[tuple[Box, ...], tuple[RBox, ...]]:
+        """What to draw of objects: boxes, or oriented boxes in a set that has them."""
+        if self.objects.rboxes is not None:
+            return (), tuple(map(tuple, self.objects.rboxes[rows].tolist()))
+        return tuple(map(tuple, self.objects.boxes[rows].tolist())), ()
 
     def class_and_size(self, row: int) -> str:
         """`car, 12 x 8 px`."""
         width, height = self.objects.sides[row].tolist()
         return f"{self.class_names[self.objects.labels[row]]}, {width:.4g} x {height:.4g} px"
+
+
+def _rboxes(records: Sequence[ImageRecord]) -> NDArray[np.float64]:
+    parts = [
+        upright(one.boxes.astype(np.float64)) if one.rboxes is None else one.rboxes
+        for one in records
+    ]
+    kept = [part[~one.ignore] for part, one in zip(parts, records, strict=True)]
+    return np.concatenate(kept).astype(np.float64)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from smalldet.checking.checks import (
+    angle_edges,
     angles,
     box_shapes,
     class_names,
@@ -50,6 +51,7 @@ CHECKS: tuple[Check, ...] = (
     Check("box-shapes", box_shapes.find),
     Check("corner-origin", corner_origin.find),
     Check("angles", angles.find),
+    Check("angle-edges", angle_edges.find, quick=False),
     Check("class-names", class_names.find),
     Check("classes", classes.find),
     Check("object-counts", object_counts.find),

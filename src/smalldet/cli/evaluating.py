@@ -45,7 +45,10 @@ def evaluate(
     model: Model = DEFAULT_MODEL,
     results: Annotated[
         Path | None,
-        Parameter(help="Instead of a model: its results, a COCO results list or whole COCO json."),
+        Parameter(
+            help="Instead of a model: its results, a COCO results list, a whole COCO json, or a "
+            "folder of DOTA's Task1_*.txt."
+        ),
     ] = None,
     class_names: ClassNames = None,
     network: Network = None,
@@ -66,9 +69,8 @@ def evaluate(
     """Measure a model on labelled pictures, by object size."""
     from smalldet.data.formats.read_labels import read_labels
 
-    for file in (report, results):
-        if file is not None and file.is_dir():
-            raise ValueError(f"{file}: is a folder; name a file in it")
+    if report is not None and report.is_dir():
+        raise ValueError(f"{report}: is a folder; name a file in it")
     options = with_tables(options, map_, sizes)
     source = label_source(data, labels, data_classes)
     if results is not None:

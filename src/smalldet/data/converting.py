@@ -5,11 +5,29 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
+import torch
+
 from smalldet.data.formats.label_format import Writer
 from smalldet.data.formats.label_source import LabelSource
 from smalldet.data.formats.read_labels import label_splits, read_labels
 from smalldet.data.formats.table import WRITERS
 from smalldet.data.index import ImageRecord, Index
+from smalldet.geometry.oriented import enclosing_boxes
+
+BORDER_PX = 0.5
+"""Less is rounding."""
+
+
+def _num_over(record: ImageRecord) -> int:
+    """Oriented boxes that reach over the border of their picture."""
+    if record.rboxes is None:
+        return 0
+    boxes = enclosing_boxes(torch.from_numpy(record.rboxes)).numpy()
+    size = np.array((record.width, record.height))
+    over = (boxes[:, :2] < -BORDER_PX) | (boxes[:, 2:] > size + BORDER_PX)
+    return int(over.any(axis=1).sum())
+
 
 PARTS: dict[str, tuple[str, Callable[[ImageRecord], int]]] = {
     "ignore": ("regions to ignore", lambda record: int(record.ignore.sum())),
@@ -22,6 +40,7 @@ PARTS: dict[str, tuple[str, Callable[[ImageRecord], int]]] = {
         "oriented boxes (upright ones are written)",
         lambda record: 0 if record.rboxes is None else len(record.rboxes),
     ),
+    "corners_outside": ("oriented boxes whose corners are cut at the border", _num_over),
     "gsd_m": ("pictures' metres a pixel", lambda record: int(record.gsd_m is not None)),
     "unknown": (
         "pictures with classes that may be there without a label",

@@ -9,6 +9,7 @@ from torch import Tensor
 from smalldet.columns import cat
 from smalldet.data.options import Augmentation
 from smalldet.data.sample import Sample
+from smalldet.geometry.oriented import mirrored_rboxes
 from smalldet.targets import Target
 
 SMALL_PX = 32
@@ -115,7 +116,16 @@ def _truth(target: Target, row: int, patch: Tensor, place: Tensor, flips: list[i
         place.float().expand(int(muted.sum()), 4),
         target.mute_classes[muted],
         masks,
+        None if target.rboxes is None else _moved(target.rboxes[row], patch, place, flips)[None],
     )
+
+
+def _moved(rbox: Tensor, patch: Tensor, place: Tensor, flips: list[int]) -> Tensor:
+    """An oriented box (5,) of a patch, where its mirrored copy lies."""
+    width, height = (patch[2:] - patch[:2]).tolist()
+    local = torch.cat([rbox[:2] - patch[:2], rbox[2:]])
+    local = mirrored_rboxes(local, (width, height), mirror_x=2 in flips, mirror_y=1 in flips)
+    return torch.cat([local[:2] + place[:2], local[2:]])
 
 
 def _meet(first: Tensor, second: Tensor) -> Tensor:

@@ -88,12 +88,18 @@ def magnification(record: ImageRecord, gsd_m: float | None) -> float:
     return scale
 
 
-def drawn_sides(index: Index, gsd_m: float | None) -> NDArray[np.float32]:
-    """(N, 2) widths and heights of all objects as they are drawn, before jitter; pixels."""
+def drawn_sides(index: Index, gsd_m: float | None, oriented: bool = False) -> NDArray[np.float32]:
+    """(N, 2) widths and heights of all objects as they are drawn, before jitter; pixels.
+
+    Args:
+        index: labelled pictures.
+        gsd_m: the distance that those of known distance are brought to, if any.
+        oriented: of their oriented boxes.
+    """
     if gsd_m is None:
-        return index.object_sides()
+        return index.object_sides(oriented)
     parts = [
-        Index(index.class_names, (record,)).object_sides()
+        Index(index.class_names, (record,)).object_sides(oriented)
         * np.float32(magnification(record, gsd_m))
         for record in index.records
     ]

@@ -14,6 +14,7 @@ from smalldet.imagery.drawing import (
     Colour,
     class_colours,
     outline_boxes,
+    outline_rboxes,
     picture_of,
     write_text,
 )
@@ -25,6 +26,7 @@ KEY_PX = 16
 # The line of an object is its own first and last row and column: at a tile's border there is no
 # room around it.
 INSIDE = np.array([1, 1, -1, -1])
+INSIDE_ORIENTED = np.array([0, 0, -2, -2, 0])
 
 
 def draw_batch(
@@ -36,6 +38,8 @@ def draw_batch(
     max_images: int = 16,
 ) -> Image.Image:
     """A contact sheet: objects as frames in the colour of their class, mute regions hatched.
+
+    Oriented boxes are drawn as they lie, where there are any.
 
     Args:
         images: (B, 3, H, W) uint8.
@@ -74,7 +78,9 @@ def _drawn_tile(image: Tensor, target: Target, colours: Sequence[Colour]) -> Ima
         area = (x1, y1, max(x2, x1 + 1), max(y2, y1 + 1))
         picture.paste(colour, area, hatching.crop(area))
         frame.rectangle(area, outline=colour)
-    outline_boxes(
-        frame, target.boxes.numpy() + INSIDE, [colours[label] for label in target.labels.tolist()]
-    )
+    paint = [colours[label] for label in target.labels.tolist()]
+    if target.rboxes is None:
+        outline_boxes(frame, target.boxes.numpy() + INSIDE, paint)
+    else:
+        outline_rboxes(frame, target.rboxes.numpy() + INSIDE_ORIENTED, paint)
     return picture

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from smalldet.data.options import Augmentation
 from smalldet.data.sample import Sample
+from smalldet.geometry.oriented import mirrored_rboxes
 from smalldet.targets import Target
 
 
@@ -48,5 +49,19 @@ def flip_and_turn(
     masks = target.masks
     if masks is not None:
         masks = (masks.transpose(1, 2) if transposed else masks).flip(mirrored)
-    boxes, mute_boxes = moved(target.boxes), moved(target.mute_boxes)
-    return image, replace(target, boxes=boxes, mute_boxes=mute_boxes, masks=masks)
+    rboxes = target.rboxes
+    if rboxes is not None:
+        rboxes = mirrored_rboxes(
+            rboxes,
+            (side, side),
+            transposed=transposed,
+            mirror_x=mirror_x,
+            mirror_y=mirror_y,
+        )
+    return image, replace(
+        target,
+        boxes=moved(target.boxes),
+        mute_boxes=moved(target.mute_boxes),
+        masks=masks,
+        rboxes=rboxes,
+    )

@@ -75,10 +75,20 @@ class Index:
         records = tuple(self.records[int(i * step)] for i in range(num_wanted))
         return Index(self.class_names, records)
 
-    def object_sides(self) -> NDArray[np.float32]:
-        """(N, 2) widths and heights of all objects in pixels, ignored ones left out."""
-        boxes = np.concatenate([record.boxes[~record.ignore] for record in self.records])
-        return boxes[:, 2:] - boxes[:, :2]
+    def object_sides(self, oriented: bool = False) -> NDArray[np.float32]:
+        """(N, 2) widths and heights of all objects in pixels, ignored ones left out.
+
+        Args:
+            oriented: of their oriented boxes, the longer side first, where there are such.
+        """
+        parts: list[NDArray[np.float32]] = []
+        for record in self.records:
+            own = ~record.ignore
+            if oriented and record.rboxes is not None:
+                parts.append(record.rboxes[own, 2:4])
+            else:
+                parts.append(record.boxes[own, 2:] - record.boxes[own, :2])
+        return np.concatenate(parts)
 
     def renamed(
         self,

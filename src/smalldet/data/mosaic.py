@@ -56,11 +56,15 @@ def joined_tiles(
     for (pixels, _), (x0, y0, x1, y1) in zip(parts, areas, strict=True):
         tile[:, y0:y1, x0:x1] = pixels
     moved = [
-        _moved(target, torch.tensor([x0, y0, x0, y0], dtype=torch.float32))
+        _moved(target, torch.tensor([x0, y0], dtype=torch.float32))
         for (_, target), (x0, y0, _, _) in zip(parts, areas, strict=True)
     ]
     return tile, cat(moved)
 
 
 def _moved(target: Target, shift: Tensor) -> Target:
-    return replace(target, boxes=target.boxes + shift, mute_boxes=target.mute_boxes + shift)
+    boxes, mute_boxes = (b + shift.repeat(2) for b in (target.boxes, target.mute_boxes))
+    rboxes = target.rboxes
+    if rboxes is not None:
+        rboxes = torch.cat([rboxes[:, :2] + shift, rboxes[:, 2:]], dim=1)
+    return replace(target, boxes=boxes, mute_boxes=mute_boxes, rboxes=rboxes)

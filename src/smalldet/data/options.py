@@ -73,6 +73,9 @@ class Augmentation(Frozen):
 
     flips: bool = Field(default=True, description="mirror left-right and top-bottom")
     rot90: bool = Field(default=True, description="turn by right angles")
+    rotate_prob: float = Field(
+        default=0.0, ge=0, le=1, description="share of windows turned by any angle"
+    )
     photometric: bool = Field(default=True, description="change colours, blur, add noise")
     mosaic_prob: float = Field(
         default=0.5, ge=0, le=1, description="share of tiles made of four windows"

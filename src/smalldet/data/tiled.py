@@ -16,12 +16,12 @@ from torch.utils.data import Dataset
 from smalldet.data.distances import magnification
 from smalldet.data.index import ImageRecord, Index
 from smalldet.data.options import Augmentation, Sampling
+from smalldet.data.parts_in_view import View
 from smalldet.data.pictures import Pictures
 from smalldet.data.repeating import repeat_factors
 from smalldet.data.sample import Sample
 from smalldet.data.transforms import combined, transformed
 from smalldet.data.windows import (
-    Window,
     labels_in,
     num_tiles,
     object_rows,
@@ -47,9 +47,11 @@ class TiledDataset(Dataset[Sample]):
         augmentation: how tiles are changed; its defaults if None.
         seed: of everything drawn.
         overlap_frac: overlap of the grid's tiles, if not `train`.
+        oriented: with oriented boxes.
 
     Raises:
-        ValueError: no pictures.
+        ValueError: no pictures; or oriented boxes are wanted and a picture's objects have none, or
+            its outlines would have to be turned.
     """
 
     def __init__(
@@ -62,9 +64,11 @@ class TiledDataset(Dataset[Sample]):
         augmentation: Augmentation | None = None,
         seed: int = 0,
         overlap_frac: float = 0.2,
+        oriented: bool = False,
     ) -> None:
         if not index.records:
             raise ValueError("no pictures to cut tiles from")
+        self.oriented = oriented
         self.index = index
         self.class_names = index.class_names
         self.tile_px = tile_px
@@ -72,6 +76,7 @@ class TiledDataset(Dataset[Sample]):
         self.sampling = sampling or Sampling()
         self.augmentation = augmentation or Augmentation()
         self.seed = seed
+        _refuse(index, oriented, self.augmentation)
         self._pictures = Pictures(self.sampling.cache_mb)
         # In shared memory, so that workers that live through all epochs see the changes.
         self._epoch = torch.zeros(1, dtype=torch.long).share_memory_()
@@ -131,7 +136,8 @@ class TiledDataset(Dataset[Sample]):
         if not self.train:
             row, x0, y0 = self._grid[position]
             window = (x0, y0, x0 + self.tile_px, y0 + self.tile_px)
-            tile, target = self._cut(self.index.records[row], window, (self.tile_px, self.tile_px))
+            view = View(window, (self.tile_px, self.tile_px))
+            tile, target = self._cut(self.index.records[row], view)
             return tile.expand(3, -1, -1).contiguous(), target
         key = np.random.SeedSequence([self.seed, self.epoch, position])
         rng = np.random.Generator(np.random.PCG64(key))
@@ -160,19 +166,24 @@ class TiledDataset(Dataset[Sample]):
             repeats = self._repeats[record.labels[rows]]
             chosen = int(rng.choice(rows, p=repeats / repeats.sum()))
             window = window_around(record, chosen, size, rng)
-        return self._cut(record, window, out_size)
+        turn = 0.0
+        # Without the option nothing is drawn, so that a seed gives the tiles that it gave before.
+        if self.augmentation.rotate_prob and rng.random() < self.augmentation.rotate_prob:
+            turn = rng.uniform(-math.pi, math.pi)
+        return self._cut(record, View(window, out_size, turn))
 
-    def _cut(self, record: ImageRecord, window: Window, out_size: tuple[int, int]) -> Sample:
-        pixels = self._pictures.read(record, window)
+    def _cut(self, record: ImageRecord, view: View) -> Sample:
         target = labels_in(
             record,
-            window,
-            out_size,
+            view,
             len(self.class_names),
             min_visible_frac=self.sampling.min_visible_frac,
             mute_difficult=self.sampling.mute_difficult,
+            oriented=self.oriented,
         )
-        return resized(pixels, out_size), target
+        if view.turn:
+            return turned(self._pictures.read(record, view.canvas), view), target
+        return resized(self._pictures.read(record, view.window), view.out_size), target
 
 
 def resized(pixels: NDArray[np.uint8], size: tuple[int, int]) -> Tensor:
@@ -185,3 +196,41 @@ def resized(pixels: NDArray[np.uint8], size: tuple[int, int]) -> Tensor:
     if image.shape[1:] == size[::-1]:
         return image
     return F.interpolate(image[None], size[::-1], mode="bilinear", antialias=True)[0]
+
+
+def turned(pixels: NDArray[np.uint8], view: View) -> Tensor:
+    """Pixels (h, w, bands) of a turned view's canvas as (bands, height, width) of its tile."""
+    (left, top, right, bottom), (width, height) = view.canvas, view.out_size
+    scale = torch.from_numpy(view.scale[:2])
+    size = [
+        max(round(side * float(by)), 1)
+        for side, by in zip((right - left, bottom - top), scale, strict=True)
+    ]
+    canvas = resized(pixels, (size[0], size[1])).float()
+    y, x = torch.meshgrid(torch.arange(height) + 0.5, torch.arange(width) + 0.5, indexing="ij")
+    x, y = (x - width / 2) / scale[0], (y - height / 2) / scale[1]
+    cos, sin = math.cos(view.turn), math.sin(view.turn)
+    middle_x, middle_y = view.middle.tolist()
+    places = torch.stack(
+        (
+            (x * cos - y * sin + middle_x - left) * (2 / (right - left)) - 1,
+            (x * sin + y * cos + middle_y - top) * (2 / (bottom - top)) - 1,
+        ),
+        dim=-1,
+    )
+    tile = F.grid_sample(canvas[None], places[None], align_corners=False)[0]
+    return tile.add_(0.5).to(torch.uint8)
+
+
+def _refuse(index: Index, oriented: bool, augmentation: Augmentation) -> None:
+    for record in index.records:
+        if oriented and record.rboxes is None and len(object_rows(record)):
+            raise ValueError(
+                f"{record.path}: its objects have no oriented boxes, and the model learns from "
+                "such: give labels that hold them, or train without model.oriented"
+            )
+        if augmentation.rotate_prob and record.masks is not None:
+            raise ValueError(
+                f"data.rotate_prob: outlines, such as those of {record.path}, are not turned by "
+                "any angle; leave it at 0"
+            )

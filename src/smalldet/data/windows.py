@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from smalldet.data.index import MASK_PX, ImageRecord
+from smalldet.data.parts_in_view import View, extent_in_view, oriented_parts, upright_parts
 from smalldet.geometry.masks import regrid
 from smalldet.targets import Target
 
@@ -83,52 +84,48 @@ def _fitted(start: float, length: int, extent: int, rng: np.random.Generator) ->
 
 def labels_in(
     record: ImageRecord,
-    window: Window,
-    out_size: tuple[int, int],
+    view: View,
     num_classes: int,
     *,
     min_visible_frac: float,
     mute_difficult: bool = False,
+    oriented: bool = False,
 ) -> Target:
-    """The labels of a window that is resized to `out_size`.
+    """The labels of a tile.
 
     Objects of which less than `min_visible_frac` is inside, or that come out under a pixel, are
     mute regions of their class, as are ignore regions: neither object nor background. Classes that
-    nobody labelled here are mute over the part of the window that the picture fills.
+    nobody labelled here are mute over the part of the tile that the picture fills.
 
     Args:
         record: the picture.
-        window: xyxy in pixels of the picture.
-        out_size: width and height of the tile in pixels.
+        view: what the tile shows of it.
         num_classes: classes of the run.
         min_visible_frac: smallest visible part of an object's area that still makes an object.
         mute_difficult: objects marked difficult become mute regions too.
+        oriented: with oriented boxes, which then say what is visible; see `oriented_parts`.
 
     Returns:
-        Labels in pixels of the tile, clipped to it.
+        Labels in pixels of the tile, held within it.
     """
-    low = np.array(window[:2] * 2, dtype=np.float32)
-    high = np.array(window[2:] * 2, dtype=np.float32)
-    scale = np.array(out_size * 2, dtype=np.float32) / (high - low)
-    clipped = np.clip(record.boxes, low, high)
-    sides = clipped[:, 2:] - clipped[:, :2]
-    whole = np.prod(record.boxes[:, 2:] - record.boxes[:, :2], axis=1)
-    seen = (sides > 0).all(axis=1)
+    if oriented and record.rboxes is not None:
+        parts = oriented_parts(record.rboxes, view)
+    else:
+        parts = upright_parts(record.boxes, view)
+    seen = parts.shown > 0
     trained = (
         seen
         & ~record.ignore
-        & (np.prod(sides, axis=1) >= min_visible_frac * whole)
-        & (sides * scale[:2] >= MIN_SIDE_PX).all(axis=1)
+        & (parts.shown >= min_visible_frac * parts.whole)
+        & (parts.thinnest_px >= MIN_SIDE_PX)
     )
     if mute_difficult:
         trained &= ~record.difficult
     muted = seen & ~trained
-    # The product can round to just beyond the tile.
-    boxes = np.clip((clipped - low) * scale, 0, np.array(out_size * 2, dtype=np.float32))
+    boxes = parts.boxes
     mute_boxes, mute_classes = boxes[muted], np.eye(num_classes, dtype=bool)[record.labels[muted]]
     if record.unknown:
-        extent = np.array([0, 0, record.width, record.height], dtype=np.float32)
-        area = (np.clip(extent, low, high) - low) * scale
+        area = extent_in_view(record.width, record.height, view)
         classes = np.isin(np.arange(num_classes), list(record.unknown))
         mute_boxes = np.concatenate([mute_boxes, area[None]])
         mute_classes = np.concatenate([mute_classes, classes[None]])
@@ -137,20 +134,21 @@ def labels_in(
         torch.from_numpy(record.labels[trained]),
         torch.from_numpy(mute_boxes),
         torch.from_numpy(mute_classes),
-        _masks_in(record, trained, clipped),
+        None if oriented else _masks_in(record, trained, view),
+        None if parts.rboxes is None else torch.from_numpy(parts.rboxes[trained]),
     )
 
 
-def _masks_in(
-    record: ImageRecord, trained: NDArray[np.bool_], clipped: NDArray[np.float32]
-) -> Tensor | None:
+def _masks_in(record: ImageRecord, trained: NDArray[np.bool_], view: View) -> Tensor | None:
     """(N, MASK_PX, MASK_PX) int8, what is seen of the trained objects' shapes; see `Target`."""
     if record.masks is None:
         return None
     bits = np.unpackbits(record.masks[trained], axis=1)
     whole = torch.from_numpy(bits).view(-1, MASK_PX, MASK_PX)
-    boxes, seen = (torch.from_numpy(b[trained]) for b in (record.boxes, clipped))
-    masks = (regrid(whole, boxes, seen) >= 0.5).to(torch.int8)
+    boxes = record.boxes[trained]
+    low, high = (np.array(view.window[i : i + 2] * 2, dtype=np.float32) for i in (0, 2))
+    seen = torch.from_numpy(np.clip(boxes, low, high))
+    masks = (regrid(whole, torch.from_numpy(boxes), seen) >= 0.5).to(torch.int8)
     masks[(whole == 0).flatten(1).all(1)] = -1
     return masks
 

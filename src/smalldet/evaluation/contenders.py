@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from smalldet.data.index import Index
+from smalldet.evaluation.dota_results import is_dota_results
 from smalldet.evaluation.evaluate import measuring_predictor, predict_all
 from smalldet.evaluation.kept import ABOUT, Kept, fingerprint, read_kept
 from smalldet.evaluation.options import EvaluateOptions
@@ -26,7 +27,8 @@ def gather(
     """The detections of each entry, all over one truth.
 
     Args:
-        entries: folders that `evaluate --out` or `train` wrote, `.json` files of results, models.
+        entries: folders that `evaluate --out` or `train` wrote, `.json` files of results, DOTA's
+            folders of results, models.
         truth: labelled pictures; None takes those that the first folder keeps.
         options: how models predict.
         category_ids: that lists of results have for each class of the truth.
@@ -58,7 +60,7 @@ def gather(
     for one in entries:
         if one in folders:
             gathered.append(folders[one])
-        elif Path(one).suffix == ".json":
+        elif Path(one).suffix == ".json" or is_dota_results(Path(one)):
             results = read_results(Path(one), truth, category_ids)
             kept = Kept(truth, results.detections, options.map, one, "", Detector.conf, wanted)
             gathered.append(kept)
@@ -74,6 +76,8 @@ def _is_kept(entry: str) -> bool:
     folder = Path(entry)
     if not folder.is_dir() or (folder / ABOUT).is_file():
         return folder.is_dir()
+    if is_dota_results(folder):
+        return False
     best = folder / "best.safetensors"
     if best.exists():
         raise FileNotFoundError(

@@ -21,6 +21,13 @@ _SHAPES = {
     "oriented boxes": ("OBB_AP", "OBB_AP50", "DOTA07_AP50", "DOTA_AP50", "OBB_angle_error_deg"),
     "masks": ("mask_AP", "mask_AP50"),
 }
+
+
+def judged_by(metrics: Mapping[str, Any]) -> str:
+    """Name of the figure that says which of two models is better: oriented AP where there is."""
+    return "OBB_AP" if "OBB_AP" in metrics else "AP"
+
+
 _TILING_KINDS = ("seam_cut", "seam_doubled", "seam_lost", "cap")
 
 

@@ -16,6 +16,7 @@ from torch import Tensor
 from smalldet.data.formats.json_files import load_json, shown
 from smalldet.data.index import ImageRecord, Index
 from smalldet.detections import Detections
+from smalldet.evaluation.dota_results import is_dota_results, read_dota_results
 from smalldet.evaluation.picture_names import rows_of_ids, rows_of_names
 from smalldet.evaluation.result_remarks import doubts, left_out, strangers
 from smalldet.evaluation.result_shapes import Entry, box_of, mask_grids, oriented_boxes
@@ -45,7 +46,8 @@ class _Columns:
         scores: (N,).
         class_names: of the labels.
         remarks: what was left out so far.
-        entries: N as they stand in the file.
+        rboxes: (N, 5) oriented boxes, NaN where what is given is none; None where there are none.
+        entries: N as they stand in a json; masks are read from them.
     """
 
     pictures: NDArray[np.int64]
@@ -54,19 +56,21 @@ class _Columns:
     scores: NDArray[np.float64]
     class_names: tuple[str, ...]
     remarks: list[str]
+    rboxes: NDArray[np.float64] | None
     entries: list[Entry]
 
 
 def read_results(path: Path, truth: Index, category_ids: Sequence[int] | None = None) -> Results:
-    """Read a list of COCO results, or a whole COCO json whose annotations have scores.
+    """Read a list of COCO results, a whole COCO json whose annotations have scores, or a folder.
 
     A list names pictures by the ids of the truth (numbers), or by the names of their files with or
     without the ending; a whole json by its own `images`. What does not fit is left out and told.
     An `rbbox`, or a `segmentation` of four corners in every result, is an oriented box; a
-    `segmentation` as run-length code is a mask, read where the truth has masks.
+    `segmentation` as run-length code is a mask, read where the truth has masks. A folder is of
+    DOTA's texts, which name pictures by their files.
 
     Args:
-        path: the file.
+        path: the file, or the folder.
         truth: the pictures.
         category_ids: that a list has for each class of the truth; counted from 1 if None.
 
@@ -74,6 +78,8 @@ def read_results(path: Path, truth: Index, category_ids: Sequence[int] | None = 
         FileNotFoundError: there is no such file.
         ValueError: it holds no results, or none of the pictures or classes of the truth.
     """
+    if is_dota_results(path):
+        return _by_picture(_of_dota(path, truth), truth)
     content = load_json(path, with_nan=True)
     if isinstance(content, dict) and isinstance(content.get("annotations"), list):
         columns = _of_whole(path, content, truth)
@@ -132,6 +138,28 @@ def _of_whole(path: Path, content: dict[str, Any], truth: Index) -> _Columns:
     return _columns(entries, pictures, labels, tuple(classes.values()), remarks)
 
 
+def _of_dota(path: Path, truth: Index) -> _Columns:
+    found = read_dota_results(path)
+    table = np.array(rows_of_names(found.picture_names, truth), dtype=np.int64)
+    pictures = table[found.pictures] if len(table) else found.pictures
+    names = [found.picture_names[row] for row in found.pictures.tolist()]
+    _refuse_strangers(path, pictures, names, truth)
+    remarks = strangers(pictures, names, "picture") if names else ["holds no result"]
+    low, high = found.boxes[:, :2], found.boxes[:, 2:]
+    boxes = np.concatenate([low, high - low], axis=1)
+    nothing: list[Entry] = [{}] * len(names)
+    return _Columns(
+        pictures,
+        found.labels,
+        boxes,
+        found.scores,
+        found.class_names,
+        remarks,
+        found.rboxes,
+        nothing,
+    )
+
+
 def _whole_entries(entries: list[Any]) -> tuple[list[Entry], list[str]]:
     """Entries with all that a result needs, and a remark about the others."""
     whole = [entry for entry in entries if _is_whole(entry)]
@@ -164,7 +192,8 @@ def _columns(
 ) -> _Columns:
     boxes = np.array([box_of(entry) for entry in entries], dtype=np.float64).reshape(-1, 4)
     scores = np.array([entry["score"] for entry in entries], dtype=np.float64)
-    return _Columns(pictures, labels, boxes, scores, class_names, remarks, entries)
+    rboxes = oriented_boxes(entries, boxes)
+    return _Columns(pictures, labels, boxes, scores, class_names, remarks, rboxes, entries)
 
 
 def _refuse_strangers(
@@ -183,7 +212,7 @@ def _by_picture(columns: _Columns, truth: Index) -> Results:
     fits = (columns.pictures >= 0) & (columns.labels >= 0)
     finite = np.isfinite(columns.scores) & np.isfinite(columns.boxes).all(axis=1)
     sound = (columns.boxes[:, 2:] >= 0).all(axis=1)
-    rboxes = oriented_boxes(columns.entries, columns.boxes)
+    rboxes = columns.rboxes
     turned = np.ones(len(fits), np.bool_) if rboxes is None else np.isfinite(rboxes).all(axis=1)
     remarks += left_out(
         {

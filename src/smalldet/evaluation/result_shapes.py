@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from smalldet.data.formats import coco_masks
 from smalldet.data.formats.coco_checks import MAX_PX
-from smalldet.data.formats.coco_oriented import four_corners, rboxes_of_quads
+from smalldet.data.formats.coco_oriented import four_corners
+from smalldet.data.formats.corners import smallest_rboxes
 from smalldet.data.index import MASK_PX, ImageRecord
 from smalldet.geometry.oriented import enclosing_boxes
 
@@ -77,7 +78,7 @@ def oriented_boxes(
         quads = [quad for quad in corners if quad is not None]
         if not quads or len(quads) < len(entries):
             return None
-        rboxes = rboxes_of_quads(np.array(quads, dtype=np.float64)).astype(np.float64)
+        rboxes = smallest_rboxes(np.array(quads, dtype=np.float64)).astype(np.float64)
     sound = (np.abs(rboxes) <= MAX_PX).all(axis=1) & (rboxes[:, 2:4] >= 0).all(axis=1)
     rboxes[~sound] = np.nan
     return rboxes

@@ -80,6 +80,51 @@ def enclosing_boxes(rboxes: Tensor) -> Tensor:
     return torch.cat((rboxes[..., :2] - reach, rboxes[..., :2] + reach), dim=-1)
 
 
+def scaled_rboxes(rboxes: Tensor, scale: Tensor) -> Tensor:
+    """Oriented boxes of a picture that is scaled unequally in x and y.
+
+    The sides of a slanted rectangle then are no longer square to each other. It becomes the
+    rectangle along its longer side's image with the image's centre and area.
+
+    Args:
+        rboxes: (..., 5) canonical.
+        scale: (..., 2) of x and of y, positive.
+    """
+    angle, area = rboxes[..., 4], scale.prod(dim=-1)
+    axis = torch.stack((angle.cos(), angle.sin()), dim=-1) * scale
+    stretch = torch.hypot(axis[..., 0], axis[..., 1])
+    sides = torch.stack((rboxes[..., 2] * stretch, rboxes[..., 3] * area / stretch), dim=-1)
+    turned = torch.atan2(axis[..., 1:], axis[..., :1])
+    return canonical(torch.cat((rboxes[..., :2] * scale, sides, turned), dim=-1))
+
+
+def mirrored_rboxes(
+    rboxes: Tensor,
+    size: tuple[float, float],
+    *,
+    transposed: bool = False,
+    mirror_x: bool = False,
+    mirror_y: bool = False,
+) -> Tensor:
+    """Oriented boxes (..., 5) of a picture that is transposed, then mirrored.
+
+    Args:
+        rboxes: in pixels of the picture.
+        size: width and height that the picture then has, in pixels.
+        transposed: x and y trade places.
+        mirror_x: left and right do.
+        mirror_y: top and bottom do.
+    """
+    cx, cy, w, h, angle = rboxes.unbind(-1)
+    if transposed:
+        cx, cy, angle = cy, cx, math.pi / 2 - angle
+    if mirror_x:
+        cx, angle = size[0] - cx, -angle
+    if mirror_y:
+        cy, angle = size[1] - cy, -angle
+    return canonical(torch.stack((cx, cy, w, h, angle), dim=-1))
+
+
 def points_in_frames(points: Tensor, rboxes: Tensor) -> Tensor:
     """Points in coordinates in which their oriented box is upright and centred on the origin.
 

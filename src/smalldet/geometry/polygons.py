@@ -64,6 +64,46 @@ def parts_in_windows(polygons: Tensor, windows: Tensor) -> Tensor:
     return held + in_float64(windows)[..., None, :2]
 
 
+def corners_in_windows(quads: Tensor, window: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Corners of the part of each rectangle that lies in an upright window.
+
+    They are the quad's own corners within the window, the window's within the quad, and the points
+    where their edges cross; of a convex part no more and no less.
+
+    Args:
+        quads: (N, 4, 2) corners of rectangles, in order.
+        window: (4,) xyxy.
+
+    Returns:
+        (N, 24, 2) points in float64, (N, 24) bool which of them are corners of the part, and (N,)
+        the part's area.
+    """
+    corners, window = in_float64(quads), in_float64(window)
+    low, high = window[:2], window[2:]
+    step = corners.roll(-1, dims=-2) - corners
+    safe = torch.where(step == 0, 1, step)
+    # Of each edge the four places where its line crosses those of the window's sides.
+    shares = torch.stack(
+        ((low - corners) / safe, (high - corners) / safe), dim=-1
+    )  # N, edge, xy, 2
+    crossing = corners[:, :, None, None] + shares[..., None] * step[:, :, None, None]
+    other = torch.stack((crossing[:, :, 0, :, 1], crossing[:, :, 1, :, 0]), dim=2)
+    limits_low, limits_high = low.flip(0)[:, None], high.flip(0)[:, None]
+    crosses = (shares >= 0) & (shares <= 1) & (step != 0)[..., None]
+    crosses &= (other >= limits_low) & (other <= limits_high)
+    inside = ((corners >= low) & (corners <= high)).all(dim=-1)
+    left, top, right, bottom = window.unbind()
+    ends = torch.stack((left, top, right, top, right, bottom, left, bottom)).view(4, 2)
+    ends = ends.expand(len(quads), 4, 2)
+    # Left of all edges or right of all: within the quad, whichever way round it goes.
+    apart = ends[:, :, None] - corners[:, None]
+    turns = step[:, None, :, 0] * apart[..., 1] - step[:, None, :, 1] * apart[..., 0]
+    within = (turns >= 0).all(dim=-1) | (turns <= 0).all(dim=-1)
+    points = torch.cat((corners, ends, crossing.flatten(1, 3)), dim=1)
+    area = area_in_windows(corners, window.expand(len(quads), 4))
+    return points, torch.cat((inside, within, crosses.flatten(1)), dim=1), area
+
+
 def polygon_moments(polygons: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Area (...), centroid (..., 2) and covariance (..., 2, 2) of evenly filled polygons.
 

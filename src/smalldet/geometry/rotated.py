@@ -39,6 +39,24 @@ def rotated_intersection(a: Tensor, b: Tensor) -> Tensor:
     return _in_steps(_aligned_intersection, a, b)
 
 
+def rotated_iou_table(a: Tensor, b: Tensor) -> Tensor:
+    """Rotated IoU of all pairs, exact; worked out only where the boxes round both meet.
+
+    Args:
+        a: (N, 5) oriented boxes.
+        b: (M, 5).
+
+    Returns:
+        (N, M), in the type of `a`.
+    """
+    (left, top, right, bottom), others = enclosing_boxes(a).T[:, :, None], enclosing_boxes(b).T
+    meet = (left < others[2]) & (right > others[0]) & (top < others[3]) & (bottom > others[1])
+    rows, columns = meet.nonzero(as_tuple=True)
+    table = a.new_zeros(meet.shape)
+    table[rows, columns] = rotated_iou(a[rows], b[columns])
+    return table
+
+
 def rotated_nms(
     rboxes: Tensor,
     scores: Tensor,

@@ -5,8 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from smalldet.geometry.log_shapes import axes_of_log_shapes, log_shapes
+from smalldet.geometry.oriented import canonical, enclosing_boxes
 from smalldet.geometry.overlaps import iou
 from smalldet.geometry.pairs import alike_pairs
+from smalldet.geometry.rotated import rotated_iou
 
 
 def vote_boxes(
@@ -21,10 +24,11 @@ def vote_boxes(
 
     Several places of a detector see one object, and each errs in its own way: their mean errs less
     than the strongest alone. A kept box's voters are boxes of its class that were not kept, overlap
-    it by more than a threshold and are no stronger than it, nor much weaker.
+    it by more than a threshold and are no stronger than it, nor much weaker. Of oriented boxes the
+    centres and the log shapes are averaged, which have no angle that could jump.
 
     Args:
-        boxes: (N, 4) xyxy pixels, all candidates.
+        boxes: (N, 4) xyxy pixels or (N, 5) oriented with positive sides, all candidates.
         scores: (N,) positive.
         labels: (N,) int64 from 0.
         kept: (K,) int64, rows that suppression kept.
@@ -32,22 +36,33 @@ def vote_boxes(
         least_share: of the kept box's score that a voter has at least.
 
     Returns:
-        (K, 4) in the type and on the device of `boxes`.
+        (K, 4) or (K, 5), canonical, in the type and on the device of `boxes`.
 
     Source: Gidaris and Komodakis 2015, arXiv 1505.01749, section 3.3.
     """
     # On the CPU whatever the device: candidates are few, and only near ones are compared there.
     box, score, group, rows = boxes.cpu().double(), scores.cpu().double(), labels.cpu(), kept.cpu()
+    oriented = box.shape[1] == 5
     place = torch.full((len(box),), -1)
     place[rows] = torch.arange(len(rows))
-    one, other = alike_pairs(box, iou_threshold, group)
+    one, other = alike_pairs(enclosing_boxes(box) if oriented else box, iou_threshold, group)
     one, other = torch.cat((one, other)), torch.cat((other, one))
     votes = (place[one] >= 0) & (place[other] < 0) & (score[other] <= score[one])
     votes &= score[other] >= least_share * score[one]
     one, other = one[votes], other[votes]
-    near = iou(box[one], box[other]) > iou_threshold
+    overlap = rotated_iou if oriented else iou
+    near = overlap(box[one], box[other]) > iou_threshold
     one, other = one[near], other[near]
-    shift = torch.zeros(len(rows), 4, dtype=torch.double)
-    shift.index_add_(0, place[one], score[other, None] * (box[other] - box[one]))
+    edges = torch.cat((box[:, :2], log_shapes(box)), 1) if oriented else box
+    shift = torch.zeros(len(rows), box.shape[1], dtype=torch.double)
+    shift.index_add_(0, place[one], score[other, None] * (edges[other] - edges[one]))
     weight = score[rows].index_add(0, place[one], score[other])
-    return (box[rows] + shift / weight[:, None]).to(boxes)
+    moved = edges[rows] + shift / weight[:, None]
+    # canonical in the type it has in the end: half a turn may be rounded over the edge of its range
+    return canonical(_rboxes_of(moved).to(boxes)) if oriented else moved.to(boxes)
+
+
+def _rboxes_of(edges: Tensor) -> Tensor:
+    """(K, 5) centre and log shape to oriented boxes."""
+    axes = axes_of_log_shapes(edges[:, 2:])
+    return torch.cat((edges[:, :2], axes[:, :2].exp(), axes[:, 2:]), 1)

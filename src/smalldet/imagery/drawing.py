@@ -6,8 +6,11 @@ import colorsys
 from collections.abc import Sequence
 
 import numpy as np
+import torch
 from numpy.typing import ArrayLike, NDArray
 from PIL import Image, ImageDraw
+
+from smalldet.geometry.oriented import rboxes_to_quads
 
 Colour = tuple[int, int, int]
 
@@ -45,6 +48,19 @@ def outline_boxes(
     frames = np.concatenate((first, last), axis=1).tolist()
     for frame, colour in zip(frames, colours, strict=True):
         draw.rectangle(frame, outline=colour, width=line_px)
+
+
+def outline_rboxes(
+    draw: ImageDraw.ImageDraw, rboxes: ArrayLike, colours: Sequence[Colour], line_px: int = 1
+) -> None:
+    """As `outline_boxes`, round oriented boxes (N, 5) as they lie."""
+    grown = np.array(rboxes, dtype=np.float64).reshape(-1, 5)
+    # The middle of the line, with half a pixel of rounding on either side of it.
+    grown[:, 2:4] = np.maximum(grown[:, 2:4] + line_px + 1, 0)
+    corners = rboxes_to_quads(torch.from_numpy(grown)).numpy() - 0.5
+    rings = np.concatenate((corners, corners[:, :1]), axis=1).reshape(-1, 10).tolist()
+    for ring, colour in zip(rings, colours, strict=True):
+        draw.line(ring, fill=colour, width=line_px, joint="curve")
 
 
 def write_text(

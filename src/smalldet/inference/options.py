@@ -144,7 +144,7 @@ class MapOptions(Frozen):
     format: str | None = Field(
         default=None,
         description="Format of the results, where the suffix alone does not tell it: coco-results "
-        "(with --ids), cvat, label-studio, fiftyone, yolo, ...",
+        "(with --ids), cvat, label-studio, fiftyone, yolo, dota-results, ...",
     )
     ids: Path | None = Field(
         default=None,

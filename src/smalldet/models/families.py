@@ -12,14 +12,18 @@ from pydantic import SerializeAsAny, ValidatorFunctionWrapHandler, WrapValidator
 from smalldet.models.detector_config import DetectorConfig
 from smalldet.models.rcnn.faster_rcnn import FasterRcnnConfig
 from smalldet.models.rcnn.mask_rcnn import MaskRcnnConfig
+from smalldet.models.rcnn.oriented_rcnn import OrientedRcnnConfig
 from smalldet.models.rcnn.retinanet import RetinaNetConfig
+from smalldet.models.rcnn.rotated_retinanet import RotatedRetinaNetConfig
 from smalldet.models.speck.config import SpeckConfig
 from smalldet.models.yolo.config import YoloConfig
 
 FAMILIES: dict[str, type[DetectorConfig]] = {
     "faster_rcnn": FasterRcnnConfig,
     "mask_rcnn": MaskRcnnConfig,
+    "oriented_rcnn": OrientedRcnnConfig,
     "retinanet": RetinaNetConfig,
+    "rotated_retinanet": RotatedRetinaNetConfig,
     "speck": SpeckConfig,
     "yolo": YoloConfig,
 }

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from smalldet.geometry.boxes import box_sides
+from smalldet.geometry.gaussians import gaussian_wasserstein, kullback_leibler, prob_iou
 from smalldet.geometry.overlaps import ciou, diou, giou, iou, normalized_wasserstein
 from smalldet.targets import Target
 
@@ -69,6 +70,34 @@ def box_loss(
         return 1 - wasserstein
     share = tiny_weight(sides, nwd_share)
     return (1 - share) * (1 - ciou(predicted, truth)) + share * (1 - wasserstein)
+
+
+OrientedBoxLoss = Literal["kld", "gwd", "prob_iou"]
+
+
+def oriented_box_loss(predicted: Tensor, truth: Tensor, kind: OrientedBoxLoss = "kld") -> Tensor:
+    """What a predicted oriented box costs as a Gaussian, in 0..1: 0 where it is the truth.
+
+    Args:
+        predicted: (P, 5) oriented boxes in any form.
+        truth: (P, 5).
+        kind: `kld` and `gwd` are 1 - 1 / (1 + log(1 + d)) of the distance d; GWD's in units of the
+            truth's own side, so that it says the same at any scale. `prob_iou` is a distance.
+
+    Returns:
+        (P,).
+
+    Source: Yang et al. 2021, arXiv 2106.01883 (KLD) and 2101.11952 (GWD); Murrugarra-Llerena et
+        al. 2021, arXiv 2106.06072 (ProbIoU).
+    """
+    if kind == "prob_iou":
+        return 1 - prob_iou(predicted, truth)
+    if kind == "kld":
+        distance = kullback_leibler(predicted, truth)
+    else:
+        area = truth[:, 2:4].clamp(min=1.0).prod(dim=1)
+        distance = gaussian_wasserstein(predicted, truth) / area
+    return 1 - 1 / (1 + torch.log1p(distance))
 
 
 ClassLoss = Literal["quality_focal", "focal", "equalized_focal"]

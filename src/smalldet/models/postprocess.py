@@ -6,6 +6,8 @@ import torch
 from torch import Tensor
 
 from smalldet.detections import Detections
+from smalldet.geometry.oriented import canonical, enclosing_boxes
+from smalldet.geometry.rotated import rotated_nms
 from smalldet.geometry.suppression import nms
 from smalldet.geometry.voting import vote_boxes
 
@@ -30,7 +32,7 @@ def select_detections(
     """Detections of one picture, strongest first.
 
     Args:
-        boxes: (N, 4) xyxy pixels; empty ones and those that are no numbers go.
+        boxes: (N, 4) xyxy pixels, or (N, 5) oriented; empty ones and those that are no numbers go.
         scores: (N,).
         labels: (N,).
         class_names: what labels point into.
@@ -43,14 +45,16 @@ def select_detections(
         vote_iou: boxes that overlap one that stays by more vote on where its edges are (see
             `vote_boxes`); None: none do.
     """
-    sides = boxes[:, 2:] - boxes[:, :2]
+    oriented = boxes.shape[1] == 5
+    sides = boxes[:, 2:4] if oriented else boxes[:, 2:] - boxes[:, :2]
     sound = torch.isfinite(boxes).all(1) & (sides > 0).all(1) & (sides >= min_side_px).all(1)
     rows = sound.nonzero()[:, 0]
     num_cut = max(0, len(rows) - candidates_per_detection * max_detections)
     if num_cut:
         rows = rows[scores[rows].topk(candidates_per_detection * max_detections).indices]
     boxes, scores, labels = boxes[rows], scores[rows], labels[rows]
-    kept = nms(boxes, scores, labels, nms_iou)
+    boxes = canonical(boxes) if oriented else boxes
+    kept = (rotated_nms if oriented else nms)(boxes, scores, labels, nms_iou)
     kept = kept[scores[kept] > min_score]
     num_cut += max(0, len(kept) - max_detections)
     kept = kept[:max_detections]
@@ -58,4 +62,11 @@ def select_detections(
         kept_boxes = boxes[kept]
     else:
         kept_boxes = vote_boxes(boxes, scores, labels, kept, vote_iou, VOTER_SHARE)
-    return Detections(kept_boxes, scores[kept], labels[kept], class_names, num_cut=num_cut)
+    return Detections(
+        enclosing_boxes(kept_boxes) if oriented else kept_boxes,
+        scores[kept],
+        labels[kept],
+        class_names,
+        rboxes=kept_boxes if oriented else None,
+        num_cut=num_cut,
+    )

@@ -65,7 +65,7 @@ def measure_cost(recipe: TrainRecipe, index: Index, detector: Detector, device: 
     on = choose_device(device)
     batch = min(MOST_TILES, recipe.training.batch_size)
     enough = recipe.data.model_copy(update={"tiles_per_epoch": batch * (1 + NUM_STEPS)})
-    tiles = build_dataset(index, enough, recipe.training.seed)
+    tiles = build_dataset(index, recipe.model_copy(update={"data": enough}))
     batches = iter(loader(tiles, batch, num_workers=0))
     detector.to(on, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
     set_training_mode(detector, recipe.training.freeze_norms)
@@ -99,7 +99,7 @@ def measure_cost(recipe: TrainRecipe, index: Index, detector: Detector, device: 
         read_s=reading,
         tile_bytes=WORKSPACE * kept.most / batch,
         fixed_bytes=COPIES_OF_WEIGHTS * weights,
-        tiles_per_epoch=len(build_dataset(index, recipe.data, 0, recipe.training.batch_size)),
+        tiles_per_epoch=len(build_dataset(index, recipe)),
         device=str(on),
     )
 

@@ -154,7 +154,9 @@ def make_plan(
         tried.append((other, getattr(model, "strides", None), 1.0))
     for network, strides, scale in tried:
         on_progress(0.4 + 0.1 * len(positives), "which objects can be learned")
-        drawn = drawn_positives(network.eval(), train, recipe.data, scale, NUM_TILES)
+        drawn = drawn_positives(
+            network.eval(), train, recipe.data, scale, NUM_TILES, recipe.model.needs_rboxes
+        )
         positives.append(TriedPositives(strides, scale, drawn))
     on_progress(0.8, "a few steps of training")
     cost = measure_cost(recipe, train, detector, device)

@@ -30,7 +30,7 @@ class Positives(NamedTuple):
 
 @torch.no_grad()
 def drawn_positives(
-    detector: Detector, index: Index, data: DataConfig, scale: float, num_tiles: int
+    detector: Detector, index: Index, data: DataConfig, scale: float, num_tiles: int, oriented: bool
 ) -> Positives:
     """Positives of an untrained detector on training tiles at one scale.
 
@@ -40,11 +40,17 @@ def drawn_positives(
         data: of a fitted recipe.
         scale: pixels of the tile for one of the picture.
         num_tiles: that are drawn.
+        oriented: the detector learns from oriented boxes.
     """
     assert data.tile_px is not None
     sampling = data.model_copy(update={"scale_jitter": (scale, scale), "empty_frac": 0.0})
     tiles = TiledDataset(
-        index, tile_px=data.tile_px, train=True, sampling=sampling, augmentation=data
+        index,
+        tile_px=data.tile_px,
+        train=True,
+        sampling=sampling,
+        augmentation=data,
+        oriented=oriented,
     )
     tiles.end_mosaic_at(0)
     sides, counts = [], []

@@ -11,11 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
+from smalldet.geometry.oriented import enclosing_boxes
 from smalldet.imagery import open_scene
-from smalldet.imagery.drawing import class_colours, outline_boxes, picture_of
+from smalldet.imagery.drawing import class_colours, outline_boxes, outline_rboxes, picture_of
 from smalldet.reporting.page import escaped
 
 JPEG_QUALITY = 82
@@ -26,6 +28,7 @@ DENSITY = 2
 """Pixels of a crop for each of the page where it is shown, at most: for sharp screens."""
 
 Box = tuple[float, float, float, float]
+RBox = tuple[float, float, float, float, float]
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,7 @@ class Crop:
         whole: show the whole picture, not the surroundings of the boxes.
         other: a second whole picture beside it.
         side_px: of the page.
+        rboxes: oriented boxes (cx, cy, w, h, angle), drawn after the boxes.
     """
 
     picture: Path
@@ -47,6 +51,7 @@ class Crop:
     whole: bool = False
     other: Path | None = None
     side_px: int = 164
+    rboxes: Sequence[RBox] = ()
 
 
 def figures(crops: Sequence[Crop]) -> str:
@@ -71,7 +76,8 @@ def _figure(crop: Crop) -> str:
 
 def _image(path: Path, crop: Crop) -> str:
     try:
-        shown = _whole(path, crop) if crop.whole or not crop.boxes else _around(path, crop)
+        nothing = not crop.boxes and not crop.rboxes
+        shown = _whole(path, crop) if crop.whole or nothing else _around(path, crop)
     except (OSError, ValueError):
         return '<p class="soft">cannot be shown</p>'
     file = io.BytesIO()
@@ -88,9 +94,17 @@ def _whole(path: Path, crop: Crop) -> Image.Image:
     with open_scene(path) as scene:
         pixels, scale = scene.read_overview(crop.side_px * DENSITY)
     image = picture_of(pixels)
-    boxes = np.array(crop.boxes, dtype=np.float64).reshape(-1, 4) * scale
-    outline_boxes(ImageDraw.Draw(image), boxes, class_colours(1) * len(boxes))
+    boxes, rboxes = _arrays(crop)
+    draw, paint = ImageDraw.Draw(image), class_colours(1)
+    outline_boxes(draw, boxes * scale, paint * len(boxes))
+    outline_rboxes(draw, rboxes * (scale, scale, scale, scale, 1), paint * len(rboxes))
     return image
+
+
+def _arrays(crop: Crop) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """(N, 4) boxes and (M, 5) oriented boxes."""
+    boxes = np.array(crop.boxes, dtype=np.float64).reshape(-1, 4)
+    return boxes, np.array(crop.rboxes, dtype=np.float64).reshape(-1, 5)
 
 
 def square_round(
@@ -119,9 +133,10 @@ def square_round(
 
 def _around(path: Path, crop: Crop) -> Image.Image:
     """A square round the boxes, within the picture; small ones are enlarged pixel by pixel."""
-    boxes = np.array(crop.boxes, dtype=np.float64)
+    boxes, rboxes = _arrays(crop)
+    every = np.concatenate([boxes, enclosing_boxes(torch.from_numpy(rboxes)).numpy()])
     with open_scene(path) as scene:
-        first, last = square_round(boxes, (scene.width, scene.height))
+        first, last = square_round(every, (scene.width, scene.height))
         width, height = (last - first).tolist()
         scale = crop.side_px * DENSITY / max(width, height)
         shape = None if scale >= 1 else (max(1, int(height * scale)), max(1, int(width * scale)))
@@ -130,6 +145,8 @@ def _around(path: Path, crop: Crop) -> Image.Image:
     if scale >= 1:
         wanted = (max(1, round(width * scale)), max(1, round(height * scale)))
         image = image.resize(wanted, Image.Resampling.NEAREST)
-    placed = (boxes - np.tile(first, 2)) * scale
-    outline_boxes(ImageDraw.Draw(image), placed, class_colours(len(boxes)), line_px=2)
+    draw, paint = ImageDraw.Draw(image), class_colours(len(every))
+    outline_boxes(draw, (boxes - np.tile(first, 2)) * scale, paint[: len(boxes)], line_px=2)
+    placed = (rboxes - (*first, 0, 0, 0)) * (scale, scale, scale, scale, 1)
+    outline_rboxes(draw, placed, paint[len(boxes) :], line_px=2)
     return image

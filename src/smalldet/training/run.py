@@ -16,7 +16,7 @@ from smalldet.data.index import Index
 from smalldet.data.loading import Batch, loader
 from smalldet.detections import Detections
 from smalldet.evaluation.comparison import compare
-from smalldet.evaluation.report import Report
+from smalldet.evaluation.report import Report, judged_by
 from smalldet.evaluation.resolvability import resolvable_sides
 from smalldet.evaluation.scoring import report_of
 from smalldet.hardware import choose_precision, keep_freed_memory
@@ -47,7 +47,10 @@ from smalldet.training.teller import OnEvent, OnProgress, Teller
 from smalldet.training.validation import draw_spread, predict_shared
 
 LOG_EVERY_STEPS = 20
-LOGGED_METRICS = ("AP", "AP50", "AP75", "AR", "best_F1", "best_conf")
+LOGGED_METRICS = (
+    *("AP", "AP50", "AP75", "AR", "best_F1", "best_conf"),
+    *("OBB_AP", "OBB_AP50", "OBB_AP75"),
+)
 
 
 class Run:
@@ -79,7 +82,7 @@ class Run:
         )
         self.device, self.is_main = self.accelerator.device, self.accelerator.is_main_process
         self.precision = choose_precision(self.config.precision, self.device)
-        self.dataset = build_dataset(index, recipe.data, self.config.seed, self.config.batch_size)
+        self.dataset = build_dataset(index, recipe)
         self.batches = loader(
             self.dataset,
             self.config.batch_size,
@@ -90,7 +93,7 @@ class Run:
         )
         self.num_batches = len(self.batches)
         self.detector = start_detector(recipe, index.class_names, self.dataset)
-        self.detector.seen = seen_in(index, recipe.data.match_gsd_m)
+        self.detector.seen = seen_in(index, recipe.data.match_gsd_m, recipe.model.needs_rboxes)
         self.detector.to(self.device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
         self.optimiser = build_optimiser(self.detector, self.config)
         self.ema = Ema(self.detector, self.config.ema_decay)
@@ -235,7 +238,7 @@ class Run:
         model.seen = model.seen.model_copy(update={"resolvable_px": sides})
         pictures = draw_spread(val, detections, self.ema.model.conf, self.out / "val")
         self.run_log.show("val", self.progress.step, pictures)
-        ap = report.metrics["AP"] or 0.0
+        ap = report.metrics[judged_by(report.metrics)] or 0.0
         if ap > self.progress.best_ap:
             self.progress.best_ap, self.progress.num_stale = ap, 0
             self._save_model("best")

@@ -24,7 +24,7 @@ MAX_DETECTIONS = 1500
 MOST_POINTS = 400
 NO_LOSS = ("group", "step", "lr", "norm", "tiles_per_s", "wait_frac")
 """What a line of training says beside the terms of the loss."""
-MEASURED = ("AP", "AP50", "best_F1")
+MEASURED = ("AP", "AP50", "OBB_AP", "OBB_AP50", "best_F1")
 
 
 def keep_best(

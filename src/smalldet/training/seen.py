@@ -15,17 +15,18 @@ KNOWN_FRAC = 0.5
 """Of a class's objects whose distance must be known for it to be stated."""
 
 
-def seen_in(index: Index, match_gsd_m: float | None = None) -> Seen:
+def seen_in(index: Index, match_gsd_m: float | None = None, oriented: bool = False) -> Seen:
     """Spreads over the objects of each class, ignored ones left out.
 
     Args:
         index: training pictures.
         match_gsd_m: the distance that those of known distance are brought to, if any.
+        oriented: sides are those of oriented boxes.
     """
     labels, sides, distances = [], [], []
     for record in index.records:
         own, scale = ~record.ignore, magnification(record, match_gsd_m)
-        extent = record.boxes[own, 2:].astype(np.float64) - record.boxes[own, :2]
+        extent = Index(index.class_names, (record,)).object_sides(oriented).astype(np.float64)
         labels.append(record.labels[own])
         sides.append(np.sqrt(extent.clip(0).prod(axis=1)) * scale)
         gsd_m = math.nan if record.gsd_m is None else record.gsd_m / scale

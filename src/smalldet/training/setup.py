@@ -18,7 +18,6 @@ from smalldet.models.trimming import trim
 from smalldet.targets import Target
 from smalldet.training.depthwise import fast_depthwise
 from smalldet.training.recipe import TrainRecipe
-from smalldet.training.sections import DataConfig
 from smalldet.training.sources import read_splits
 from smalldet.training.tile_side import MOST_PX, fitting_tile_px
 
@@ -33,12 +32,13 @@ def read_indexes(recipe: TrainRecipe) -> tuple[Index, Index | None]:
     return index, val
 
 
-def build_dataset(index: Index, data: DataConfig, seed: int, batch_size: int = 1) -> TiledDataset:
+def build_dataset(index: Index, recipe: TrainRecipe) -> TiledDataset:
     """Training tiles of a fitted recipe.
 
     Pictures that have fewer tiles than a batch are drawn from oftener, until an epoch is a batch,
     unless the recipe says how many tiles an epoch has.
     """
+    data, batch_size = recipe.data, recipe.training.batch_size
     assert data.tile_px is not None
     tiles = TiledDataset(
         index,
@@ -46,11 +46,12 @@ def build_dataset(index: Index, data: DataConfig, seed: int, batch_size: int = 1
         train=True,
         sampling=data,
         augmentation=data,
-        seed=seed,
+        seed=recipe.training.seed,
+        oriented=recipe.model.needs_rboxes,
     )
     if data.tiles_per_epoch is None and len(tiles) < batch_size:
         enough = data.model_copy(update={"tiles_per_epoch": batch_size})
-        return build_dataset(index, enough, seed)
+        return build_dataset(index, recipe.model_copy(update={"data": enough}))
     return tiles
 
 
@@ -124,7 +125,7 @@ def learn_only(detector: Detector, parts: Sequence[str]) -> None:
 def fitted(recipe: TrainRecipe, index: Index) -> TrainRecipe:
     """The recipe with what it leaves to the objects of `index`: side of tiles, anchors."""
     data, model = recipe.data, recipe.model
-    sides = drawn_sides(index, data.match_gsd_m)
+    sides = drawn_sides(index, data.match_gsd_m, model.needs_rboxes)
     if data.tile_px is None:
         tiles = {
             "tile_px": fitting_tile_px(sides, model.max_stride),

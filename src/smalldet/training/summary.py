@@ -11,7 +11,7 @@ import numpy as np
 
 from smalldet.data.distances import drawn_sides
 from smalldet.data.index import Index
-from smalldet.evaluation.report import Report
+from smalldet.evaluation.report import Report, judged_by
 from smalldet.evaluation.sizes import SIZE_RANGES_PX
 from smalldet.training.recipe import TrainRecipe
 from smalldet.training.tile_side import fitting_tile_px
@@ -54,9 +54,11 @@ def summary(
 def _measured(evaluations: Sequence[dict[str, Any]], report: Report | None) -> list[str]:
     if report is None or not evaluations:
         return ["Nothing was measured: say on what with --val, or in data.val."]
-    best = max(evaluations, key=lambda line: line["AP"] or 0.0)
+    name = judged_by(evaluations[0])
+    best = max(evaluations, key=lambda line: line[name] or 0.0)
+    ap, ap50 = best[name] or 0.0, best[f"{name}50"] or 0.0
     lines = [
-        f"Best AP {best['AP'] or 0:.3f} (AP50 {best['AP50'] or 0:.3f}) after {best['step']} steps; "
+        f"Best {name} {ap:.3f} ({name}50 {ap50:.3f}) after {best['step']} steps; "
         f"best F1 {best['best_F1'] or 0:.3f} at conf {best['best_conf'] or 0:.2f}, "
         "which is the model's own from now on."
     ]
@@ -76,7 +78,7 @@ def _early_end(log: Sequence[dict[str, Any]]) -> list[str]:
 
 def _length(evaluations: Sequence[dict[str, Any]], steps: Sequence[dict[str, Any]]) -> list[str]:
     """Whether the run was too short or too long."""
-    aps = [line["AP"] or 0.0 for line in evaluations]
+    aps = [line[judged_by(line)] or 0.0 for line in evaluations]
     if len(aps) >= 2 and aps[-1] - max(aps[:-1]) > RISE_AP:
         return [
             f"AP still rose by {aps[-1] - max(aps[:-1]):.3f} to the last evaluation: train longer "
@@ -125,7 +127,7 @@ def _sizes(train: Index, report: Report | None, recipe: TrainRecipe) -> list[str
 
 def _tiles(train: Index, recipe: TrainRecipe) -> list[str]:
     """Whether tiles of half the side or less would show more objects in the same time."""
-    sides = drawn_sides(train, recipe.data.match_gsd_m)
+    sides = drawn_sides(train, recipe.data.match_gsd_m, recipe.model.needs_rboxes)
     data, side = recipe.data, fitting_tile_px(sides, recipe.model.max_stride)
     if data.tile_px is None or 2 * side > data.tile_px:
         return []

@@ -1,4 +1,4 @@
-"""XML by split and by folder: VOC, roLabelImg and HRSC2016; foreign and hostile XML is refused."""
+"""XML by split and by folder: VOC, roLabelImg and DIOR-R; foreign and hostile XML is refused."""
 
 from __future__ import annotations
 
@@ -27,12 +27,6 @@ TURNED = (
     "<cx>50</cx><cy>25</cy><w>20</w><h>10</h><angle>{angle}</angle></robndbox></object>"
     "<object><type>bndbox</type><name>car</name><bndbox><xmin>1</xmin><ymin>2</ymin>"
     "<xmax>11</xmax><ymax>8</ymax></bndbox></object></annotation>"
-)
-HRSC = (
-    "<HRSC_Image><Img_Resolution>1.07</Img_Resolution><HRSC_Objects><HRSC_Object>"
-    "<Class_ID>100000013</Class_ID><difficult>0</difficult><mbox_cx>50</mbox_cx><mbox_cy>25"
-    "</mbox_cy><mbox_w>40</mbox_w><mbox_h>10</mbox_h><mbox_ang>0</mbox_ang></HRSC_Object>"
-    "</HRSC_Objects></HRSC_Image>"
 )
 
 
@@ -214,13 +208,42 @@ def test_wrong_oriented_boxes_are_named(tmp_path: Path, old: str, new: str, said
         rolabelimg.read(saved(tmp_path, "images", a=text))
 
 
-def test_hrsc(tmp_path: Path):
-    folder = saved(tmp_path, "AllImages", a=HRSC)
-    (folder / "ImageSets/trainval.txt").write_text("a\n")
-    assert rolabelimg.recognises(folder) and not voc_sets.recognises(folder)
-    index = rolabelimg.read(folder, split="trainval")
-    record = index.records[0]
-    assert index.class_names == ("ship",) and record.gsd_m == 1.07 and record.rboxes is not None
-    np.testing.assert_allclose(record.rboxes, [[50, 25, 40, 10, 0]])
-    np.testing.assert_allclose(record.boxes, [[30, 20, 70, 30]])
-    assert rolabelimg.read(folder, by_class_id=True).class_names == ("100000013",)
+def dior(**corners: float) -> str:
+    inside = "".join(f"<{name}>{value}</{name}>" for name, value in corners.items())
+    return (
+        "<annotation><object><type>robndbox</type><name>ship</name><robndbox>"
+        f"{inside}</robndbox><angle>0</angle></object></annotation>"
+    )
+
+
+DIOR = {
+    "x_left_top": 30, "y_left_top": 20, "x_right_top": 70, "y_right_top": 20,
+    "x_right_bottom": 70, "y_right_bottom": 30, "x_left_bottom": 30, "y_left_bottom": 30,
+}  # fmt: skip
+
+
+def test_dior_r_as_it_is_published(tmp_path: Path):
+    """Two folders of XML and two of pictures, and lists."""
+    for number, (split, images) in enumerate(
+        {"train": "trainval", "val": "trainval", "test": "test"}.items()
+    ):
+        folder = tmp_path / f"JPEGImages-{images}"
+        folder.mkdir(exist_ok=True)
+        Image.new("L", (100, 50)).save(folder / f"{number}.jpg")
+        for kind, text in (("Oriented", dior(**DIOR)), ("Horizontal", VOC.format(""))):
+            xml = tmp_path / f"Annotations/{kind} Bounding Boxes/{number}.xml"
+            xml.parent.mkdir(parents=True, exist_ok=True)
+            xml.write_text(text)
+        (tmp_path / "Main").mkdir(exist_ok=True)
+        (tmp_path / f"Main/{split}.txt").write_text(f"{number}\n")
+    assert rolabelimg.recognises(tmp_path) and not voc_sets.recognises(tmp_path)
+    for split, name in (("train", "0.jpg"), ("val", "1.jpg"), ("test", "2.jpg")):
+        [record] = read_labels(tmp_path, split=split).records
+        assert record.path.name == name and record.rboxes is not None
+        np.testing.assert_allclose(record.rboxes, [[50, 25, 40, 10, 0]], atol=1e-5)
+
+
+def test_a_wrong_corner_of_dior_r_is_named(tmp_path: Path):
+    lacking = {name: value for name, value in DIOR.items() if name != "y_left_bottom"}
+    with pytest.raises(ValueError, match=r"a\.xml: object 1 needs a robndbox of cx.*x_left_top"):
+        rolabelimg.read(saved(tmp_path, "images", a=dior(**lacking)))

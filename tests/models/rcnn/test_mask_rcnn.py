@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from smalldet.data.index import MASK_PX, ImageRecord
+from smalldet.data.parts_in_view import View
 from smalldet.data.windows import labels_in
 from smalldet.models.rcnn.mask_rcnn import MaskRcnnConfig, regions_of_masks
 from smalldet.targets import Target
@@ -76,8 +77,8 @@ def test_a_tile_that_cuts_an_object_cuts_its_mask() -> None:
         image_id=1,
         masks=masks,
     )
-    seen = labels_in(record, (40, 0, 140, 100), (100, 100), 1, min_visible_frac=0.3).masks
+    seen = labels_in(record, View((40, 0, 140, 100), (100, 100)), 1, min_visible_frac=0.3).masks
     assert seen is not None and seen.shape == (2, MASK_PX, MASK_PX)
     assert (seen[0, :, 1:] == 0).all() and (seen[1] == -1).all()
-    seen = labels_in(record, (0, 0, 40, 100), (80, 200), 1, min_visible_frac=0.3).masks
+    seen = labels_in(record, View((0, 0, 40, 100), (80, 200)), 1, min_visible_frac=0.3).masks
     assert seen is not None and (seen[0, :, :-1] == 1).all()

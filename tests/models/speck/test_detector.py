@@ -8,7 +8,6 @@ import pytest
 import torch
 
 from smalldet.models.checkpoints.native import load_detector, save_detector, transfer_from
-from smalldet.models.speck import detector as speck_detector
 from smalldet.models.speck.config import SpeckConfig
 from smalldet.models.speck.detector import Speck
 from smalldet.models.speck.options import SuppressionOptions
@@ -51,7 +50,7 @@ def test_locations_that_see_one_object_vote_on_its_box(monkeypatch: pytest.Monke
     logits = torch.tensor([0.6, 0.3, 0.2]).logit()[None, :, None].repeat(1, 1, 3)
     logits[..., 1:] = -9
     monkeypatch.setattr(detector, "network", lambda _: (logits, boxes))
-    monkeypatch.setattr(speck_detector, "decode_boxes", lambda codes, *_: codes)
+    monkeypatch.setattr(detector.form, "decode", lambda codes, *_: codes)
     for conf in (0.1, 0.5):
         (found,) = detector.predict(scene()[0][:1], conf=conf)
         assert torch.allclose(found.boxes[0], torch.tensor([31 / 3, 10, 61 / 3, 20]))

@@ -8,9 +8,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from smalldet.checking.findings import MAX_EXAMPLES, Example, Finding, Severity, counted
+from smalldet.checking.findings import MAX_EXAMPLES, Finding, Severity, counted
 from smalldet.checking.labelled_set import LabelledSet
 from smalldet.geometry.pairs import intersecting_pairs
+from smalldet.geometry.rotated import rotated_iou
 
 SAME_IOU = 0.9
 """Over this two boxes are of one object."""
@@ -45,8 +46,6 @@ def find(labelled: LabelledSet) -> Iterator[Finding]:
         "labelled with two classes",
         "look which class is right, if not both are",
     )
-    if any(record.rboxes is not None for record in labelled.records):
-        return  # upright boxes round objects that stand aslant lie on each other by right
     yield from _told(
         labelled,
         first,
@@ -68,18 +67,28 @@ def find(labelled: LabelledSet) -> Iterator[Finding]:
 
 
 def _pairs(labelled: LabelledSet) -> tuple[Rows, Rows, NDArray[np.float64], NDArray[np.float64]]:
-    """Rows of the pairs that meet, their IoU, and the part of the smaller one that is shared."""
+    """Rows of the pairs that meet, their IoU, and the part of the smaller one that is shared.
+
+    Of oriented boxes it is theirs: upright boxes round objects that stand aslant lie on each other
+    by right.
+    """
     objects = labelled.objects
     boxes = objects.boxes
     a, b = intersecting_pairs(torch.from_numpy(boxes), torch.from_numpy(objects.pictures))
     first, second = a.numpy(), b.numpy()
     order = np.lexsort((second, first))
     first, second = first[order], second[order]
-    low = np.maximum(boxes[first, :2], boxes[second, :2])
-    high = np.minimum(boxes[first, 2:], boxes[second, 2:])
-    shared = (high - low).prod(axis=1)
-    areas = objects.sides.prod(axis=1)
-    iou = shared / (areas[first] + areas[second] - shared)
+    if objects.rboxes is not None:
+        areas = objects.rboxes[:, 2:4].prod(axis=1)
+        one, other = (torch.from_numpy(objects.rboxes[rows]) for rows in (first, second))
+        iou = rotated_iou(one, other).numpy()
+        shared = iou / (1 + iou) * (areas[first] + areas[second])
+    else:
+        areas = objects.sides.prod(axis=1)
+        low = np.maximum(boxes[first, :2], boxes[second, :2])
+        high = np.minimum(boxes[first, 2:], boxes[second, 2:])
+        shared = (high - low).prod(axis=1)
+        iou = shared / (areas[first] + areas[second] - shared)
     return first, second, iou, shared / np.minimum(areas[first], areas[second])
 
 
@@ -97,10 +106,8 @@ def _told(
         return
     pairs = zip(first[which].tolist(), second[which].tolist(), strict=True)
     examples = [
-        Example(
-            labelled.records[labelled.objects.pictures[a]].path,
-            (labelled.box(a), labelled.box(b)),
-            f"{labelled.class_and_size(a)}; {labelled.class_and_size(b)}",
+        labelled.example(
+            np.array([a, b]), f"{labelled.class_and_size(a)}; {labelled.class_and_size(b)}"
         )
         for a, b in list(pairs)[:MAX_EXAMPLES]
     ]

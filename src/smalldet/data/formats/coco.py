@@ -8,6 +8,7 @@ that may occur there without a label.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -93,11 +94,11 @@ def _read(
     rows = np.array([row_of[entry["image_id"]] for entry in annotations], dtype=np.int64)
     order = np.argsort(rows, kind="stable")
     ends = np.cumsum(np.bincount(rows, minlength=len(images)))[:-1]
+    columns = _columns(json_path, annotations, images, rows, label_of)
     try:
-        columns = _columns(annotations, images, rows, label_of)
         if with_masks:
             columns["masks"] = coco_masks.grids(annotations, columns["boxes"])
-    except ValueError as error:  # of outlines and corners, which name their annotation
+    except ValueError as error:  # of outlines, which name their annotation
         raise ValueError(f"{json_path}: {error}") from None
     grouped = {name: np.split(column[order], ends) for name, column in columns.items()}
     return Index(
@@ -120,7 +121,11 @@ def _read(
 
 
 def _columns(
-    annotations: list[Entry], images: list[Entry], rows: NDArray[np.int64], label_of: dict[int, int]
+    json_path: Path,
+    annotations: list[Entry],
+    images: list[Entry],
+    rows: NDArray[np.int64],
+    label_of: dict[int, int],
 ) -> dict[str, NDArray[Any]]:
     """One array for each field of the objects, boxes clipped to their pictures."""
     xywh = np.array([a["bbox"] for a in annotations], dtype=np.float64).reshape(-1, 4)
@@ -136,10 +141,15 @@ def _columns(
         "ignore": _flags(annotations, "iscrowd") | _flags(annotations, "ignore"),
         "difficult": _flags(annotations, "difficult"),
     }
-    rboxes = oriented_boxes(annotations, boxes)
+    named = partial(_named, json_path, annotations)
+    rboxes = oriented_boxes(annotations, boxes, named)
     if rboxes is not None:
         columns["rboxes"] = rboxes
     return columns
+
+
+def _named(json_path: Path, annotations: list[Entry], row: int) -> str:
+    return f"{json_path}: annotation {annotations[row].get('id')}"
 
 
 def _flags(annotations: list[Entry], key: str) -> NDArray[np.bool_]:

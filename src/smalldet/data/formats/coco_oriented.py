@@ -7,6 +7,7 @@ Among polygons of other numbers of points, four are an outline like any other an
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import numpy as np
@@ -14,12 +15,27 @@ import torch
 from numpy.typing import NDArray
 
 from smalldet.data.formats.coco_checks import MAX_PX, Entry
+from smalldet.data.formats.corners import (
+    MISREADINGS,
+    Where,
+    misread,
+    rboxes_round,
+    refuse_degrees,
+    smallest_rboxes,
+    telling,
+)
 from smalldet.data.formats.number_lists import is_number
-from smalldet.geometry.oriented import canonical, quads_to_rboxes
+from smalldet.geometry.oriented import canonical
+from smalldet.geometry.rotated import rotated_iou
+
+logger = logging.getLogger(__name__)
+
+MIN_TELLING = 10
+SAME_IOU = 0.8
 
 
 def oriented_boxes(
-    annotations: list[Entry], boxes: NDArray[np.float64]
+    annotations: list[Entry], boxes: NDArray[np.float64], where: Where
 ) -> NDArray[np.float32] | None:
     """(N, 5) oriented boxes in the one form of `geometry.oriented`; None where a set has none.
 
@@ -28,39 +44,44 @@ def oriented_boxes(
     Args:
         annotations: N checked annotations.
         boxes: (N, 4) xyxy pixels.
+        where: names an annotation by its row, for messages.
 
     Raises:
-        ValueError: four corners have no area, or lie farther away than any picture is large; names
-            the annotation.
+        ValueError: four corners have no area, or lie farther away than any picture is large; an
+            angle is in degrees; `rbbox` and four corners of the same objects are not the same
+            boxes. Names the annotation.
     """
-    if any("rbbox" in a for a in annotations):
+    told = [row for row, a in enumerate(annotations) if "rbbox" in a]
+    fours = [four_corners(a) for a in annotations]
+    if told:
+        given = np.array([annotations[row]["rbbox"] for row in told], dtype=np.float64)
+        refuse_degrees(given[:, 4], lambda row: where(told[row]))
+        both = [place for place, row in enumerate(told) if fours[row] is not None]
+        corners = np.array([fours[told[place]] for place in both], dtype=np.float64)
+        _refuse_other_boxes(
+            given[both], corners.reshape(-1, 8), where(told[both[0]] if both else 0)
+        )
         sides = boxes[:, 2:] - boxes[:, :2]
         rboxes = np.column_stack([(boxes[:, :2] + boxes[:, 2:]) / 2, sides, np.zeros(len(boxes))])
-        rows = [row for row, a in enumerate(annotations) if "rbbox" in a]
-        rboxes[rows] = [annotations[row]["rbbox"] for row in rows]
+        rboxes[told] = given
         return canonical(canonical(torch.from_numpy(rboxes)).float()).numpy()
-    quads = [four_corners(a) for a in annotations if not a.get("iscrowd")]
-    if not quads or any(quad is None for quad in quads):
+    objects = [row for row, a in enumerate(annotations) if not a.get("iscrowd")]
+    others = [row for row in objects if fours[row] is None]
+    if others or not objects:
+        _tell_few_others(len(objects), others, where)
         return None
-    upright = boxes[:, [0, 1, 2, 1, 2, 3, 0, 3]]
-    pairs = zip(annotations, upright.tolist(), strict=True)
-    quads = [four_corners(annotation) or box for annotation, box in pairs]
-    corners = np.array(quads, dtype=np.float64)
-    rboxes = rboxes_of_quads(corners)
+    upright = boxes[:, [0, 1, 2, 1, 2, 3, 0, 3]].tolist()
+    corners = np.array(
+        [four or box for four, box in zip(fours, upright, strict=True)], dtype=np.float64
+    )
+    rboxes = rboxes_round(corners, where)
     wrong = ~((np.abs(corners) <= MAX_PX).all(axis=1) & (rboxes[:, 2:4] > 0).all(axis=1))
     if wrong.any():
         row = int(wrong.argmax())
         raise ValueError(
-            f"annotation {annotations[row].get('id')}: its corners {corners[row].tolist()} span no "
-            "oriented box of a picture"
+            f"{where(row)}: its corners {corners[row].tolist()} span no oriented box of a picture"
         )
     return rboxes
-
-
-def rboxes_of_quads(corners: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Corners (N, 8), x1 y1 to x4 y4, to oriented boxes (N, 5) float32: the smallest round each."""
-    quads = torch.from_numpy(corners.reshape(-1, 4, 2))
-    return canonical(quads_to_rboxes(quads).float()).numpy()
 
 
 def four_corners(annotation: Entry) -> list[float] | None:
@@ -71,3 +92,40 @@ def four_corners(annotation: Entry) -> list[float] | None:
         if len(ring) == 8 and all(map(is_number, ring)):
             return ring
     return None
+
+
+def _refuse_other_boxes(
+    given: NDArray[np.float64], corners: NDArray[np.float64], first: str
+) -> None:
+    """`rbbox` (K, 5) and corners (K, 8) of the same objects must be the same boxes."""
+    drawn = smallest_rboxes(corners).astype(np.float64)
+    rows = np.flatnonzero(telling(drawn) & (np.abs(corners) <= MAX_PX).all(axis=1))
+    if len(rows) < MIN_TELLING:
+        return
+    wanted = torch.from_numpy(drawn[rows])
+
+    def fit(rboxes: NDArray[np.float64]) -> float:
+        return float(rotated_iou(torch.from_numpy(rboxes[rows]), wanted).median())
+
+    if fit(given) >= SAME_IOU:
+        return
+    fits = {why: fit(misread(given, why)) for why in MISREADINGS}
+    best = max(fits, key=fits.__getitem__)
+    why = f"the angles seem to {best}" if fits[best] >= SAME_IOU else "they are other boxes"
+    raise ValueError(
+        f"{first} and others: rbbox is not the four corners of segmentation: {why}; correct rbbox "
+        "(radians, clockwise on the screen, of the side w), or leave it out for the corners"
+    )
+
+
+def _tell_few_others(num_objects: int, others: list[int], where: Where) -> None:
+    """A set of oriented boxes with a polygon of three or five corners has none any more."""
+    num_fours = num_objects - len(others)
+    if num_fours > len(others):
+        logger.warning(
+            "%d of %d objects have four corners, but %s has not: all are taken for outlines, and "
+            "there are no oriented boxes",
+            num_fours,
+            num_objects,
+            where(others[0]),
+        )

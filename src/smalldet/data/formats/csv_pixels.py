@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from smalldet.atomic_write import atomic_write, write_text
 from smalldet.class_names import class_key, read_class_names
+from smalldet.data.formats.corners import refuse_degrees
 from smalldet.data.formats.csv_boxes import (
     BoxFields,
     BoxTable,
@@ -92,6 +93,7 @@ def read(
     rboxes = None
     if fields.numbers.keys() >= set(RBOX):
         rboxes = np.column_stack([table.numbers[name] for name in RBOX])
+        refuse_degrees(rboxes[:, 4], table.origins.where)
     columns = ObjectColumns(
         pictures=table.picture_rows,
         boxes=table.corners,

@@ -18,9 +18,10 @@ from numpy.typing import NDArray
 
 from smalldet.atomic_write import write_text
 from smalldet.class_names import read_class_names
+from smalldet.data.formats.corners import rboxes_round
 from smalldet.data.formats.lines import TextLines, codes_of, floats_of, origins_of, read_lines
 from smalldet.data.formats.number_text import whole_or_shortest
-from smalldet.data.formats.object_columns import ObjectColumns, rboxes_round, records_of
+from smalldet.data.formats.object_columns import ObjectColumns, records_of
 from smalldet.data.formats.picture_files import (
     is_dir,
     is_file,
@@ -115,7 +116,7 @@ def read(
         labels=labels,
         ignore=np.zeros(len(labels), dtype=np.bool_),
         difficult=difficult,
-        rboxes=rboxes_round(corners),
+        rboxes=rboxes_round(corners, origins.where),
     )
     gsd_m += [None] * (len(pictures) - len(files))
     records = records_of(columns, pictures, picture_sizes(pictures), origins.where, gsd_m)

@@ -11,7 +11,7 @@ from typing import Any
 from smalldet.data.formats.label_source import LabelSource
 from smalldet.data.index import Index
 
-OF_FORMATS = ("first_pixel", "class_field", "side_m", "area", "layer")
+OF_FORMATS = ("first_pixel", "class_field", "class_level", "side_m", "area", "layer")
 """Fields of a `LabelSource` that only some formats know."""
 
 

@@ -37,6 +37,13 @@ class LabelOptions(Frozen):
     class_field: str | None = Field(
         default=None, description="of vector layers: the attribute that tells the class"
     )
+    class_level: int = Field(
+        default=1,
+        ge=1,
+        le=3,
+        description="of HRSC2016: 1, all are ships; 2, aircraft carriers, warships and merchant "
+        "ships; 3, their types",
+    )
     side_m: float | None = Field(
         default=None, gt=0, description="of vector layers: side of the box round a point, metres"
     )

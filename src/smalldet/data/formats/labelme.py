@@ -19,9 +19,9 @@ from typing import Any
 
 from smalldet.data.formats.bitmap_masks import bitmap_of, png_mask
 from smalldet.data.formats.collector import collector_paused
+from smalldet.data.formats.corners import rboxes_round
 from smalldet.data.formats.json_files import flag_in, list_in, load_object, text_in
 from smalldet.data.formats.number_lists import number_array, numbers_in
-from smalldet.data.formats.object_columns import rboxes_round
 from smalldet.data.formats.picture_files import (
     is_dir,
     is_file,
@@ -104,7 +104,7 @@ def read(
         rows = list(quads)
         flat = [value for row in rows for value in quads[row]]
         corners = number_array(flat, lambda place: objects.where(rows[place // 8]))
-        turned = rboxes_round(corners.reshape(-1, 8)).tolist()
+        turned = rboxes_round(corners.reshape(-1, 8), lambda i: objects.where(rows[i])).tolist()
         objects.turned.update(zip(rows, turned, strict=True))
     sizes = picture_sizes(pictures)
     return index_of(objects, points, pictures, sizes, class_names, with_masks=with_masks)

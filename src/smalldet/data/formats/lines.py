@@ -139,7 +139,10 @@ def origins_of(files: Sequence[Path], batches: Sequence[TextLines]) -> Origins:
 
 
 def read_lines(
-    files: Sequence[Path], commas: bool = False, batch_bytes: int = BATCH_BYTES
+    files: Sequence[Path],
+    commas: bool = False,
+    batch_bytes: int = BATCH_BYTES,
+    max_file_bytes: int = MAX_FILE_BYTES,
 ) -> Generator[TextLines]:
     """The lines of files, blank ones left out, in batches of whole files.
 
@@ -147,6 +150,7 @@ def read_lines(
         files: UTF-8 text.
         commas: words are parted by commas, with a comma at the end or without; else by space.
         batch_bytes: text that is looked at together.
+        max_file_bytes: a larger file is refused.
 
     Raises:
         FileNotFoundError, ValueError: see `text_files.utf8_bytes`; or a field between two commas
@@ -155,7 +159,7 @@ def read_lines(
     texts: list[bytes] = []
     size = start = 0
     for row, file in enumerate(files):
-        raw = utf8_bytes(file, MAX_FILE_BYTES)
+        raw = utf8_bytes(file, max_file_bytes)
         texts.append(raw if raw.endswith(b"\n") or not raw else raw + b"\n")
         size += len(raw)
         if size >= batch_bytes:

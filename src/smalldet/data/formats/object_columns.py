@@ -13,7 +13,6 @@ import torch
 from numpy.typing import NDArray
 
 from smalldet.data.formats import coco_masks
-from smalldet.data.formats.coco_oriented import rboxes_of_quads
 from smalldet.data.index import ImageRecord
 from smalldet.geometry.oriented import canonical
 
@@ -22,7 +21,6 @@ logger = logging.getLogger(__name__)
 MAX_PX = 1e7
 """No picture is so large; farther out, float32 would move corners."""
 MAX_SHOWN = 5
-QUADS_AT_ONCE = 100_000
 # Half a pixel of rounding over the border is the labels' precision, not a mistake worth telling.
 BORDER_TOLERANCE_PX = 0.5
 
@@ -37,7 +35,7 @@ class ObjectColumns:
         labels: (N,) int64.
         ignore: (N,) bool.
         difficult: (N,) bool.
-        rboxes: (N, 5) float64 oriented boxes, or None.
+        rboxes: (N, 5) oriented boxes in any form, or None.
         outlines: {row: ring of 2 * K numbers in pixels}, or None where outlines are not read.
         masks: (N, MASK_PX * MASK_PX / 8) uint8 in place of outlines, see `ImageRecord`, or None.
     """
@@ -47,7 +45,7 @@ class ObjectColumns:
     labels: NDArray[np.int64]
     ignore: NDArray[np.bool_]
     difficult: NDArray[np.bool_]
-    rboxes: NDArray[np.float64] | None = None
+    rboxes: NDArray[np.floating] | None = None
     outlines: Mapping[int, NDArray[np.float64]] | None = None
     masks: NDArray[np.uint8] | None = None
 
@@ -122,13 +120,6 @@ def tell_clipped(num: int) -> None:
 def corners_of(xywh: NDArray[np.float64]) -> NDArray[np.float64]:
     """Left, top, width, height (N, 4) to xyxy."""
     return np.concatenate([xywh[:, :2], xywh[:, :2] + xywh[:, 2:]], axis=1)
-
-
-def rboxes_round(quads: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Corners (N, 8) to the smallest oriented boxes (N, 5) round them, in parts of bounded size."""
-    starts = range(0, len(quads), QUADS_AT_ONCE)
-    parts = [rboxes_of_quads(quads[start : start + QUADS_AT_ONCE]) for start in starts]
-    return np.concatenate([np.zeros((0, 5)), *parts]).astype(np.float64)
 
 
 def upright(boxes: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -11,6 +11,7 @@ from smalldet.data.formats import (
     cvat,
     dota_text,
     fiftyone,
+    hrsc2016,
     label_studio,
     labelme,
     rolabelimg,
@@ -43,7 +44,10 @@ FORMATS: tuple[LabelFormat, ...] = (
     ),
     label_format("LabelMe", "a folder of LabelMe json", labelme),
     label_format("COCO json", "a json of images, annotations, categories", coco, "coco"),
-    label_format("roLabelImg, HRSC2016", "a folder of XML with oriented boxes", rolabelimg),
+    label_format("HRSC2016", "FullDataSet/, or a folder of its XML", hrsc2016),
+    label_format(
+        "roLabelImg", "a folder of XML with robndbox; DIOR-R has it too", rolabelimg, "rolabelimg"
+    ),
     label_format(
         "Pascal VOC", "a folder of XML, or Annotations/ and ImageSets/Main/", voc_sets, "voc"
     ),

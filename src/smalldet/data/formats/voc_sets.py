@@ -19,11 +19,10 @@ import numpy as np
 from smalldet.data.formats.collector import collector_paused
 from smalldet.data.formats.object_columns import ObjectColumns, records_of
 from smalldet.data.formats.picture_files import picture_sizes
-from smalldet.data.formats.text_files import first_text
 from smalldet.data.formats.voc_writing import LOSES, write
 from smalldet.data.formats.xml_files import fields_of, read_xml, root_tag
 from smalldet.data.formats.xml_objects import TEXTS, XmlObjects, labels_of
-from smalldet.data.formats.xml_sets import devkit_root, splits, xml_set
+from smalldet.data.formats.xml_sets import first_heads, splits, xml_set
 from smalldet.data.index import Index
 
 __all__ = ["LOSES", "read", "recognises", "splits", "write"]
@@ -31,19 +30,12 @@ __all__ = ["LOSES", "read", "recognises", "splits", "write"]
 logger = logging.getLogger(__name__)
 
 CORNERS = ("xmin", "ymin", "xmax", "ymax")
-LOOKED_AT = 64 << 10
 MAX_SHOWN = 3
 
 
 def recognises(path: Path) -> bool:
     """Whether this is a VOC devkit, or a folder of VOC XML without oriented boxes."""
-    try:
-        found = devkit_root(path)
-        folder = found / "Annotations" if (found / "Annotations").is_dir() else found
-        files = sorted(folder.glob("*.xml"))[:3] if folder.is_dir() else []
-    except (OSError, ValueError):
-        return False
-    heads = [first_text(file, LOOKED_AT) for file in files]
+    heads = first_heads(path)
     return bool(heads) and all(
         root_tag(head) == "annotation" and "<robndbox>" not in head for head in heads
     )

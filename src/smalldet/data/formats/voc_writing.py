@@ -57,9 +57,7 @@ def write(index: Index, out_dir: str | Path, *, split: str = "train") -> list[Pa
         ValueError: a name in `JPEGImages` is taken, or a class name cannot stand in XML.
     """
     out_dir = Path(out_dir)
-    for name in index.class_names:
-        if name != name.strip() or not name or any(ord(ch) < 32 for ch in name):
-            raise ValueError(f"class {name!r} cannot stand in XML as it is; rename it")
+    refuse_names(index.class_names)
     links = link_pictures([record.path for record in index.records], out_dir / "JPEGImages")
     spaced = [link.stem for link in links if len(link.stem.split()) != 1]
     if spaced:
@@ -73,6 +71,13 @@ def write(index: Index, out_dir: str | Path, *, split: str = "train") -> list[Pa
     listed = out_dir / "ImageSets" / "Main" / f"{split}.txt"
     write_text(listed, "".join(f"{link.stem}\n" for link in links))
     return [*written, listed]
+
+
+def refuse_names(class_names: Sequence[str]) -> None:
+    """Raises a ValueError where a class's name would not come out of XML as it went in."""
+    for name in class_names:
+        if name != name.strip() or not name or any(ord(ch) < 32 for ch in name):
+            raise ValueError(f"class {name!r} cannot stand in XML as it is; rename it")
 
 
 def _text(record: ImageRecord, filename: str, class_names: Sequence[str]) -> str:

@@ -1,4 +1,4 @@
-"""Objects of XML files, gathered for a whole set."""
+"""Objects of XML files, gathered for a whole set, and the Index of oriented ones."""
 
 from __future__ import annotations
 
@@ -7,9 +7,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
+from smalldet.data.formats.corners import refuse_degrees
 from smalldet.data.formats.lines import floats_of
+from smalldet.data.formats.object_columns import ObjectColumns, records_of
+from smalldet.data.formats.picture_files import picture_sizes
+from smalldet.data.index import Index
+from smalldet.geometry.oriented import enclosing_boxes
 
 TEXTS = ("name", "difficult", "ignore")
 """What is told of an object beside its place."""
@@ -103,3 +109,37 @@ def labels_of(
             f"{objects.where(row)} has class {objects.names[row]!r}; class_names are {list(names)}"
         )
     return names, labels
+
+
+def oriented_index(
+    pictures: Sequence[Path],
+    objects: XmlObjects,
+    rboxes: NDArray[np.float64],
+    class_names: Sequence[str] | None,
+    gsd_m: Sequence[float | None] | None = None,
+) -> Index:
+    """The Index of objects with oriented boxes; boxes enclose them.
+
+    Args:
+        pictures: the files.
+        objects: N objects.
+        rboxes: (N, 5) centre, sides, and angle in radians, clockwise on the screen.
+        class_names: all classes, in order; those that occur, by the alphabet, if None.
+        gsd_m: metres a pixel of each picture, where known.
+
+    Raises:
+        ValueError: an angle, a box or a class is wrong; names the object.
+    """
+    refuse_degrees(rboxes[:, 4], objects.where)
+    names, labels = labels_of(objects, class_names)
+    ignore = np.array(objects.ignore, dtype=np.bool_)
+    columns = ObjectColumns(
+        pictures=np.array(objects.pictures, dtype=np.int64),
+        boxes=enclosing_boxes(torch.from_numpy(rboxes)).numpy(),
+        labels=labels,
+        ignore=ignore,
+        difficult=np.array(objects.difficult, dtype=np.bool_) & ~ignore,
+        rboxes=rboxes,
+    )
+    records = records_of(columns, pictures, picture_sizes(pictures), objects.where, gsd_m)
+    return Index(names, records)

@@ -9,14 +9,18 @@ https://docs.ultralytics.com/datasets/segment/.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from smalldet.data.formats.corners import rboxes_round
 from smalldet.data.formats.lines import Origins, TextLines, floats_of, origins_of, read_lines
-from smalldet.data.formats.object_columns import ObjectColumns, rboxes_round, upright
+from smalldet.data.formats.object_columns import ObjectColumns, upright
+
+logger = logging.getLogger(__name__)
 
 BOX, QUAD, MIN_OUTLINE = 5, 9, 7
 LAYOUT = (
@@ -75,7 +79,9 @@ def objects_of(
     box_parts = np.concatenate([np.zeros((0, 4)), *boxes])
     quad_parts = np.concatenate([np.zeros((0, 8)), *quads])
     numbers = np.concatenate([np.zeros(0), *labels])
-    oriented = bool((counts == QUAD).any() and not ((counts > BOX) & (counts != QUAD)).any())
+    other = (counts > BOX) & (counts != QUAD)
+    oriented = bool((counts == QUAD).any() and not other.any())
+    _tell_few_outlines(origins, counts, other)
     _refuse_values(origins, numbers, box_parts, counts, num_classes, oriented)
     scale = sizes[origins.file_rows].astype(np.float64)
     corners = box_parts * np.tile(scale, 2)
@@ -83,7 +89,8 @@ def objects_of(
     if oriented:
         rboxes = upright(corners)
         fours = np.flatnonzero(counts == QUAD)
-        rboxes[fours] = rboxes_round(quad_parts[fours] * np.tile(scale[fours], 4))
+        placed = quad_parts[fours] * np.tile(scale[fours], 4)
+        rboxes[fours] = rboxes_round(placed, lambda row: origins.where(int(fours[row])))
     outlines = None
     if with_masks and not oriented:
         longer = np.flatnonzero(counts > BOX).tolist()
@@ -155,6 +162,23 @@ def _corners(
     corners[rows, :2] = np.minimum.reduceat(points, starts // 2, axis=0)
     corners[rows, 2:] = np.maximum.reduceat(points, starts // 2, axis=0)
     return corners, np.split(points.ravel(), starts[1:])
+
+
+def _tell_few_outlines(
+    origins: Origins, counts: NDArray[np.int64], other: NDArray[np.bool_]
+) -> None:
+    """A set of oriented boxes with a line of three or five corners has none any more."""
+    fours = int((counts == QUAD).sum())
+    if other.any() and fours > other.sum():
+        row = int(other.argmax())
+        logger.warning(
+            "%d of %d lines of corners have four, but %s has %d: all are taken for outlines, and "
+            "there are no oriented boxes",
+            fours,
+            fours + int(other.sum()),
+            origins.where(row),
+            (counts[row] - 1) // 2,
+        )
 
 
 def _refuse_values(

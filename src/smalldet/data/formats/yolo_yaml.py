@@ -43,7 +43,7 @@ from smalldet.geometry.oriented import rboxes_to_quads
 
 logger = logging.getLogger(__name__)
 
-LOSES = ("ignore", "difficult", "masks", "gsd_m", "unknown")
+LOSES = ("ignore", "difficult", "masks", "corners_outside", "gsd_m", "unknown")
 SUFFIXES = (".yaml", ".yml")
 USUAL_NAMES = ("data.yaml", "dataset.yaml", "data.yml")
 MAX_LOOK_BYTES = 256 << 10

@@ -7,14 +7,19 @@ from io import BytesIO
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
-from torch import Tensor
 
-from smalldet.geometry.oriented import rboxes_to_quads
 from smalldet.imagery import open_scene
-from smalldet.imagery.drawing import BLACK, WHITE, Colour, class_colours, outline_boxes, picture_of
+from smalldet.imagery.drawing import (
+    BLACK,
+    WHITE,
+    Colour,
+    class_colours,
+    outline_boxes,
+    outline_rboxes,
+    picture_of,
+)
 from smalldet.inference.options import MapOptions
 from smalldet.inference.results import Result
 
@@ -67,19 +72,10 @@ def drawn_boxes(pixels: NDArray[np.uint8], result: Result, scale: float) -> Imag
     if detections.rboxes is None:
         outline_boxes(draw, detections.boxes.double().numpy() * scale, paint, line_px)
     else:
-        for ring, colour in zip(_rings(detections.rboxes, scale, line_px), paint, strict=True):
-            draw.line(ring, fill=colour, width=line_px, joint="curve")
+        scaled = detections.rboxes.double().numpy() * (scale, scale, scale, scale, 1)
+        outline_rboxes(draw, scaled, paint, line_px)
     _draw_legend(draw, result, colours, size_px=max(12, round(max(picture.size) / 80)))
     return picture
-
-
-def _rings(rboxes: Tensor, scale: float, line_px: int) -> list[list[float]]:
-    """Closed middle lines, for Pillow's pixels, of lines of `line_px` round the oriented boxes."""
-    drawn = rboxes.double()
-    drawn = torch.cat((drawn[:, :4] * scale, drawn[:, 4:]), dim=1)
-    drawn[:, 2:4] += line_px + 1  # half a pixel of rounding on either side
-    corners = rboxes_to_quads(drawn) - 0.5
-    return torch.cat((corners, corners[:, :1]), dim=1).flatten(1).tolist()
 
 
 def _draw_legend(

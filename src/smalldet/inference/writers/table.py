@@ -11,6 +11,7 @@ from smalldet.inference.options import MapOptions
 from smalldet.inference.results import Result
 from smalldet.inference.writers.coco_results import check_ids, write_coco_results
 from smalldet.inference.writers.cvat import write_cvat
+from smalldet.inference.writers.dota_results import write_dota_results
 from smalldet.inference.writers.fiftyone import write_fiftyone
 from smalldet.inference.writers.gdal_files import save_flatgeobuf, save_kml, save_shapefile
 from smalldet.inference.writers.geojson import write_geojson
@@ -100,6 +101,7 @@ WRITERS: tuple[Writer, ...] = (
     Writer("picture", (".jpg", ".jpeg", ".png"), write_picture, one_picture_only=True),
     Writer("cvat", (".xml",), write_cvat, file_name="annotations.xml"),
     Writer("coco-results", (".json",), write_coco_results, by_suffix=False, check=check_ids),
+    Writer("dota-results", (), write_folder=write_dota_results, by_suffix=False, loses=("masks",)),
     Writer("label-studio", (".json",), write_label_studio, by_suffix=False, loses=("masks",)),
     Writer("fiftyone", (), write_folder=write_fiftyone, by_suffix=False, loses=BOXES_ALONE),
     Writer("yolo", (), write_folder=write_yolo, by_suffix=False, loses=("masks",)),

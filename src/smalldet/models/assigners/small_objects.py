@@ -12,19 +12,19 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from smalldet.geometry.boxes import box_sides
-from smalldet.geometry.overlaps import receptive_field_distance
 from smalldet.models.assigners.matching import assign_unmatched, claim
+from smalldet.models.assigners.measures import BoxMeasure, UprightMeasure
 from smalldet.models.locations import Level, Locations
-from smalldet.models.losses import small_overlap
 from smalldet.targets import Target
+
+UPRIGHT = UprightMeasure()
 
 
 class Truth(NamedTuple):
     """The N objects of a batch, picture after picture.
 
     Args:
-        boxes: (N, 4) xyxy pixels.
+        boxes: (N, K) pixels, in the form of a measure: (N, 4) xyxy, or (N, 5) oriented.
         labels: (N,) int64.
         pictures: (N,) int64 position of the object's picture in the batch.
     """
@@ -34,11 +34,13 @@ class Truth(NamedTuple):
     pictures: Tensor
 
     @classmethod
-    def of(cls, targets: Sequence[Target], device: torch.device) -> Truth:
+    def of(
+        cls, targets: Sequence[Target], device: torch.device, measure: BoxMeasure = UPRIGHT
+    ) -> Truth:
         """The objects of all targets, on `device`."""
         counts = torch.tensor([len(target.boxes) for target in targets])
         return cls(
-            torch.cat([target.boxes for target in targets]).to(device),
+            measure.boxes_of(targets).to(device),
             torch.cat([target.labels for target in targets]).to(device),
             torch.arange(len(targets)).repeat_interleave(counts).to(device, non_blocking=True),
         )
@@ -74,10 +76,10 @@ class SmallObjectAssigner:
 
     A pair's alignment is prior * sqrt(score) * overlap^3. The prior is RFLA's receptive-field
     similarity between the location's field and the object, so that assignment is sound before
-    the head has learned anything; overlap is IoU mixed with NWD, so that a 4 px object whose box
-    is 2 px off is not starved. Each object takes its `num_locations` best pairs; a location that
-    several want goes to the best aligned; an object left without is given one by matching,
-    wherever a one-to-one assignment over the candidates exists.
+    the head has learned anything; overlap is IoU, or ProbIoU of oriented boxes, mixed with NWD, so
+    that a 4 px object whose box is 2 px off is not starved. Each object takes its `num_locations`
+    best pairs; a location that several want goes to the best aligned; an object left without is
+    given one by matching, wherever a one-to-one assignment over the candidates exists.
 
     Args:
         num_locations: most locations that one object takes.
@@ -85,6 +87,7 @@ class SmallObjectAssigner:
         most_strides: but no farther from the centre than this, so that an object that fills a
             picture has thousands of candidates, not tens of thousands.
         field_strides: side of a location's effective receptive field, in strides.
+        measure: of the form that boxes have.
 
     Source: Feng et al. 2021, arXiv 2108.07755 (alignment); Xu et al. 2022, arXiv 2208.08738 (RFLA).
     """
@@ -95,11 +98,13 @@ class SmallObjectAssigner:
         reach_strides: float = 1.0,
         most_strides: float = 16.0,
         field_strides: float = 4.0,
+        measure: BoxMeasure = UPRIGHT,
     ) -> None:
         self.num_locations = num_locations
         self.reach_strides = reach_strides
         self.most_strides = most_strides
         self.field_strides = field_strides
+        self.measure = measure
 
     @torch.no_grad()
     def __call__(
@@ -108,7 +113,7 @@ class SmallObjectAssigner:
         """
         Args:
             logits: (B, L, C) of the classes.
-            boxes: (B, L, 4) predicted, xyxy pixels.
+            boxes: (B, L, K) predicted, in the measure's form.
             locations: where they stand.
             truth: objects of the batch.
         """
@@ -133,10 +138,9 @@ class SmallObjectAssigner:
         objects, near, counts = self._near(locations, truth.boxes)
         pictures = truth.pictures[objects]
         target = truth.boxes[objects]
-        overlap = small_overlap(boxes[pictures, near], target).clamp(min=1e-4)
+        overlap = self.measure.overlap(boxes[pictures, near], target).clamp(min=1e-4)
         field = self.field_strides / 2 * locations.strides[near, None]
-        centres = locations.centres[near]
-        prior = receptive_field_distance(torch.cat([centres - field, centres + field], 1), target)
+        prior = self.measure.field_likeness(locations.centres[near], field, target)
         score = logits[pictures, near, truth.labels[objects]].float().sigmoid()
         alignment = prior * score.clamp(min=1e-6).sqrt() * overlap**3
         order = torch.argsort(alignment, descending=True, stable=True)
@@ -148,14 +152,16 @@ class SmallObjectAssigner:
     def _near(self, locations: Locations, boxes: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Objects and locations of the pairs that are near, and how many each object has.
 
-        The locations of a level that are near an object fill a rectangle of cells, so pairs are
+        The locations of a level that are near an object lie in a rectangle of cells, so pairs are
         counted and written down without a table of all objects by all locations.
         """
         finest = min(level.stride for level in locations.levels)
         # a stride of more than twice the object cannot tell it from its neighbours
-        coarsest = (2 * box_sides(boxes)).clamp(min=finest)
-        limits = self.reach_strides, self.most_strides
-        spans = [_span(boxes, level, limits, coarsest) for level in locations.levels]
+        coarsest = (2 * self.measure.sides(boxes)).clamp(min=finest)
+        spans = [
+            _span(self.measure.reach(boxes, self._limits(level.stride)), level, coarsest)
+            for level in locations.levels
+        ]
         top, left, height, width = torch.stack(spans, 2)  # each (N, levels)
         cells = (height * width).flatten()
         # the one question to the device: how many pairs there are
@@ -174,19 +180,33 @@ class SmallObjectAssigner:
             across = torch.where(level == i, grid.width, across)
             start += grid.height * grid.width
         counts = cells.view(-1, len(locations.levels)).sum(1)
-        return span // len(locations.levels), first + row * across + column, counts
+        return self._kept(
+            locations, boxes, span // len(locations.levels), first + row * across + column, counts
+        )
+
+    def _kept(
+        self, locations: Locations, boxes: Tensor, objects: Tensor, places: Tensor, counts: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Of the pairs of a rectangle those that are near."""
+        limits = self._limits(locations.strides[places, None])
+        near = self.measure.near(locations.centres[places], boxes[objects], limits)
+        if near is None:
+            return objects, places, counts
+        counts = torch.zeros_like(counts).index_add(0, objects, near.long())
+        rows = near.nonzero()[:, 0]
+        return objects[rows], places[rows], counts
+
+    def _limits(self, stride: float | Tensor) -> tuple[float | Tensor, float | Tensor]:
+        return self.reach_strides * stride, self.most_strides * stride
 
 
-def _span(boxes: Tensor, level: Level, limits: tuple[float, float], coarsest: Tensor) -> Tensor:
+def _span(reach_of: tuple[Tensor, Tensor], level: Level, coarsest: Tensor) -> Tensor:
     """(4, N) int64: top, left, height and width of the cells of a level that are near each box.
 
-    Near are cells whose centre is no farther from the box's centre than half a side, which counts
-    as no less and no more strides than `limits`.
+    Near are cells whose centre is no farther from the box's centre than what it reaches.
     """
     stride = level.stride
-    centre = (boxes[:, :2] + boxes[:, 2:]) / 2
-    least, most = (limit * stride for limit in limits)
-    reach = ((boxes[:, 2:] - boxes[:, :2]) / 2).clamp(least, most)
+    centre, reach = reach_of
     x1, y1 = ((centre - reach) / stride - 0.5).ceil().clamp(min=0).unbind(1)
     x2, y2 = ((centre + reach) / stride - 0.5).floor().unbind(1)
     width = (x2.clamp(max=level.width - 1) - x1 + 1).clamp(min=0)

@@ -123,14 +123,17 @@ def _shifts(size: torch.Size, stride: int, offset: float, like: Tensor) -> Tenso
 
 
 class BoxCoder(Protocol):
-    """What the numbers of a box mean; torchvision's coder by centre is one."""
+    """What the numbers of a box mean; torchvision's coder by centre is one.
+
+    Boxes, anchors and codes are (N, 4) where boxes are upright; `oriented_coders.py` has others.
+    """
 
     def encode_single(self, reference_boxes: Tensor, proposals: Tensor) -> Tensor:
-        """Codes (N, 4) that lead from anchors to boxes, both (N, 4) xyxy."""
+        """Codes that lead from anchors (or proposals) to boxes."""
         ...
 
     def decode_single(self, rel_codes: Tensor, boxes: Tensor) -> Tensor:
-        """Boxes (N, 4) xyxy from codes (N, 4) and anchors (N, 4)."""
+        """Boxes from codes and anchors (or proposals)."""
         ...
 
 

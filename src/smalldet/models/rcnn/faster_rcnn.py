@@ -57,7 +57,7 @@ class FasterRcnn(PyramidDetector):
     """Two stages over a feature pyramid.
 
     `network` gives the features of each level (B, width, H / stride, W / stride), fine to coarse,
-    then objectness (B, A) and box codes (B, A, 4) of the anchors of all levels. The second stage
+    then objectness (B, A) and box codes (B, A, K) of the anchors of all levels. The second stage
     looks at those proposals that seem likely, whose number differs from picture to picture: it is
     part of `decode`.
 
@@ -89,7 +89,7 @@ class FasterRcnn(PyramidDetector):
         self.roi_heads = roi_heads
 
     def class_rows(self, key: str, num_classes: int) -> Tensor | None:
-        outputs = {".cls_score.": 1, ".bbox_pred.": 4, ".mask_fcn_logits.": 1}
+        outputs = {".cls_score.": 1, ".bbox_pred.": self.form.size, ".mask_fcn_logits.": 1}
         each = next((n for name, n in outputs.items() if name in key), None)
         if each is None or not key.startswith("roi_heads."):
             return None
@@ -151,7 +151,7 @@ class FasterRcnn(PyramidDetector):
         conf: float,
         max_detections: int,
     ) -> Detections:
-        """Proposals (P, 4), scores (P, C) and codes (P, C + 1, 4) of one picture."""
+        """Proposals (P, size), scores (P, C) and codes (P, C + 1, K) of one picture."""
         rows, labels = (scores > conf).nonzero(as_tuple=True)
         boxes = self.roi_heads.coder.decode_single(codes[rows, labels + 1], proposals[rows])
         return self._select(boxes, scores[rows, labels], labels, size, max_detections)

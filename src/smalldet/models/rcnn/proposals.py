@@ -13,7 +13,7 @@ from typing import NamedTuple
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torchvision.models.detection.rpn import RPNHead, concat_box_prediction_layers
+from torchvision.models.detection.rpn import RPNHead
 from torchvision.ops import batched_nms
 
 from smalldet.columns import take
@@ -25,6 +25,8 @@ from smalldet.models.rcnn.anchors import (
     Assign,
     BoxCoder,
 )
+from smalldet.models.rcnn.box_forms import UPRIGHT, BoxForm
+from smalldet.models.rcnn.box_outputs import beside_each_other
 from smalldet.models.rcnn.sampling import (
     BACKGROUND,
     IGNORED,
@@ -41,7 +43,7 @@ QUIET_FRAC = 0.9
 
 
 class AnchorOutputs(NamedTuple):
-    """Of the first stage: (B, A) objectness logits, (B, A, 4) codes, anchors by level."""
+    """Of the first stage: (B, A) objectness logits, (B, A, K) codes, anchors by level."""
 
     objectness: Tensor
     codes: Tensor
@@ -54,13 +56,14 @@ class ProposalNetwork(nn.Module):
     Args:
         head: torchvision's.
         anchors: of all levels.
-        coder: of boxes.
+        coder: of boxes, by K numbers each.
         assign: anchors (A, 4) and truth (N, 4) to (A,) rows of the truth, -1 background,
             -2 ignored.
         num_proposals: most of a level before and of a picture after suppression.
         nms_iou: of suppression within a level.
         num_sampled: anchors of a picture that learn.
         positive_frac: most of them that hold an object.
+        form: of the proposals.
     """
 
     def __init__(
@@ -74,6 +77,7 @@ class ProposalNetwork(nn.Module):
         nms_iou: float,
         num_sampled: int,
         positive_frac: float = 0.5,
+        form: BoxForm = UPRIGHT,
     ) -> None:
         super().__init__()
         self.head = head
@@ -84,13 +88,13 @@ class ProposalNetwork(nn.Module):
         self.nms_iou = nms_iou
         self.num_sampled = num_sampled
         self.positive_frac = positive_frac
+        self.form = form
 
     def forward(self, features: list[Tensor]) -> tuple[Tensor, Tensor]:
-        """Objectness logits (B, A) and box codes (B, A, 4) of all anchors of all levels."""
+        """Objectness logits (B, A) and box codes (B, A, K) of all anchors of all levels."""
         objectness, codes = self.head(features)
-        num = features[0].shape[0]
-        objectness, codes = concat_box_prediction_layers(objectness, codes)
-        return objectness.view(num, -1), codes.view(num, -1, 4)
+        each = self.anchors.num_each
+        return beside_each_other(objectness, each).squeeze(2), beside_each_other(codes, each)
 
     def beside_anchors(
         self, features: list[Tensor], objectness: Tensor, codes: Tensor
@@ -101,7 +105,10 @@ class ProposalNetwork(nn.Module):
 
     @torch.no_grad()
     def propose(self, outputs: AnchorOutputs, height: int, width: int) -> list[Tensor]:
-        """Proposals (P, 4) of each picture, strongest first; the same in training."""
+        """Proposals (P, 4) of each picture, strongest first; the same in training.
+
+        Oriented ones are (P, 5), and suppressed by the boxes round them.
+        """
         proposals = []
         sizes = [len(level) for level in outputs.anchors]
         for scores, codes in zip(outputs.objectness.float(), outputs.codes.float(), strict=True):
@@ -110,13 +117,14 @@ class ProposalNetwork(nn.Module):
             for number, (level_scores, level_codes, anchors) in enumerate(parts):
                 top, rows = level_scores.topk(min(self.num_proposals, len(level_scores)))
                 decoded = self.coder.decode_single(level_codes[rows], anchors[rows])
-                boxes.append(clip_boxes(decoded, width, height))
+                boxes.append(self.form.within(decoded, width, height))
                 strength.append(top)
                 levels.append(torch.full_like(rows, number))
             box, score, level = torch.cat(boxes), torch.cat(strength).sigmoid(), torch.cat(levels)
-            large = ((box[:, 2:] - box[:, :2]) >= MIN_PROPOSAL_PX).all(1)
-            box, score, level = box[large], score[large], level[large]
-            kept = batched_nms(box, score, level, self.nms_iou)
+            outer = clip_boxes(self.form.enclosing(box), width, height)
+            large = ((outer[:, 2:] - outer[:, :2]) >= MIN_PROPOSAL_PX).all(1)
+            box, outer, score, level = box[large], outer[large], score[large], level[large]
+            kept = batched_nms(outer, score, level, self.nms_iou)
             proposals.append(box[kept[: self.num_proposals]])
         return proposals
 
@@ -152,7 +160,8 @@ class ProposalNetwork(nn.Module):
                     labels[_quiet(outputs.objectness[picture], ground)] = BACKGROUND
                 drawn = sampled(labels, self.num_sampled, self.positive_frac, generator)
                 held = drawn[labels[drawn] == 1]
-                wanted = self.coder.encode_single(target.boxes[matched[held]], anchors[held])
+                truth = self.form.truth(target)[matched[held]]
+                wanted = self.coder.encode_single(truth, anchors[held])
             objectness_sum = objectness_sum + F.binary_cross_entropy_with_logits(
                 outputs.objectness[picture, drawn].float(), labels[drawn].float(), reduction="sum"
             )

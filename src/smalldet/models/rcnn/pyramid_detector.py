@@ -8,9 +8,9 @@ from pathlib import Path
 from torch import Tensor
 
 from smalldet.detections import Detections
-from smalldet.geometry.boxes import clip_boxes
 from smalldet.models.detector import Detector, Size
 from smalldet.models.postprocess import select_detections
+from smalldet.models.rcnn.box_forms import UPRIGHT, BoxForm
 from smalldet.models.rcnn.pyramid import Pyramid
 from smalldet.models.rcnn.sampling import MIN_SIDE_PX
 
@@ -24,9 +24,13 @@ class PyramidDetector(Detector):
         tile_px: side of training tiles.
         stride: what sides of pictures are multiples of.
         nms_iou: two boxes of a class and tile above it are one object.
+
+    Attributes:
+        form: of the boxes that it finds.
     """
 
     in_channels = 3
+    form: BoxForm = UPRIGHT
 
     def __init__(
         self,
@@ -49,9 +53,9 @@ class PyramidDetector(Detector):
     def _select(
         self, boxes: Tensor, scores: Tensor, labels: Tensor, size: Size, max_detections: int
     ) -> Detections:
-        """Detections of one picture from candidates: boxes (N, 4), scores (N,), labels (N,)."""
+        """Detections of one picture from candidates: boxes (N, size), scores (N,), labels (N,)."""
         return select_detections(
-            clip_boxes(boxes, size[1], size[0]),
+            self.form.within(boxes, size[1], size[0]),
             scores,
             labels,
             self.class_names,

@@ -12,12 +12,13 @@ from typing import NamedTuple
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torchvision.ops import box_iou, roi_align
+from torchvision.ops import roi_align
 
 from smalldet.geometry.boxes import box_areas
 from smalldet.models.losses import mean_over_processes, mute_mask
 from smalldet.models.rcnn.anchors import SMOOTH_L1_BETA, BoxCoder
-from smalldet.models.rcnn.sampling import BACKGROUND, centres_of, sampled
+from smalldet.models.rcnn.box_forms import UPRIGHT, BoxForm
+from smalldet.models.rcnn.sampling import BACKGROUND, sampled
 from smalldet.targets import Target
 
 BoxErrors = Callable[[Tensor, Tensor], Tensor]
@@ -54,27 +55,34 @@ class RegionPool(nn.Module):
         )
         for number, stride in enumerate(self.strides):
             here = (levels == number).nonzero()[:, 0]
-            pooled[here] = roi_align(
-                features[number],
-                rois[here].to(pooled.dtype),
-                self.output_px,
-                1 / stride,
-                self.sampling_ratio,
-                self.aligned,
-            )
+            pooled[here] = self._align(features[number], rois[here], stride)
         return pooled
+
+    def _align(self, level: Tensor, rois: Tensor, stride: int) -> Tensor:
+        """(R, C, output_px, output_px) of a level (B, C, H, W); rois are pictures and boxes."""
+        return roi_align(
+            level,
+            rois.to(level.dtype),
+            self.output_px,
+            1 / stride,
+            self.sampling_ratio,
+            self.aligned,
+        )
+
+    def _areas(self, boxes: Tensor) -> Tensor:
+        return box_areas(boxes)
 
     def _levels(self, boxes: Tensor) -> Tensor:
         """A box of 224 px is pooled at stride 16, half of it at half the stride."""
-        sides = box_areas(boxes).sqrt()
+        sides = self._areas(boxes).sqrt()
         level = torch.floor(4 + torch.log2(sides / 224) + 1e-6)
         finest, coarsest = (self.strides[i].bit_length() - 1 for i in (0, -1))
         return level.clamp(finest, coarsest).long() - finest
 
 
 class Drawn(NamedTuple):
-    """Proposals of a picture that learn: boxes (R, 4), rows of the truth (R,), labels (R,) with 0
-    for background, classes that are muted there (R, C)."""
+    """Proposals of a picture that learn: boxes (R, size), rows of the truth (R,), labels (R,) with
+    0 for background, classes that are muted there (R, C)."""
 
     boxes: Tensor
     rows: Tensor
@@ -89,13 +97,14 @@ class RegionHeads(nn.Module):
 
     Args:
         box_head: pooled features to a vector.
-        box_predictor: vector to (R, C + 1) logits and (R, 4 * (C + 1)) codes.
+        box_predictor: vector to (R, C + 1) logits and (R, K * (C + 1)) codes.
         pool: of boxes.
-        coder: of boxes.
+        coder: of boxes, by K numbers each.
         num_sampled: proposals of a picture that learn.
         positive_frac: most of them that hold an object.
         positive_iou: a proposal with as much of an object holds it; one with less is background.
         box_loss: of decoded boxes and truth; default smooth L1 of the codes.
+        form: of the boxes.
     """
 
     def __init__(
@@ -109,6 +118,7 @@ class RegionHeads(nn.Module):
         positive_frac: float = 0.25,
         positive_iou: float = 0.5,
         box_loss: BoxErrors | None = None,
+        form: BoxForm = UPRIGHT,
     ) -> None:
         super().__init__()
         self.box_head = box_head
@@ -119,24 +129,26 @@ class RegionHeads(nn.Module):
         self.positive_frac = positive_frac
         self.positive_iou = positive_iou
         self.box_loss = box_loss
+        self.form = form
 
     def forward(self, features: list[Tensor], boxes: list[Tensor]) -> tuple[Tensor, Tensor]:
-        """(R, C + 1) logits and (R, C + 1, 4) codes for the boxes of all pictures."""
+        """(R, C + 1) logits and (R, C + 1, K) codes for the boxes of all pictures."""
         logits, codes = self.box_predictor(self.box_head(self.pool(features, boxes)))
-        return logits, codes.view(len(codes), -1, 4)
+        return logits, codes.view(*logits.shape, codes.shape[1] // logits.shape[1])
 
     @torch.no_grad()
     def draw(self, proposals: Tensor, target: Target, generator: torch.Generator) -> Drawn:
         """Proposals of one picture that learn, its objects themselves among the candidates."""
-        boxes = torch.cat([proposals, target.boxes.to(proposals)])
+        truth = self.form.truth(target)
+        boxes = torch.cat([proposals, truth.to(proposals)])
         rows = torch.zeros(len(boxes), dtype=torch.long, device=boxes.device)
         labels = torch.zeros_like(rows)
-        if len(target.boxes):
-            best, rows = box_iou(boxes, target.boxes).max(1)
+        if len(truth):
+            best, rows = self.form.overlaps(boxes, truth).max(1)
             labels = torch.where(best >= self.positive_iou, target.labels[rows] + 1, BACKGROUND)
         drawn = sampled(labels, self.num_sampled, self.positive_frac, generator)
         boxes, labels = boxes[drawn], labels[drawn]
-        return Drawn(boxes, rows[drawn], labels, mute_mask(centres_of(boxes), target))
+        return Drawn(boxes, rows[drawn], labels, mute_mask(self.form.centres(boxes), target))
 
     def loss(
         self, features: list[Tensor], drawn: Sequence[Drawn], targets: Sequence[Target]
@@ -147,9 +159,8 @@ class RegionHeads(nn.Module):
         labels = torch.cat([part.labels for part in drawn])
         muted = torch.cat([part.muted for part in drawn])
         held = labels.nonzero()[:, 0]
-        truth = torch.cat(
-            [t.boxes[part.rows[part.labels > 0]] for part, t in zip(drawn, targets, strict=True)]
-        )
+        pairs = zip(drawn, targets, strict=True)
+        truth = torch.cat([self.form.truth(t)[part.rows[part.labels > 0]] for part, t in pairs])
         anchors, codes = torch.cat(boxes)[held], codes[held, labels[held]].float()
         if self.box_loss is None:
             wanted = self.coder.encode_single(truth, anchors)

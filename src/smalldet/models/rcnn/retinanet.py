@@ -31,6 +31,7 @@ from smalldet.models.rcnn.anchors import (
     build_assign,
     num_held,
 )
+from smalldet.models.rcnn.box_outputs import beside_each_other
 from smalldet.models.rcnn.pyramid import Pyramid, any_pyramid, torchvision_pyramid
 from smalldet.models.rcnn.pyramid_config import PyramidConfig
 from smalldet.models.rcnn.pyramid_detector import PyramidDetector
@@ -78,22 +79,7 @@ class RetinaNetConfig(PyramidConfig):
 
     def build(self, class_names: Sequence[str], tile_px: int) -> RetinaNet:
         """An untrained RetinaNet."""
-        num_classes = len(class_names)
-        if self.network is None:
-            pyramid = any_pyramid(self)
-            settings = self.anchors or AnchorConfig()
-            sizes = settings.sizes or [[2 * s * o for o in OCTAVES] for s in pyramid.strides]
-            anchors = settings.build(sizes, pyramid.strides)
-            norm = partial(nn.GroupNorm, NUM_NORM_GROUPS)
-            head = RetinaNetHead(self.width, anchors.num_each, num_classes, norm_layer=norm)
-        else:
-            settings = self.anchors or NETWORK_ANCHORS
-            sizes = settings.sizes or NETWORK_ANCHORS.sizes
-            assert sizes is not None
-            anchors = settings.build(sizes, NETWORK_STRIDES)
-            built = self._torchvision(num_classes, anchors.num_each)
-            pyramid = torchvision_pyramid(built.backbone, NETWORK_STRIDES, self)
-            head = built.head
+        pyramid, anchors, head = self.parts(len(class_names))
         coder = CornerCoder() if self.conventions.box_codes == "corners" else box_coder()
         return RetinaNet(
             class_names,
@@ -109,6 +95,25 @@ class RetinaNetConfig(PyramidConfig):
             nms_iou=self.nms_iou,
         )
 
+    def parts(self, num_classes: int) -> tuple[Pyramid, Anchors, RetinaNetHead]:
+        """What a RetinaNet of this schema is built of."""
+        if self.network is None:
+            pyramid = any_pyramid(self)
+            settings = self.anchors or AnchorConfig()
+            sizes = settings.sizes or [[2 * s * o for o in OCTAVES] for s in pyramid.strides]
+            anchors = settings.build(sizes, pyramid.strides)
+            norm = partial(nn.GroupNorm, NUM_NORM_GROUPS)
+            head = RetinaNetHead(self.width, anchors.num_each, num_classes, norm_layer=norm)
+        else:
+            settings = self.anchors or NETWORK_ANCHORS
+            sizes = settings.sizes or NETWORK_ANCHORS.sizes
+            assert sizes is not None
+            anchors = settings.build(sizes, NETWORK_STRIDES)
+            built = self._torchvision(num_classes, anchors.num_each)
+            pyramid = torchvision_pyramid(built.backbone, NETWORK_STRIDES, self)
+            head = built.head
+        return pyramid, anchors, head
+
     def _torchvision(self, num_classes: int, num_anchors: int) -> Any:
         network = getattr(detection, str(self.network))
         built: Any = network(weights=None, weights_backbone=None, num_classes=num_classes)
@@ -123,7 +128,7 @@ class RetinaNetConfig(PyramidConfig):
 class RetinaNet(PyramidDetector):
     """One stage over a feature pyramid, trained with focal loss.
 
-    `network` gives class logits (B, A, C) and box codes (B, A, 4) of the anchors of all levels.
+    `network` gives class logits (B, A, C) and box codes (B, A, K) of the anchors of all levels.
 
     Args:
         class_names: what it finds.
@@ -168,8 +173,11 @@ class RetinaNet(PyramidDetector):
         return torch.arange(self.anchors.num_each * num_classes).view(-1, num_classes).T
 
     def network(self, images: Tensor) -> Outputs:
-        outputs = self.head(self.backbone(images))
-        return outputs["cls_logits"], outputs["bbox_regression"]
+        features = self.backbone(images)
+        boxes = self.head.regression_head
+        codes = [boxes.bbox_reg(boxes.conv(level)) for level in features]
+        logits = self.head.classification_head(features)
+        return logits, beside_each_other(codes, self.anchors.num_each)
 
     def losses(self, outputs: Outputs, images: Tensor, targets: list[Target]) -> dict[str, Tensor]:
         """`class` and `box`, sums over the batch divided by its anchors that hold an object."""
@@ -181,6 +189,7 @@ class RetinaNet(PyramidDetector):
         box_sum = class_sum.clone()
         num_held = 0
         for picture, target in enumerate(targets):
+            truth = self.form.truth(target)
             matched = self.assign(anchors, target.boxes)
             held = (matched >= 0).nonzero()[:, 0]
             rows = matched[held]
@@ -192,7 +201,7 @@ class RetinaNet(PyramidDetector):
                 silent = silent | (muted[picture] & (matched < 0)[:, None])
             class_sum = class_sum + losses.masked_fill(silent, 0.0).sum()
             box_sum = box_sum + self._box_errors(
-                codes[picture, held].float(), anchors[held], target.boxes[rows]
+                codes[picture, held].float(), anchors[held], truth[rows]
             )
             num_held += len(held)
         norm = mean_over_processes(class_sum.new_tensor(float(num_held))).clamp(min=1)
@@ -225,7 +234,7 @@ class RetinaNet(PyramidDetector):
         conf: float,
         max_detections: int,
     ) -> Detections:
-        """Scores (A, C) and codes (A, 4) of one picture's anchors (A, 4)."""
+        """Scores (A, C) and codes (A, K) of one picture's anchors (A, 4)."""
         rows, labels = (scores > conf).nonzero(as_tuple=True)
         boxes = self.coder.decode_single(codes[rows], anchors[rows])
         return self._select(boxes, scores[rows, labels], labels, size, max_detections)

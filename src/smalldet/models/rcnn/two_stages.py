@@ -15,11 +15,19 @@ from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHe
 from torchvision.models.detection.rpn import RPNHead
 
 from smalldet.models.losses import BoxLoss, box_loss
-from smalldet.models.rcnn.anchors import AnchorConfig, AssignerName, box_coder, build_assign
+from smalldet.models.rcnn.anchors import (
+    AnchorConfig,
+    AssignerName,
+    BoxCoder,
+    box_coder,
+    build_assign,
+)
+from smalldet.models.rcnn.box_forms import UPRIGHT, BoxForm
+from smalldet.models.rcnn.box_outputs import with_outputs
 from smalldet.models.rcnn.proposals import ProposalNetwork
 from smalldet.models.rcnn.pyramid import Pyramid, any_pyramid, torchvision_pyramid
 from smalldet.models.rcnn.pyramid_config import PyramidConfig
-from smalldet.models.rcnn.regions import RegionHeads, RegionPool
+from smalldet.models.rcnn.regions import BoxErrors, RegionHeads, RegionPool
 
 POOL_PX = 7
 REGION_WEIGHTS = (10.0, 10.0, 5.0, 5.0)
@@ -87,6 +95,31 @@ class RegionConfig(PyramidConfig):
         default=0.5, gt=0, le=1, description="boxes of a class and tile that overlap more are one"
     )
 
+    def box_errors(self) -> BoxErrors | None:
+        """`box_loss` as a function of boxes and truth; None for smooth l1 of the codes."""
+        return None if self.box_loss == "l1" else partial(box_loss, kind=self.box_loss)
+
+
+class Coding(NamedTuple):
+    """How both stages write boxes.
+
+    Args:
+        form: of the boxes.
+        proposals: coder of the first stage.
+        num_codes: numbers of a proposal.
+        regions: coder of the second stage, by as many numbers as a box has.
+        pool: of the second stage.
+    """
+
+    form: BoxForm
+    proposals: BoxCoder
+    num_codes: int
+    regions: BoxCoder
+    pool: type[RegionPool]
+
+
+UPRIGHT_CODING = Coding(UPRIGHT, box_coder(), 4, box_coder(REGION_WEIGHTS), RegionPool)
+
 
 class Parts(NamedTuple):
     """Of a detector with two stages; `built` is the network of torchvision, if one is named."""
@@ -98,7 +131,7 @@ class Parts(NamedTuple):
     built: Any
 
 
-def build_parts(config: RegionConfig, num_classes: int) -> Parts:
+def build_parts(config: RegionConfig, num_classes: int, coding: Coding = UPRIGHT_CODING) -> Parts:
     """Both stages, over any backbone or as torchvision's network of that name has them."""
     network = config.network
     if network is None:
@@ -124,22 +157,29 @@ def build_parts(config: RegionConfig, num_classes: int) -> Parts:
             width = built.backbone.out_channels
             rpn_head = RPNHead(width, anchors.num_each, len(rpn_head.conv))
         box_head, predictor = built.roi_heads.box_head, built.roi_heads.box_predictor
+    if coding.form.size != UPRIGHT.size:  # torchvision's heads give upright boxes
+        rpn_head.bbox_pred = with_outputs(rpn_head.bbox_pred, anchors.num_each * coding.num_codes)
+        predictor.bbox_pred = with_outputs(
+            predictor.bbox_pred, (num_classes + 1) * coding.form.size
+        )
     rpn = ProposalNetwork(
         rpn_head,
         anchors,
-        box_coder(),
+        coding.proposals,
         build_assign(config.assigner, config.positive_iou, config.negative_iou),
         num_proposals=config.num_proposals,
         nms_iou=config.proposal_nms_iou,
         num_sampled=config.num_sampled_anchors,
+        form=coding.form,
     )
     regions = RegionHeads(
         box_head,
         predictor,
-        RegionPool(POOL_PX, pooled, config.pool_samples, pools_aligned(config)),
-        box_coder(REGION_WEIGHTS),
+        coding.pool(POOL_PX, pooled, config.pool_samples, pools_aligned(config)),
+        coding.regions,
         num_sampled=config.num_sampled_regions,
-        box_loss=None if config.box_loss == "l1" else partial(box_loss, kind=config.box_loss),
+        box_loss=config.box_errors(),
+        form=coding.form,
     )
     return Parts(pyramid, rpn, regions, pooled, built)
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Literal, NamedTuple, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from smalldet.models.attention import AttentionName, AttentionPlace, LevelAttention
 from smalldet.models.backbones import Backbone
@@ -71,6 +71,10 @@ class SpeckConfig(LossOptions, SuppressionOptions, DetectorConfig):
         default=False, description="tiny boxes that are found are moved by a look at their pixels"
     )
 
+    oriented: bool = Field(
+        default=False, description="it learns and finds oriented boxes, from labels that have such"
+    )
+
     @field_validator("strides")
     @classmethod
     def _doubling(cls, strides: tuple[int, ...]) -> tuple[int, ...]:
@@ -79,6 +83,18 @@ class SpeckConfig(LossOptions, SuppressionOptions, DetectorConfig):
         if strides[0] < 2 or strides[-1] > 32:
             raise ValueError("strides lie between 2 and 32")
         return strides
+
+    @model_validator(mode="after")
+    def _refiner_is_upright(self) -> Self:
+        if self.oriented and self.refine:
+            raise ValueError(
+                "refine moves the edges of upright boxes only: with oriented: true leave refine out"
+            )
+        return self
+
+    @property
+    def needs_rboxes(self) -> bool:
+        return self.oriented
 
     @property
     def max_stride(self) -> int:
@@ -99,7 +115,9 @@ class SpeckConfig(LossOptions, SuppressionOptions, DetectorConfig):
             LevelAttention(self._attention("backbone"), backbone.channels),
             PathAggregation(backbone.channels, width, self.num_context, size.expansion, packed),
             LevelAttention(self._attention("neck"), [width] * len(self.strides)),
-            DecoupledHead(width, len(class_names), self.strides, packed=packed),
+            DecoupledHead(
+                width, len(class_names), self.strides, packed=packed, oriented=self.oriented
+            ),
             PixelRefiner() if self.refine else None,
         )
         return Speck(class_names, modules, tile_px=tile_px, learning=self, suppression=self)

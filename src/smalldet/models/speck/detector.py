@@ -12,7 +12,6 @@ from torch import Tensor, nn
 from torchvision.ops import sigmoid_focal_loss
 
 from smalldet.detections import Detections
-from smalldet.geometry.boxes import clip_boxes
 from smalldet.models.assigners.small_objects import Assignment, SmallObjectAssigner, Truth
 from smalldet.models.attention import LevelAttention
 from smalldet.models.backbones import Backbone
@@ -21,13 +20,13 @@ from smalldet.models.detector import Detector, Outputs, Size, as_float
 from smalldet.models.locations import Locations, grid_locations
 from smalldet.models.losses import (
     EqualizedFocalLoss,
-    box_loss,
     mean_over_processes,
     mute_masks,
     quality_focal_loss,
 )
 from smalldet.models.postprocess import VOTER_SHARE, select_detections
-from smalldet.models.speck.head import DecoupledHead, decode_boxes
+from smalldet.models.speck.box_forms import BoxForm, OrientedBoxes, UprightBoxes
+from smalldet.models.speck.head import DecoupledHead
 from smalldet.models.speck.neck import PathAggregation
 from smalldet.models.speck.options import LossOptions, SuppressionOptions
 from smalldet.models.speck.refiner import PixelRefiner
@@ -54,8 +53,8 @@ class SpeckModules(NamedTuple):
 class Speck(Detector):
     """A cut backbone, thin path aggregation and an anchor-free decoupled head.
 
-    `network` gives class logits (B, L, C) and box codes (B, L, 4), and with a refiner the pictures
-    (B, 3, H, W), float 0..1, for it to look at.
+    `network` gives class logits (B, L, C) and box codes (B, L, K), and with a refiner the pictures
+    (B, 3, H, W), float 0..1, for it to look at. K is 4, and 5 of oriented boxes.
 
     Args:
         class_names: what it finds.
@@ -90,7 +89,8 @@ class Speck(Detector):
             self.equalized_focal = EqualizedFocalLoss(len(self.class_names))
         self.refiner = modules.refiner
         self.torch_parts = () if self.refiner is None else ("refiner",)
-        self.assigner = SmallObjectAssigner(learning.num_locations)
+        self.form: BoxForm = OrientedBoxes() if self.head.oriented else UprightBoxes()
+        self.assigner = SmallObjectAssigner(learning.num_locations, measure=self.form.measure)
         self.register_buffer("mean", torch.tensor(self.backbone.mean).view(1, 3, 1, 1))
         self.register_buffer("std", torch.tensor(self.backbone.std).view(1, 3, 1, 1))
         for module in self.modules():
@@ -122,9 +122,9 @@ class Speck(Detector):
         return grid_locations(size, self.strides, device)
 
     def all_boxes(self, codes: Tensor, size: Size) -> tuple[Tensor, Locations]:
-        """Boxes (B, L, 4) xyxy pixels of box codes (B, L, 4), and where they stand."""
+        """Boxes (B, L, K) in pixels of box codes (B, L, K), and where they stand."""
         locations = self.locations(size, codes.device)
-        return decode_boxes(codes, locations.centres, locations.strides), locations
+        return self.form.decode(codes, locations.centres, locations.strides), locations
 
     def losses(self, outputs: Outputs, images: Tensor, targets: list[Target]) -> dict[str, Tensor]:
         """`class`, `box` and with a refiner `refine`: sums over the batch, all on one scale.
@@ -136,7 +136,7 @@ class Speck(Detector):
         height, width = images.shape[-2:]
         boxes, locations = self.all_boxes(codes, (height, width))
         muted = mute_masks(locations.centres, targets)
-        truth = Truth.of(targets, boxes.device)
+        truth = Truth.of(targets, boxes.device, self.form.measure)
         assignment = self.assigner(logits, boxes, locations, truth)
         held = assignment.objects >= 0
         wanted = _wanted_scores(assignment, truth, logits.shape)
@@ -150,9 +150,8 @@ class Speck(Detector):
         class_norm = num_held if self.learning.class_loss == "focal" else norm
 
         def of_boxes(predicted: Tensor) -> Tensor:
-            learning = self.learning
-            errors = box_loss(predicted, wanted_boxes, learning.box_loss, learning.nwd_share)
-            return learning.box_weight * (errors * quality).sum() / norm
+            errors = self.form.loss(predicted, wanted_boxes, self.learning)
+            return self.learning.box_weight * (errors * quality).sum() / norm
 
         terms = {"class": losses.sum() / class_norm, "box": of_boxes(boxes[where])}
         if self.refiner is not None:
@@ -164,7 +163,7 @@ class Speck(Detector):
     def num_positives(self, outputs: Outputs, size: Size, targets: list[Target]) -> list[Tensor]:
         logits, codes = outputs[:2]
         boxes, locations = self.all_boxes(codes, size)
-        truth = Truth.of(targets, boxes.device)
+        truth = Truth.of(targets, boxes.device, self.form.measure)
         held = self.assigner(logits, boxes, locations, truth).objects
         counts = torch.bincount(held[held >= 0], minlength=len(truth.boxes))
         return list(counts.split([len(target.boxes) for target in targets]))
@@ -199,13 +198,13 @@ class Speck(Detector):
         conf: float,
         max_detections: int,
     ) -> Detections:
-        """Scores (L, C) and codes (L, 4) of one picture to its detections."""
+        """Scores (L, C) and codes (L, K) of one picture to its detections."""
         vote_iou = self.suppression.vote_iou
         share = 1.0 if vote_iou is None else VOTER_SHARE
         rows, labels = (scores > conf * share).nonzero(as_tuple=True)
-        boxes = decode_boxes(codes[rows], locations.centres[rows], locations.strides[rows])
+        boxes = self.form.decode(codes[rows], locations.centres[rows], locations.strides[rows])
         return select_detections(
-            clip_boxes(boxes, size[1], size[0]),
+            self.form.within(boxes, size),
             scores[rows, labels],
             labels,
             self.class_names,
@@ -228,7 +227,7 @@ class Speck(Detector):
         return [
             replace(
                 select_detections(
-                    clip_boxes(box, width, height),
+                    self.form.within(box, (height, width)),
                     part.scores,
                     part.labels,
                     self.class_names,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from smalldet.config.base import Frozen
-from smalldet.models.losses import BoxLoss, ClassLoss
+from smalldet.models.losses import BoxLoss, ClassLoss, OrientedBoxLoss
 
 
 class LossOptions(Frozen):
@@ -22,6 +22,17 @@ class LossOptions(Frozen):
     )
     box_loss: BoxLoss = Field(
         default="nwd_ciou", description="1 - overlap; nwd_ciou is CIoU, mixed with NWD under 32 px"
+    )
+    obb_loss: OrientedBoxLoss = Field(
+        default="prob_iou",
+        description="of oriented boxes, in place of `box_loss`, and like it mixed with NWD under "
+        "32 px",
+    )
+    turn_weight: float = Field(
+        default=0.5,
+        ge=0,
+        description="of the error of an oriented box's direction, which counts as much as the "
+        "object is long, beside its box loss",
     )
     box_weight: float = Field(
         default=2.0, gt=0, description="of the box loss against the class loss"

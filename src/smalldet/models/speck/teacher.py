@@ -10,8 +10,9 @@ from torch import Tensor, nn
 from smalldet.class_names import positions_of
 from smalldet.models.detector import Detector, Outputs
 from smalldet.models.fuse_batchnorm import fuse_batchnorm
-from smalldet.models.losses import box_loss, quality_focal_loss
+from smalldet.models.losses import quality_focal_loss
 from smalldet.models.speck.detector import Speck
+from smalldet.models.speck.options import LossOptions
 
 # under it the teacher's boxes are of nothing
 LEAST_SCORE = 0.05
@@ -28,7 +29,8 @@ class Teacher(nn.Module):
         learner: of the same strides and tile; its neck is watched.
 
     Raises:
-        ValueError: one of them is no Speck, or their strides or all of their classes differ.
+        ValueError: one of them is no Speck, or their strides, the form of their boxes or all of
+            their classes differ.
 
     Source: distillation of quality scores as in Generalized Focal Loss's successor LD (Zheng et al.
         2022, arXiv 2102.12252), features as in FitNets (Romero et al. 2015, arXiv 1412.6550).
@@ -42,6 +44,11 @@ class Teacher(nn.Module):
             raise ValueError(
                 f"training.teacher: its strides {list(given.strides)} are not those of the "
                 f"learner, {list(learner.strides)}"
+            )
+        if given.head.oriented != learner.head.oriented:
+            raise ValueError(
+                "training.teacher: one of teacher and learner finds oriented boxes and the other "
+                "upright ones"
             )
         places = positions_of(learner.class_names, given.class_names)
         self.own = [i for i, place in enumerate(places) if place >= 0]
@@ -74,7 +81,7 @@ class Teacher(nn.Module):
         sure = best > LEAST_SCORE
         boxes = self.given.all_boxes(codes, size)[0][sure]
         wanted = self.given.all_boxes(wanted_codes, size)[0][sure]
-        errors = box_loss(boxes, wanted) * best[sure]
+        errors = self.given.form.loss(boxes, wanted, LossOptions()) * best[sure]
         return {
             "teacher_class": classes,
             "teacher_box": 2 * errors.sum() / best[sure].sum().clamp(min=1.0),

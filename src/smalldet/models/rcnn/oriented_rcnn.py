@@ -1,0 +1,62 @@
+"""Oriented R-CNN: Faster R-CNN whose proposals, regions and boxes are oriented.
+
+Source: Xie et al. 2021, arXiv 2108.05699.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Literal
+
+from pydantic import Field
+
+from smalldet.models.losses import OrientedBoxLoss, oriented_box_loss
+from smalldet.models.rcnn.box_forms import ORIENTED
+from smalldet.models.rcnn.faster_rcnn import FasterRcnn, FasterRcnnConfig
+from smalldet.models.rcnn.oriented_coders import FrameCoder, MidpointCoder
+from smalldet.models.rcnn.oriented_pool import OrientedPool
+from smalldet.models.rcnn.regions import BoxErrors
+from smalldet.models.rcnn.two_stages import Coding, build_parts
+
+ORIENTED_CODING = Coding(
+    ORIENTED, MidpointCoder(), MidpointCoder.num_codes, FrameCoder(), OrientedPool
+)
+
+
+class OrientedRcnnConfig(FasterRcnnConfig):
+    """Schema of Oriented R-CNN in a recipe: that of Faster R-CNN with losses of oriented boxes."""
+
+    family: Literal["oriented_rcnn"] = Field(
+        default="oriented_rcnn", description="which kind of detector"
+    )
+    pool_samples: int = Field(default=2, ge=1, description="a bin and axis")
+    box_loss: Literal["l1"] | OrientedBoxLoss = Field(
+        default="l1", description="smooth l1 of the codes as published, or of boxes as Gaussians"
+    )
+
+    @property
+    def needs_rboxes(self) -> bool:
+        return True
+
+    def box_errors(self) -> BoxErrors | None:
+        return None if self.box_loss == "l1" else partial(oriented_box_loss, kind=self.box_loss)
+
+    def build(self, class_names: Sequence[str], tile_px: int) -> OrientedRcnn:
+        """An untrained Oriented R-CNN."""
+        parts = build_parts(self, len(class_names), ORIENTED_CODING)
+        return OrientedRcnn(
+            class_names,
+            tile_px=tile_px,
+            stride=self.max_stride,
+            backbone=parts.backbone,
+            rpn=parts.rpn,
+            roi_heads=parts.roi_heads,
+            nms_iou=self.nms_iou,
+        )
+
+
+class OrientedRcnn(FasterRcnn):
+    """Faster R-CNN whose boxes are oriented, from the first stage on."""
+
+    form = ORIENTED
