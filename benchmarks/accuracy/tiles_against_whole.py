@@ -87,13 +87,13 @@ def main(
         truth = labelled_set(root, name, "val").spread(pictures)
         tile_model = open_tile_model(model, device=device, backend="torch")
         whole_picture = PredictOptions(conf=conf, whole=True)
-        whole = [seen.as_detections() for seen in _predicted(tile_model, truth, whole_picture)]
+        whole = [seen.as_detections() for seen in predicted(tile_model, truth, whole_picture)]
         title = f"{name} ({len(truth)})"
         whole_ap = _print_row([title, "whole", "", ""], truth, whole, mapping, None)
         for side in tile_px:
             for overlap in overlap_frac:
                 options = PredictOptions(conf=conf, tile_px=side, overlap_frac=overlap)
-                tiles = _predicted(tile_model, truth, options)
+                tiles = predicted(tile_model, truth, options)
                 cells = [title, f"{side} px", f"{overlap:g}"]
                 cut = [
                     MERGES["tiles"](_cut_as_by(seen_in_tiles, seen_whole, record))
@@ -120,7 +120,7 @@ def _check(merges: Sequence[str], sets: Sequence[str], sahi_python: str | None) 
         raise SystemExit("SAHI's merges need --sahi-python, an interpreter that has SAHI")
 
 
-def _predicted(model: TileModel, truth: Index, options: PredictOptions) -> list[TileDetections]:
+def predicted(model: TileModel, truth: Index, options: PredictOptions) -> list[TileDetections]:
     """What is found in the tiles of each picture."""
     predictor = Predictor(model, options)
     detections: list[TileDetections] = []

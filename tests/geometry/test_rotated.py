@@ -14,7 +14,12 @@ from torch import Tensor
 
 from smalldet.geometry.oriented import enclosing_boxes
 from smalldet.geometry.overlaps import pairwise
-from smalldet.geometry.rotated import rotated_iou, rotated_iou_table, rotated_nms
+from smalldet.geometry.rotated import (
+    rotated_intersection,
+    rotated_iou,
+    rotated_iou_table,
+    rotated_nms,
+)
 from smalldet.geometry.suppression import nms
 
 KINDS = ("any", "same", "same turned", "parallel", "inside", "touching", "empty", "sliver", "huge")
@@ -125,6 +130,15 @@ def test_iou_is_symmetric_and_does_not_change_when_all_is_moved(
         return torch.cat((rbox[:2] @ matrix + shift, rbox[2:4], rbox[4:] + turn))
 
     torch.testing.assert_close(rotated_iou(moved(a), moved(b)), overlap, rtol=0, atol=1e-7)
+
+
+def test_the_area_that_is_shared() -> None:
+    """Of crossed boxes, of a small one far out in a region that is a whole scene, of none."""
+    a = torch.tensor([[50, 50, 40, 10, 0.5], [29_000, 9, 3, 2, 1.0], [0, 0, 4, 4, 0]])
+    b = torch.tensor([[50, 50, 40, 10, 0.5], [15_000, 15_000, 30_000, 30_000, 0], [9, 9, 4, 4, 1]])
+    b[0, 4] += math.pi / 2
+    shared = rotated_intersection(a.double(), b.double())
+    assert shared.tolist() == pytest.approx([100, 6, 0], rel=1e-6, abs=1e-6)
 
 
 def test_a_table_and_nothing_at_all() -> None:
