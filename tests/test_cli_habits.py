@@ -175,6 +175,8 @@ def test_options_stand_for_keys(draw_set: Callable[..., Path], failing: Failing)
         ("retinanet", "retinanet", None),
         ("yolov5n", "yolo", "yolov5n"),
         ("maskrcnn_resnet50_fpn", "mask_rcnn", "maskrcnn_resnet50_fpn"),
+        ("oriented_rcnn", "oriented_rcnn", None),
+        ("retinanet_resnet50_fpn", "retinanet", "retinanet_resnet50_fpn"),
     ],
 )
 def test_a_model_may_be_a_family_or_a_network(

@@ -25,6 +25,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.accuracy.against_yolo26n import PEERS, SIZES, SIZES_PX, Words, trained
+from benchmarks.accuracy.families_rows import LITE, THIN
 from benchmarks.sets import labelled_set, shared_folder, tiles_per_s
 from smalldet.data.index import Index
 from smalldet.detections import Detections
@@ -39,8 +40,8 @@ from smalldet.tile_models import open_tile_model
 SET = "hituav"
 OURS = {
     "speck-n": ("model.oriented=true",),
-    "rotated-retinanet": ("model.family=rotated_retinanet", "model.backbone=resnet18"),
-    "oriented-rcnn": ("model.family=oriented_rcnn", "model.backbone=resnet18"),
+    "rotated-retinanet": ("--model", "rotated_retinanet", *LITE),
+    "oriented-rcnn": ("--model", "oriented_rcnn", *LITE, *THIN),
 }
 THEIRS = {"yolo26n-obb-coco": True, "yolo26n-obb-scratch": False}
 SHOWN = ("OBB_AP50", "OBB_AP", *(f"OBB_AP_{size}" for size in SIZES), "OBB_angle_error_deg", "AP")
@@ -124,11 +125,13 @@ def _measured(folder: Path, name: str, truth: Index) -> tuple[Report, float]:
 
 
 def found_by_peer(rows: list[dict[str, object]], truth: Index) -> list[Detections]:
-    """A peer's rows as detections of each picture."""
+    """A peer's rows as detections of each picture; negative sides, which it gives, count as 0."""
     names = truth.class_names
     picture = torch.tensor([row["image_id"] for row in rows])
     boxes = xywh_to_xyxy(torch.tensor([row["bbox"] for row in rows], dtype=torch.float32))
-    rboxes = canonical(torch.tensor([row["rbbox"] for row in rows], dtype=torch.float32))
+    rboxes = torch.tensor([row["rbbox"] for row in rows], dtype=torch.float32)
+    rboxes[:, 2:4].clamp_(min=0)
+    rboxes = canonical(rboxes)
     scores = torch.tensor([row["score"] for row in rows], dtype=torch.float32)
     labels = torch.tensor([names.index(str(row["category"])) for row in rows])
     return [

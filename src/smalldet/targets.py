@@ -44,6 +44,21 @@ class Target:
             boxes, labels, boxes.new_zeros((0, 4)), torch.zeros(0, num_classes, dtype=torch.bool)
         )
 
+    def oriented(self) -> Tensor:
+        """(N, 5) the oriented boxes, for a detector that learns from these alone.
+
+        Raises:
+            ValueError: there are objects and no oriented boxes.
+        """
+        if self.rboxes is not None:
+            return self.rboxes
+        if len(self.boxes):
+            raise ValueError(
+                "the labels have upright boxes alone, and this model learns from oriented ones: "
+                "give labels with oriented boxes, or train a model that finds upright ones"
+            )
+        return self.boxes.new_zeros((0, 5))
+
     def to(self, device: torch.device | str, non_blocking: bool = False) -> Target:
         return map_columns(self, lambda values: values.to(device, non_blocking=non_blocking))
 

@@ -60,7 +60,8 @@ def test_upright_oriented_boxes_pair_as_boxes_do(seed: int) -> None:
         half = rboxes[:, 2:4] / 2
         boxes = np.concatenate([rboxes[:, :2] - half, rboxes[:, :2] + half], axis=1)
         rows.append(replace(one, boxes=boxes, rboxes=rboxes))
-    upright, turned = by_iou(*rows, 0.3), by_oriented_iou(*rows, 0.3)
+    truth, found = rows
+    upright, turned = by_iou(truth, found, 0.3), by_oriented_iou(truth, found, 0.3)
     tables = np.zeros((2, 40, 25))
     for table, pairs in zip(tables, (upright, turned), strict=True):
         table[pairs.detections, pairs.objects] = pairs.likeness

@@ -13,6 +13,7 @@ from smalldet.data.index import ImageRecord, Index
 from smalldet.detections import Detections
 from smalldet.evaluation.report import Report
 from smalldet.evaluation.scoring import score
+from tests.evaluation.by_hand import index, oriented_found, oriented_picture
 
 
 def _report() -> Report:
@@ -51,6 +52,17 @@ def test_table_fits_in_80_columns_and_shows_every_class() -> None:
     row = next(line for line in text.splitlines() if line.startswith("all"))
     assert f"{report.metrics['AP']:.3f}" in row
     assert "…" not in row
+
+
+def test_oriented_boxes_have_a_line_where_there_are_any() -> None:
+    rbox = (0, 100, 100, 40, 10, 45)
+    turned = score(index(oriented_picture(rbox)), [oriented_found((0.9, *rbox))])
+    for report, told in ((turned, True), (_report(), False)):
+        console = Console(width=80)
+        with console.capture() as capture:
+            console.print(report)
+        assert ("OBB_AP 1.000, OBB_AP50 1.000" in capture.get()) == told
+        assert ("OBB_angle_error_deg 0.000" in capture.get()) == told
 
 
 def test_metrics_json_says_what_it_measured(tmp_path: Path) -> None:

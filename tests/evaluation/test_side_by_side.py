@@ -7,13 +7,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 from smalldet.data.index import Index
 from smalldet.detections import Detections
 from smalldet.evaluation.kept import Kept
 from smalldet.evaluation.options import EvaluateOptions
+from smalldet.evaluation.page.comparison_page import comparison_page
 from smalldet.evaluation.side_by_side import SideBySide, side_by_side, unlike_names
-from tests.evaluation.by_hand import found, picture
+from tests.evaluation.by_hand import found, oriented_found, oriented_picture, picture
 
 NUM = 40
 OPTIONS = EvaluateOptions(num_resamples=300)
@@ -69,6 +71,33 @@ def test_only_classes_that_all_have_are_compared() -> None:
     with pytest.raises(ValueError, match="no class of the data that all were measured on"):
         trees = [Detections.empty(("person",))] * NUM
         side_by_side([replace(both, detections=only_cars), replace(one, detections=trees)], OPTIONS)
+
+
+def turned(name: str, off_degrees: float) -> Kept:
+    """An object of 40 x 10 px at 45 degrees in each of five pictures, found at another angle."""
+    truth = tuple(
+        replace(oriented_picture((0, 100, 100, 40, 10, 45)), path=Path(f"{i}.png"), image_id=i)
+        for i in range(5)
+    )
+    detections = [oriented_found((0.9, 0, 100, 100, 40, 10, 45 + off_degrees))] * 5
+    return Kept(Index(("car", "person"), truth), detections, {}, name, "", 0.25, "same")
+
+
+def test_oriented_boxes_are_compared_where_both_sides_have_them() -> None:
+    better, worse = turned("a", 0), turned("b", 60)
+    outcome = side_by_side([better, worse], OPTIONS)
+    assert "OBB_AP50" in outcome.metrics
+    lost = outcome.differences[0]["OBB_AP50"]
+    assert (lost.value, lost.is_real) == (pytest.approx(-1), True)
+    plain = [replace(one, rboxes=None) for one in worse.detections]
+    outcome = side_by_side([better, replace(worse, detections=plain)], OPTIONS)
+    assert "OBB_AP" not in outcome.differences[0]
+    console = Console(width=100)
+    with console.capture() as capture:
+        console.print(outcome)
+    row = next(line for line in capture.get().splitlines() if line.startswith("OBB_AP50"))
+    assert row.split() == ["OBB_AP50", "100.0", "-"]
+    assert "OBB_AP50" in comparison_page(outcome)
 
 
 def test_the_file_has_plain_values() -> None:

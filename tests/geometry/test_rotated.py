@@ -14,7 +14,12 @@ from torch import Tensor
 
 from smalldet.geometry.oriented import enclosing_boxes
 from smalldet.geometry.overlaps import pairwise
-from smalldet.geometry.rotated import rotated_iou, rotated_nms
+from smalldet.geometry.rotated import (
+    rotated_intersection,
+    rotated_iou,
+    rotated_iou_table,
+    rotated_nms,
+)
 from smalldet.geometry.suppression import nms
 
 KINDS = ("any", "same", "same turned", "parallel", "inside", "touching", "empty", "sliver", "huge")
@@ -80,6 +85,16 @@ def largest_error(num: int, seed: int, origin: float) -> float:
     return float((rotated_iou(a, b).double() - peer).abs().max())
 
 
+def test_a_table_of_all_pairs_is_exact() -> None:
+    a, b, _ = drawn_pairs(90, seed=3, origin=0.0)
+    spread = torch.arange(90)[:, None] % 7 * 40.0
+    a[:, :2], b[:, :2] = a[:, :2] + spread, b[:, :2] + spread
+    table = rotated_iou_table(a, b[:80])
+    assert torch.equal(table, pairwise(rotated_iou, a, b[:80]))
+    assert 0 < (table > 0).sum() < table.numel() / 2
+    assert rotated_iou_table(a, b[:0]).shape == (90, 0)
+
+
 @pytest.mark.parametrize("origin", [0.0, 100_000.0])
 def test_agrees_with_shapely_on_every_kind_of_pair(origin: float) -> None:
     assert largest_error(10_000, 0, origin) < 1e-6
@@ -115,6 +130,15 @@ def test_iou_is_symmetric_and_does_not_change_when_all_is_moved(
         return torch.cat((rbox[:2] @ matrix + shift, rbox[2:4], rbox[4:] + turn))
 
     torch.testing.assert_close(rotated_iou(moved(a), moved(b)), overlap, rtol=0, atol=1e-7)
+
+
+def test_the_area_that_is_shared() -> None:
+    """Of crossed boxes, of a small one far out in a region that is a whole scene, of none."""
+    a = torch.tensor([[50, 50, 40, 10, 0.5], [29_000, 9, 3, 2, 1.0], [0, 0, 4, 4, 0]])
+    b = torch.tensor([[50, 50, 40, 10, 0.5], [15_000, 15_000, 30_000, 30_000, 0], [9, 9, 4, 4, 1]])
+    b[0, 4] += math.pi / 2
+    shared = rotated_intersection(a.double(), b.double())
+    assert shared.tolist() == pytest.approx([100, 6, 0], rel=1e-6, abs=1e-6)
 
 
 def test_a_table_and_nothing_at_all() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 from hypothesis import given
@@ -81,3 +83,29 @@ def test_without_voters_boxes_stay(num_kept: int) -> None:
     kept = torch.arange(num_kept)
     found = vote_boxes(boxes, torch.ones(3), torch.zeros(3, dtype=torch.long), kept, 0.7, 0.5)
     assert torch.equal(found, boxes[:num_kept])
+
+
+def test_directions_of_oriented_boxes_have_no_edge_to_jump_over() -> None:
+    """Boxes a little to both sides of upright have an upright mean, whatever their angles read."""
+    tilt = 0.05
+    boxes = torch.tensor(
+        [
+            [20.0, 20, 16, 6, math.pi / 2 - tilt],
+            [20.0, 20, 16, 6, -math.pi / 2 + tilt],
+            [21.0, 20, 16, 6, -math.pi / 2],
+            [20.0, 20, 16, 6, 0.6],  # too far
+        ]
+    )
+    scores = torch.tensor([0.8, 0.8, 0.8, 0.7])
+    labels = torch.zeros(4, dtype=torch.long)
+    found = vote_boxes(boxes, scores, labels, torch.tensor([0]), 0.7, 0.5)
+    cx, cy, w, h, angle = found[0].tolist()
+    assert (cx, cy) == pytest.approx((20 + 1 / 3, 20), abs=1e-4)
+    assert (w, h) == pytest.approx((16, 6), abs=0.05)
+    assert angle == pytest.approx(-math.pi / 2, abs=1e-4)
+
+
+def test_oriented_boxes_that_nothing_votes_on_stay() -> None:
+    boxes = torch.tensor([[20.0, 20, 16, 6, -math.pi / 2], [50.0, 50, 9, 9, 0.0]])
+    found = vote_boxes(boxes, torch.ones(2), torch.zeros(2).long(), torch.tensor([0, 1]), 0.7, 0.5)
+    torch.testing.assert_close(found, boxes)

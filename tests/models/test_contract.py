@@ -11,6 +11,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from smalldet.detections import Detections
+from smalldet.geometry.oriented import canonical, enclosing_boxes
 from smalldet.models.checkpoints.native import load_detector, save_detector, transfer_from
 from smalldet.models.detector import Detector
 from smalldet.models.families import FAMILIES, ModelConfig
@@ -163,6 +164,7 @@ def test_every_object_is_learned_somewhere_unless_too_many_stand_in_one_place(
     assert (counts[1] > 0).all()
     pile = torch.tensor([[60.0, 60, 64, 64]]).expand(2000, -1)
     heaped = Target.of(pile, torch.zeros(2000, dtype=torch.long), len(CLASSES))
+    heaped = replace(heaped, rboxes=torch.tensor([[62.0, 62, 4, 4, 0]]).expand(2000, -1))
     counts = detector.num_positives(outputs, (SIDE, SIDE), [nothing, heaped])
     assert 0 < (counts[1] > 0).sum() <= 2000
     if not isinstance(detector, YoloDetector):  # there, one place can learn several objects
@@ -200,6 +202,20 @@ def test_prediction_is_detections_whatever_the_mode(detector: Detector) -> None:
         assert 0 < len(found[0]) <= 7
         assert not found[0].boxes.requires_grad
         assert (found[0].scores.diff() <= 0).all()
+
+
+def test_oriented_boxes_are_found_where_they_are_learned(
+    detector: Detector, config: ModelConfig
+) -> None:
+    """In the one form that they have, and with the boxes round them."""
+    (found,) = detector.eval().predict(pictures(1), conf=0.0, max_detections=50)
+    assert (found.rboxes is not None) == config.needs_rboxes
+    if found.rboxes is not None:
+        torch.testing.assert_close(found.rboxes, canonical(found.rboxes), rtol=0, atol=0)
+        torch.testing.assert_close(found.boxes, enclosing_boxes(found.rboxes))
+        upright = replace(objects_of_all_sizes(), rboxes=None)
+        with pytest.raises(ValueError, match="oriented"):
+            detector.loss(pictures(1), [upright])
 
 
 def test_asking_for_more_confidence_leaves_out_and_changes_nothing(detector: Detector) -> None:

@@ -18,7 +18,9 @@ TINY_PYRAMID = {"backbone": "mobilenetv3_small_050", "strides": (4, 8, 16), "wid
 SMALLEST = {
     "faster_rcnn": {**TINY_PYRAMID, "hidden_width": 32, "num_proposals": 300},
     "mask_rcnn": {**TINY_PYRAMID, "hidden_width": 32, "num_proposals": 300},
+    "oriented_rcnn": {**TINY_PYRAMID, "hidden_width": 32, "num_proposals": 300},
     "retinanet": TINY_PYRAMID,
+    "rotated_retinanet": TINY_PYRAMID,
     "speck": {"backbone": "test_efficientnet", "width": 16},
     "speck packed": {"size": "t", "backbone": "test_efficientnet", "width": 16},
     "yolov3-tiny": {"network": "yolov3-tiny"},

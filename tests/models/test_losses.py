@@ -10,9 +10,11 @@ import torch
 from smalldet.models.losses import (
     BoxLoss,
     EqualizedFocalLoss,
+    OrientedBoxLoss,
     box_loss,
     mute_mask,
     mute_masks,
+    oriented_box_loss,
     quality_focal_loss,
     small_overlap,
 )
@@ -59,6 +61,29 @@ def test_every_box_loss_is_nothing_at_the_truth_and_grows_from_it(kind: BoxLoss)
     costs = torch.stack([box_loss(truth + shift, truth, kind) for shift in (0.0, 1, 3, 100)])
     torch.testing.assert_close(costs[0], torch.zeros(2), atol=1e-3, rtol=0)
     assert (costs.diff(dim=0) > 0).all()
+
+
+@pytest.mark.parametrize("kind", ["kld", "gwd", "prob_iou"])
+def test_oriented_box_losses_are_nothing_at_the_truth_however_it_is_written(
+    kind: OrientedBoxLoss,
+) -> None:
+    truth = torch.tensor([[20.0, 20, 9, 4, 1.5], [60, 40, 50, 20, -0.7]])
+    same = truth[:, [0, 1, 3, 2, 4]] + torch.tensor([0, 0, 0, 0, 3.5 * math.pi])
+    torch.testing.assert_close(
+        oriented_box_loss(same, truth, kind), torch.zeros(2), atol=2e-3, rtol=0
+    )
+    for far in (torch.tensor([1.0, 0, 0, 0, 0]), torch.tensor([0, 0, 0, 0, 0.2])):
+        moved = torch.stack([oriented_box_loss(truth + n * far, truth, kind) for n in (0, 1, 3, 7)])
+        assert (moved.diff(dim=0) > 0).all() and moved.amax() <= 1
+
+
+@pytest.mark.parametrize("kind", ["kld", "gwd", "prob_iou"])
+def test_oriented_box_losses_say_the_same_at_any_scale(kind: OrientedBoxLoss) -> None:
+    truth, moved = torch.tensor([[20.0, 20, 9, 4, 1.5]]), torch.tensor([[22.0, 19, 8, 5, 1.2]])
+    scale = torch.tensor([7.0, 7, 7, 7, 1])
+    torch.testing.assert_close(
+        oriented_box_loss(moved * scale, truth * scale, kind), oriented_box_loss(moved, truth, kind)
+    )
 
 
 def test_box_losses_are_one_less_the_published_overlaps() -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 
+from smalldet.geometry.oriented import enclosing_boxes
 from smalldet.models.postprocess import select_detections
 
 
@@ -45,3 +48,21 @@ def test_what_a_limit_left_out_is_counted() -> None:
     assert select_detections(boxes, scores, labels, ("it",), **few).num_cut == 14 + 4
     many = {"nms_iou": 0.5, "max_detections": 3, "min_score": 0.86}
     assert select_detections(boxes, scores, labels, ("it",), **many).num_cut == 0
+
+
+def test_oriented_boxes_are_told_apart_by_their_own_overlap() -> None:
+    """Two crossed bars have one box round them and little in common; a third copies the first."""
+    bars = torch.tensor(
+        [
+            [50.0, 50, 40, 4, math.pi / 4],
+            [50, 50, 40, 4, -math.pi / 4],
+            [50, 50, 4, 40, -math.pi / 4],  # the first one, in another form
+            [20, 20, 10, 0, 0.3],  # without area
+        ]
+    )
+    scores, labels = torch.tensor([0.8, 0.7, 0.9, 1.0]), torch.zeros(4, dtype=torch.long)
+    found = select_detections(bars, scores, labels, ("it",), nms_iou=0.5, max_detections=9)
+    assert found.rboxes is not None
+    torch.testing.assert_close(found.rboxes, bars[:2])
+    assert torch.equal(found.scores, scores[[2, 1]])
+    torch.testing.assert_close(found.boxes, enclosing_boxes(bars[:2]))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,11 @@ from smalldet.atomic_write import write_text
 from smalldet.evaluation.intervals import Interval
 from smalldet.evaluation.size_ranges import SIZE_RANGES_PX, SizeRanges, SizeUnit, span_text
 
+_SHAPES = {
+    "oriented boxes": ("OBB_AP", "OBB_AP50", "DOTA07_AP50", "DOTA_AP50", "OBB_angle_error_deg"),
+    "masks": ("mask_AP", "mask_AP50"),
+}
+
 
 def judged_by(metrics: Mapping[str, Any]) -> str:
     """Name of the figure that says which of two models is better: oriented AP where there is."""
@@ -28,13 +33,14 @@ _TILING_KINDS = ("seam_cut", "seam_doubled", "seam_lost", "cap")
 
 @dataclass(frozen=True)
 class Report:
-    """How well detections meet truth. Everything is 0..1; None where nothing could be measured.
+    """How well detections meet truth. Everything is 0..1 unless its name has a unit; None where
+    nothing could be measured.
 
     Args:
         metrics: `AP`, `AP50`, `AP75`, `AR`; `AP_<size>`, `AP50_<size>`, `AR_<size>` for each of
             `sizes`; COCO's own as `COCO_...`; and at `conf`: `precision`, `recall`,
             `false_alarms`, `false_alarms_per_megapixel`; `best_F1` over all classes and the
-            `best_conf` that reaches it.
+            `best_conf` that reaches it; of oriented boxes and masks, where both sides have them.
         counts: objects of each size, and of `all`.
         per_class: the same metrics but COCO's, with `counts`, of each class.
         left_out: classes of the `model` and of the `data` that the other side lacks.
@@ -125,6 +131,7 @@ class Report:
             )
             + f", AR {_cell(coco['COCO_AR_100'])}"
         )
+        yield from _of_shapes(coco)
         yield Text(f"best F1 {_cell(coco['best_F1'])} at conf {_cell(coco['best_conf'])}")
         smallest = [
             f"{name} {row['resolvable_px']:.3g}"
@@ -175,6 +182,14 @@ class Report:
             *(_cell(row[key]) for key in ("precision", "recall")),
             _cell(row["false_alarms_per_megapixel"], places=2),
         ]
+
+
+def _of_shapes(metrics: Mapping[str, float | None]) -> Iterator[Text]:
+    """A line for each kind of shape that was measured."""
+    for kind, names in _SHAPES.items():
+        measured = [f"{name} {_cell(metrics[name])}" for name in names if name in metrics]
+        if measured:
+            yield Text(f"{kind}: {', '.join(measured)}")
 
 
 def _of_scenes(errors: dict[str, Any]) -> Text:

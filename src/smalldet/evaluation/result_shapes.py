@@ -25,14 +25,17 @@ NUMBERS = {int, float}
 
 
 def holds_masks(path: Path) -> bool:
-    """Whether a file has run-length codes, so that it is worth while to read outlines of labels."""
-    if path.is_dir():
+    """Whether a file has run-length codes, so that it is worth while to read outlines of labels.
+
+    One that is not there or empty has none: reading it tells what is wrong.
+    """
+    if not path.is_file() or not path.stat().st_size:
         return False
-    with path.open("rb") as file:
-        if not path.stat().st_size:
-            return False
-        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-            return content.find(b'"counts"') >= 0
+    with (
+        path.open("rb") as file,
+        mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content,
+    ):
+        return content.find(b'"counts"') >= 0
 
 
 def box_of(entry: Entry) -> list[float] | None:

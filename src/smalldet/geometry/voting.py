@@ -58,8 +58,10 @@ def vote_boxes(
     shift.index_add_(0, place[one], score[other, None] * (edges[other] - edges[one]))
     weight = score[rows].index_add(0, place[one], score[other])
     moved = edges[rows] + shift / weight[:, None]
-    # canonical in the type it has in the end: half a turn may be rounded over the edge of its range
-    return canonical(_rboxes_of(moved).to(boxes)) if oriented else moved.to(boxes)
+    if oriented:  # there and back is not to the bit, so boxes without voters do not go
+        moved = torch.where((shift == 0).all(1, keepdim=True), box[rows], _rboxes_of(moved))
+        return canonical(moved.to(boxes))
+    return moved.to(boxes)
 
 
 def _rboxes_of(edges: Tensor) -> Tensor:

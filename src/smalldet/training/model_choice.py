@@ -52,11 +52,12 @@ def model_assignments(name: str, overrides: Sequence[str] = ()) -> tuple[str, ..
 
 
 def known_networks() -> dict[str, str]:
-    """{network by name: its family}."""
+    """{network by name: the first family that has it}, the upright one of two."""
     named = dict.fromkeys(KNOWN, "yolo")
     for family, schema in FAMILIES.items():
         if "network" in schema.model_fields:
-            named |= dict.fromkeys(_names_in(schema.model_fields["network"].annotation), family)
+            names = _names_in(schema.model_fields["network"].annotation)
+            named = dict.fromkeys(names, family) | named
     return named
 
 

@@ -14,6 +14,7 @@ from smalldet.evaluation.kept import About
 from smalldet.evaluation.page import charts
 from smalldet.evaluation.page.curves import ScoreCurves, score_curves
 from smalldet.evaluation.page.gallery import KIND_WORDS, gallery, sides_of, sizes_of
+from smalldet.evaluation.page.shapes import shapes
 from smalldet.evaluation.page.size_charts import count_chart, recall_chart
 from smalldet.evaluation.page.trust import trust
 from smalldet.evaluation.recall_by_size import recall_by_size
@@ -24,7 +25,10 @@ from smalldet.reporting.vega import chart, chart_scripts
 
 CLASSES_IN_CHARTS = 8
 CLASSES_IN_TABLES = 60
-HEADLINES = ("AP", "AP50", "AP75", "AR", "best_F1", "precision", "recall")
+HEADLINES = (
+    *("AP", "AP50", "AP75", "AR", "OBB_AP", "OBB_AP50", "mask_AP", "mask_AP50"),
+    *("best_F1", "precision", "recall"),
+)
 
 
 def evaluation_page(
@@ -43,7 +47,7 @@ def evaluation_page(
     sections = [_head(report, about)]
     if report.counts["all"]:
         sections += [_sizes(comparison, report), _scores(comparison, report, curves)]
-        sections += [trust(comparison)]
+        sections += [*shapes(report, CLASSES_IN_TABLES), trust(comparison)]
     sections += [_errors(comparison, report, errors), _gallery(comparison, errors), *more]
     title = f"{_name(about.model) or 'Detections'} on {_name(about.data) or 'labelled pictures'}"
     return page(title, [*sections, chart_scripts()])

@@ -80,16 +80,7 @@ class OrientedMeasure:
     """
 
     def boxes_of(self, targets: Sequence[Target]) -> Tensor:
-        parts = [
-            target.boxes.new_zeros(0, 5)
-            if target.rboxes is None and len(target.boxes) == 0
-            else target.rboxes
-            for target in targets
-        ]
-        given = [part for part in parts if part is not None]
-        if len(given) < len(parts):
-            raise ValueError("a detector of oriented boxes learns from targets with `rboxes`")
-        return torch.cat(given)
+        return torch.cat([target.oriented() for target in targets])
 
     def sides(self, boxes: Tensor) -> Tensor:
         return rbox_areas(boxes).sqrt()

@@ -35,17 +35,6 @@ class BoxForm(NamedTuple):
     overlaps: Callable[[Tensor, Tensor], Tensor]
 
 
-def _rboxes_of(target: Target) -> Tensor:
-    if target.rboxes is not None:
-        return target.rboxes
-    if len(target.boxes):
-        raise ValueError(
-            "the labels have upright boxes alone, and this model learns from oriented ones: give "
-            "labels with oriented boxes, or train a family that finds upright ones"
-        )
-    return target.boxes.new_zeros((0, 5))
-
-
 UPRIGHT = BoxForm(
     size=4,
     truth=lambda target: target.boxes,
@@ -57,7 +46,7 @@ UPRIGHT = BoxForm(
 # A piece of a cut object may reach out of its tile, so nothing is clipped.
 ORIENTED = BoxForm(
     size=5,
-    truth=_rboxes_of,
+    truth=Target.oriented,
     centres=lambda rboxes: rboxes[:, :2],
     enclosing=enclosing_boxes,
     within=lambda rboxes, width, height: rboxes,

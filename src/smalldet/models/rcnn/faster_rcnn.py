@@ -89,7 +89,12 @@ class FasterRcnn(PyramidDetector):
         self.roi_heads = roi_heads
 
     def class_rows(self, key: str, num_classes: int) -> Tensor | None:
-        outputs = {".cls_score.": 1, ".bbox_pred.": self.form.size, ".mask_fcn_logits.": 1}
+        outputs = {
+            ".cls_score.": 1,
+            ".bbox_pred.turn_": 1,
+            ".bbox_pred.": 4,
+            ".mask_fcn_logits.": 1,
+        }
         each = next((n for name, n in outputs.items() if name in key), None)
         if each is None or not key.startswith("roi_heads."):
             return None

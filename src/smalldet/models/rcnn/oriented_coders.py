@@ -1,4 +1,7 @@
-"""What the numbers of an oriented box mean: beside upright anchors, and in an oriented proposal."""
+"""What the numbers of an oriented box mean: beside upright anchors, and in an oriented proposal.
+
+The first four are those of an upright box, of which `more` are the others.
+"""
 
 from __future__ import annotations
 
@@ -6,53 +9,44 @@ import math
 from collections.abc import Sequence
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from smalldet.geometry.boxes import xyxy_to_cxcywh
+from smalldet.geometry.log_shapes import axes_of_log_shapes, log_shapes
 from smalldet.geometry.oriented import canonical, points_in_frames
 
 MOST_LOG_SIDES = math.log(1000 / 16)  # as torchvision has it: no box is 62 times its anchor
 LEAST_SIDE_PX = 1e-2  # thinner truth counts as this thick
-# A shape closer to a square than this, in logarithms of its sides, is moved aside by as much: at a
-# perfect square the angle has no gradient.
-NO_SHAPE = 1e-4
 QUARTER = math.pi / 2
 # Angles that rounding has left this little short of upright are upright.
 UPRIGHT_WITHIN = 1e-3
 
 
 class ShapeCoder:
-    """Codes (dx, dy, size, straight, diagonal) beside upright anchors, without a jump anywhere.
+    """Codes (dx, dy, dw, dh, turn) beside upright anchors, without a jump anywhere.
 
-    The last three are the difference of two matrix logarithms: that of the truth's symmetric matrix
-    with its axes and the logarithms of its sides, less that of the anchor. With s, l the logarithms
-    of the sides, size = (l + s) / 2, straight = (l - s) / 2 cos 2a, diagonal = (l - s) / 2 sin 2a.
-    They change smoothly as a box turns through the full circle and as its sides trade places. A
-    square's angle they do not tell, and need not: as a Gaussian it has none.
+    The last three are the difference of two log shapes (`geometry.log_shapes`), the box's less the
+    anchor's. Where the turn is 0 they are torchvision's codes of an upright box. A square's angle
+    they do not tell, nor could they learn it: as a Gaussian it has none.
     """
 
-    num_codes = 5
+    more = (0.0,)
 
     def encode_single(self, reference_boxes: Tensor, proposals: Tensor) -> Tensor:
         """Codes (N, 5) that lead from anchors (N, 4) xyxy to oriented boxes (N, 5)."""
         centres, sides = _centres_and_sides(proposals)
         shift = (reference_boxes[:, :2] - centres) / sides
-        logs = reference_boxes[:, 2:4].clamp(min=LEAST_SIDE_PX).log()
-        angle = 2 * reference_boxes[:, 4]
-        size, elongation = logs.mean(1), (logs[:, 0] - logs[:, 1]) / 2
-        shape = torch.stack((size, elongation * angle.cos(), elongation * angle.sin()), 1)
-        return torch.cat((shift, shape - _shape_of(sides)), 1)
+        rest = reference_boxes[:, 2:4].clamp(min=LEAST_SIDE_PX), reference_boxes[:, 4:]
+        shapes = log_shapes(torch.cat((reference_boxes[:, :2], *rest), 1))
+        return torch.cat((shift, shapes - F.pad(sides.log(), (0, 1))), 1)
 
     def decode_single(self, rel_codes: Tensor, boxes: Tensor) -> Tensor:
-        """Oriented boxes (N, 5) from codes (N, 5) and anchors (N, 4) xyxy."""
+        """Oriented boxes (N, 5), canonical, from codes (N, 5) and anchors (N, 4) xyxy."""
         centres, sides = _centres_and_sides(boxes)
-        shape = rel_codes[:, 2:].clamp(-MOST_LOG_SIDES, MOST_LOG_SIDES) + _shape_of(sides)
-        size, straight, diagonal = shape.unbind(1)
-        square = straight.abs() + diagonal.abs() < NO_SHAPE
-        straight = straight + 2 * NO_SHAPE * square
-        elongation, angle = torch.hypot(straight, diagonal), torch.atan2(diagonal, straight) / 2
-        rest = torch.stack(((size + elongation).exp(), (size - elongation).exp(), angle), 1)
-        return torch.cat((centres + rel_codes[:, :2] * sides, rest), 1)
+        shapes = rel_codes[:, 2:].clamp(-MOST_LOG_SIDES, MOST_LOG_SIDES)
+        axes = axes_of_log_shapes(shapes + F.pad(sides.log(), (0, 1)))
+        return torch.cat((centres + rel_codes[:, :2] * sides, axes[:, :2].exp(), axes[:, 2:]), 1)
 
 
 class MidpointCoder:
@@ -71,7 +65,7 @@ class MidpointCoder:
         the authors' code.
     """
 
-    num_codes = 6
+    more = (-1.0, -1.0)
 
     def __init__(self, weights: Sequence[float] = (1.0, 1.0, 2.0)) -> None:
         self.weights = weights
@@ -127,7 +121,7 @@ class FrameCoder:
     Source: Ding et al. 2019 (RoI Transformer), arXiv 1812.00155, eq. 1, as in Oriented R-CNN.
     """
 
-    num_codes = 5
+    more = (0.0,)
 
     def __init__(self, weights: Sequence[float] = (10.0, 10.0, 5.0, 5.0, 10.0)) -> None:
         self.weights = tuple(weights)
@@ -157,10 +151,3 @@ class FrameCoder:
 def _centres_and_sides(boxes: Tensor) -> tuple[Tensor, Tensor]:
     """(N, 2) each, of boxes (N, 4) xyxy."""
     return xyxy_to_cxcywh(boxes).split(2, dim=1)
-
-
-def _shape_of(sides: Tensor) -> Tensor:
-    """(N, 3) size, straight and diagonal of upright boxes with sides (N, 2)."""
-    logs = sides.log()
-    straight = (logs[:, 0] - logs[:, 1]) / 2
-    return torch.stack((logs.mean(1), straight, torch.zeros_like(straight)), 1)

@@ -7,21 +7,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
 from smalldet.models.losses import OrientedBoxLoss, oriented_box_loss
 from smalldet.models.rcnn.box_forms import ORIENTED
+from smalldet.models.rcnn.box_outputs import TurnedOutputs
 from smalldet.models.rcnn.faster_rcnn import FasterRcnn, FasterRcnnConfig
 from smalldet.models.rcnn.oriented_coders import FrameCoder, MidpointCoder
 from smalldet.models.rcnn.oriented_pool import OrientedPool
 from smalldet.models.rcnn.regions import BoxErrors
 from smalldet.models.rcnn.two_stages import Coding, build_parts
 
-ORIENTED_CODING = Coding(
-    ORIENTED, MidpointCoder(), MidpointCoder.num_codes, FrameCoder(), OrientedPool
-)
+ORIENTED_CODING = Coding(ORIENTED, MidpointCoder(), FrameCoder(), OrientedPool)
+# Of the second stage's turns, as Detectron2 starts boxes: objects themselves are among what it
+# learns from, and of their turn, which is none, weights of 0 would learn nothing.
+START_STD = 0.001
 
 
 class OrientedRcnnConfig(FasterRcnnConfig):
@@ -45,6 +47,10 @@ class OrientedRcnnConfig(FasterRcnnConfig):
     def build(self, class_names: Sequence[str], tile_px: int) -> OrientedRcnn:
         """An untrained Oriented R-CNN."""
         parts = build_parts(self, len(class_names), ORIENTED_CODING)
+        first: Any = parts.rpn.head
+        second: Any = parts.roi_heads.box_predictor
+        first.bbox_pred = TurnedOutputs(first.bbox_pred, MidpointCoder.more)
+        second.bbox_pred = TurnedOutputs(second.bbox_pred, FrameCoder.more, START_STD)
         return OrientedRcnn(
             class_names,
             tile_px=tile_px,

@@ -10,14 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Literal
+from typing import Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from smalldet.models.losses import OrientedBoxLoss, oriented_box_loss
 from smalldet.models.rcnn.anchors import build_assign
 from smalldet.models.rcnn.box_forms import ORIENTED
-from smalldet.models.rcnn.box_outputs import with_outputs
+from smalldet.models.rcnn.box_outputs import TurnedOutputs
 from smalldet.models.rcnn.oriented_coders import ShapeCoder
 from smalldet.models.rcnn.retinanet import RetinaNet, RetinaNetConfig
 
@@ -32,6 +32,12 @@ class RotatedRetinaNetConfig(RetinaNetConfig):
         default="kld", description="l1 of the codes, or of the boxes as Gaussians"
     )
 
+    @model_validator(mode="after")
+    def _codes_are_its_own(self) -> Self:
+        if self.conventions.box_codes != "centre":
+            raise ValueError("conventions.box_codes are of upright boxes: leave them out")
+        return self
+
     @property
     def needs_rboxes(self) -> bool:
         return True
@@ -39,9 +45,8 @@ class RotatedRetinaNetConfig(RetinaNetConfig):
     def build(self, class_names: Sequence[str], tile_px: int) -> RotatedRetinaNet:
         """An untrained Rotated RetinaNet."""
         pyramid, anchors, head = self.parts(len(class_names))
-        coder = ShapeCoder()
-        boxes = head.regression_head
-        boxes.bbox_reg = with_outputs(boxes.bbox_reg, anchors.num_each * coder.num_codes)
+        boxes: Any = head.regression_head
+        boxes.bbox_reg = TurnedOutputs(boxes.bbox_reg, ShapeCoder.more)
         errors = None if self.box_loss == "l1" else partial(oriented_box_loss, kind=self.box_loss)
         return RotatedRetinaNet(
             class_names,
@@ -50,7 +55,7 @@ class RotatedRetinaNetConfig(RetinaNetConfig):
             backbone=pyramid,
             head=head,
             anchors=anchors,
-            coder=coder,
+            coder=ShapeCoder(),
             assign=build_assign(self.assigner, self.positive_iou, self.negative_iou),
             box_loss=errors,
             box_weight=self.box_weight,

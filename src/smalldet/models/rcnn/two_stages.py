@@ -23,7 +23,6 @@ from smalldet.models.rcnn.anchors import (
     build_assign,
 )
 from smalldet.models.rcnn.box_forms import UPRIGHT, BoxForm
-from smalldet.models.rcnn.box_outputs import with_outputs
 from smalldet.models.rcnn.proposals import ProposalNetwork
 from smalldet.models.rcnn.pyramid import Pyramid, any_pyramid, torchvision_pyramid
 from smalldet.models.rcnn.pyramid_config import PyramidConfig
@@ -106,19 +105,17 @@ class Coding(NamedTuple):
     Args:
         form: of the boxes.
         proposals: coder of the first stage.
-        num_codes: numbers of a proposal.
-        regions: coder of the second stage, by as many numbers as a box has.
+        regions: coder of the second stage.
         pool: of the second stage.
     """
 
     form: BoxForm
     proposals: BoxCoder
-    num_codes: int
     regions: BoxCoder
     pool: type[RegionPool]
 
 
-UPRIGHT_CODING = Coding(UPRIGHT, box_coder(), 4, box_coder(REGION_WEIGHTS), RegionPool)
+UPRIGHT_CODING = Coding(UPRIGHT, box_coder(), box_coder(REGION_WEIGHTS), RegionPool)
 
 
 class Parts(NamedTuple):
@@ -157,11 +154,6 @@ def build_parts(config: RegionConfig, num_classes: int, coding: Coding = UPRIGHT
             width = built.backbone.out_channels
             rpn_head = RPNHead(width, anchors.num_each, len(rpn_head.conv))
         box_head, predictor = built.roi_heads.box_head, built.roi_heads.box_predictor
-    if coding.form.size != UPRIGHT.size:  # torchvision's heads give upright boxes
-        rpn_head.bbox_pred = with_outputs(rpn_head.bbox_pred, anchors.num_each * coding.num_codes)
-        predictor.bbox_pred = with_outputs(
-            predictor.bbox_pred, (num_classes + 1) * coding.form.size
-        )
     rpn = ProposalNetwork(
         rpn_head,
         anchors,

@@ -52,7 +52,7 @@ class UprightBoxes:
 
 
 class OrientedBoxes:
-    """Oriented boxes (..., 5), pixels; a cut one may reach out of the picture, as its truth does."""
+    """Oriented boxes (..., 5), pixels; a cut one may reach out of the picture, as truth does."""
 
     measure = OrientedMeasure()
 
