@@ -125,11 +125,13 @@ def _measured(folder: Path, name: str, truth: Index) -> tuple[Report, float]:
 
 
 def found_by_peer(rows: list[dict[str, object]], truth: Index) -> list[Detections]:
-    """A peer's rows as detections of each picture."""
+    """A peer's rows as detections of each picture; negative sides, which it gives, count as 0."""
     names = truth.class_names
     picture = torch.tensor([row["image_id"] for row in rows])
     boxes = xywh_to_xyxy(torch.tensor([row["bbox"] for row in rows], dtype=torch.float32))
-    rboxes = canonical(torch.tensor([row["rbbox"] for row in rows], dtype=torch.float32))
+    rboxes = torch.tensor([row["rbbox"] for row in rows], dtype=torch.float32)
+    rboxes[:, 2:4].clamp_(min=0)
+    rboxes = canonical(rboxes)
     scores = torch.tensor([row["score"] for row in rows], dtype=torch.float32)
     labels = torch.tensor([names.index(str(row["category"])) for row in rows])
     return [

@@ -7,6 +7,7 @@ import torch
 
 from smalldet.demo.poster import PANEL_PX, busiest_window, draw_poster
 from smalldet.detections import Detections
+from smalldet.geometry.oriented import enclosing_boxes
 from smalldet.imagery import open_scene
 from smalldet.imagery.drawing import class_colours
 
@@ -41,6 +42,21 @@ def test_poster_shows_boxes_in_the_class_colour() -> None:
     assert tuple(crop[499 - y, 2510 - x]) == class_colours(2)[0]
     assert tuple(crop[510 - y, 2510 - x]) == (90, 90, 90)
     assert poster.shape[1] > 1.5 * PANEL_PX
+
+
+def test_poster_shows_oriented_boxes_as_they_lie() -> None:
+    pixels = np.full((1000, 3000, 3), 90, dtype=np.uint8)
+    rboxes = torch.tensor([[2520.0, 520, 60, 12, np.pi / 4]])
+    found = Detections(
+        enclosing_boxes(rboxes), torch.ones(1), torch.zeros(1, dtype=torch.long), ("car",), rboxes
+    )
+    with open_scene(pixels) as scene:
+        poster = np.array(draw_poster(scene, found))
+    x, y, *_ = busiest_window(found, 3000, 1000, PANEL_PX, PANEL_PX // 2)
+    drawn = (poster[:490, -PANEL_PX:] == class_colours(1)[0]).all(axis=2)
+    rows, columns = np.nonzero(drawn)
+    across = np.abs((rows + y - 520) - (columns + x - 2520)) / np.sqrt(2)
+    assert len(rows) > 80 and across.max() < 9, "it lies along the diagonal"
 
 
 def test_poster_of_nothing_found() -> None:

@@ -7,11 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rasterio
+import torch
 from numpy.typing import NDArray
 
 from smalldet.data.index import Index
-from smalldet.demo.plan import AIRPLANE, CLASS_NAMES
+from smalldet.demo.plan import AIRPLANE, CAR, CLASS_NAMES
 from smalldet.demo.scene import GSD_M, draw_scene
+from smalldet.geometry.oriented import enclosing_boxes
 
 SIDE_PX = 2000
 
@@ -44,6 +46,20 @@ def test_truth_has_every_class_at_small_sizes(drawn: tuple[Index, NDArray[np.uin
     sides = np.sqrt(np.prod(record.boxes[:, 2:] - record.boxes[:, :2], axis=1))
     assert sides.min() > 8
     assert sides.max() < 64
+
+
+def test_oriented_boxes_hold_the_upright_ones(drawn: tuple[Index, NDArray[np.uint8]]) -> None:
+    """Cars stand at any angle; what is seen of an object lies in the upright box round its own."""
+    (record,) = drawn[0].records
+    assert record.rboxes is not None
+    around = enclosing_boxes(torch.from_numpy(record.rboxes)).numpy()
+    assert (around[:, :2] - record.boxes[:, :2]).max() < 1.5
+    assert (record.boxes[:, 2:] - around[:, 2:]).max() < 1.5
+    of_cars = record.rboxes[record.labels == CAR]
+    assert np.abs(of_cars[:, 2] - 23).max() < 3 and np.abs(of_cars[:, 3] - 9.8).max() < 1.5
+    assert (np.abs(np.sin(2 * of_cars[:, 4])) > 0.05).mean() > 0.5
+    planes = around[record.labels == AIRPLANE] - record.boxes[record.labels == AIRPLANE]
+    assert np.abs(planes).max() < 25, "wings leave the corners of the box free"
 
 
 def test_boxes_lie_on_the_objects(drawn: tuple[Index, NDArray[np.uint8]]) -> None:

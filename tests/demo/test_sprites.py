@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from smalldet.demo.sprites import airplane, bus, car, stamp, tree, turned
+from smalldet.demo.sprites import airplane, bus, car, rbox_of, stamp, tree, turned
 
 
 @settings(deadline=None, max_examples=25)
@@ -28,6 +28,28 @@ def test_box_holds_the_sprite_whatever_its_turn(heading, length_px, draw, seed) 
     assert (ground == (255, 0, 255)).all()
     edge = np.array(sprite.getchannel("A"))
     assert not edge[[0, -1]].any() and not edge[:, [0, -1]].any()
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    st.floats(-7, 7), st.floats(18, 50), st.sampled_from([airplane, car, bus]), st.integers(0, 9)
+)
+def test_the_oriented_box_is_round_the_sprite_along_its_heading(heading, length_px, draw, seed):
+    sheet = draw(np.random.default_rng(seed), length_px)
+    sprite = turned(sheet, heading)
+    picture = Image.new("RGB", (140, 140), (255, 0, 255))
+    stamp(picture, sprite, 70.3, 69.8, height_px=0)
+    cx, cy, w, h, angle = rbox_of(sheet, sprite, 70.3, 69.8, heading)
+    alpha = np.zeros((140, 140))
+    left, top = round(70.3 - sprite.width / 2), round(69.8 - sprite.height / 2)
+    alpha[top : top + sprite.height, left : left + sprite.width] = sprite.getchannel("A")
+    y, x = np.argwhere(alpha > 127).T + 0.5
+    along = (x - cx) * np.cos(angle) + (y - cy) * np.sin(angle)
+    across = (y - cy) * np.cos(angle) - (x - cx) * np.sin(angle)
+    for values, side in ((along, w), (across, h)):
+        # what is seen ends where the box does, but for thin tips that fade
+        assert -side / 2 - 0.8 < values.min() < -side / 2 + 2.5
+        assert side / 2 - 2.5 < values.max() < side / 2 + 0.8
 
 
 def test_heading_turns_the_nose_clockwise_on_screen() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from rich.console import Console
 from smalldet.data.index import ImageRecord, Index
 from smalldet.demo.tally import Tally, found_counts, tally, tally_table
 from smalldet.detections import Detections
+from smalldet.geometry.oriented import enclosing_boxes
 
 NAMES = ("airplane", "car")
 BOXES = np.array(
@@ -49,6 +51,28 @@ def test_weak_detections_do_not_count() -> None:
     assert rows["car", "all"] == Tally("car", "all", 2, 0, 0)
     assert rows["car", "all"].num_missed == 2
     assert rows["airplane", "all"].num_false == 0
+
+
+def test_oriented_boxes_count_by_themselves() -> None:
+    """One that lies across its object is a false alarm, though the upright boxes are the same."""
+    rboxes = np.array([[50, 50, 30, 8, 0.7], [150, 50, 30, 8, 0.7]], np.float32)
+    boxes = enclosing_boxes(torch.from_numpy(rboxes)).numpy()
+    none = np.zeros(2, dtype=np.bool_)
+    labels = np.array([1, 1], dtype=np.int64)
+    record = ImageRecord(Path("s.tif"), 400, 100, boxes, labels, none, none, 1, rboxes=rboxes)
+    turned = torch.from_numpy(rboxes * np.float32([1, 1, 1, 1, 1]))
+    turned[1, 4] = -0.7
+    found = Detections(
+        enclosing_boxes(turned), torch.tensor([0.9, 0.8]), torch.tensor([1, 1]), NAMES, turned
+    )
+    oriented = Index(NAMES, (record,))
+    assert tally(oriented, found, conf=0.3) == [
+        Tally("airplane", "all", 0, 0, 0),
+        Tally("car", "tiny", 2, 1, 1),
+        Tally("car", "all", 2, 1, 1),
+    ]
+    upright = tally(oriented, replace(found, rboxes=None), conf=0.3)
+    assert upright[-1] == Tally("car", "all", 2, 2, 0)
 
 
 def test_nothing_found() -> None:

@@ -95,6 +95,13 @@ TURNED = (
     "<angle>1</angle></robndbox></object><object><name>car</name><bndbox><xmin>1</xmin><ymin>2"
     "</ymin><xmax>11</xmax><ymax>8</ymax></bndbox></object></annotation>"
 )
+DIOR = (
+    "<annotation><object><type>robndbox</type><name>ship</name><robndbox><x_left_top>10"
+    "</x_left_top><y_left_top>5</y_left_top><x_right_top>40</x_right_top><y_right_top>9"
+    "</y_right_top><x_right_bottom>38</x_right_bottom><y_right_bottom>24</y_right_bottom>"
+    "<x_left_bottom>8</x_left_bottom><y_left_bottom>20</y_left_bottom></robndbox><angle>0</angle>"
+    "</object></annotation>"
+)
 HRSC = (
     "<HRSC_Image><Img_Resolution>1.07</Img_Resolution><HRSC_Objects><HRSC_Object><Class_ID>13"
     "</Class_ID><difficult>0</difficult><mbox_cx>30</mbox_cx><mbox_cy>25</mbox_cy><mbox_w>20"
@@ -257,6 +264,7 @@ LABEL_SETS: dict[str, LabelSet] = {
         voc_sets, {"Annotations/a.xml": VOC, "ImageSets/Main/train.txt": "a\nb\n"}
     ),
     "roLabelImg": LabelSet(rolabelimg, {"Annotations/a.xml": TURNED}),
+    "DIOR-R": LabelSet(rolabelimg, {"Annotations/a.xml": DIOR}),
     "HRSC2016": LabelSet(hrsc2016, {"Annotations/a.xml": HRSC}, own_classes=True),
     "CVAT": LabelSet(cvat, {"annotations.xml": CVAT}, "annotations.xml", MASKS),
     "LabelMe": LabelSet(

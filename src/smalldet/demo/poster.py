@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from smalldet.detections import Detections
 from smalldet.imagery import Scene, Window
-from smalldet.imagery.drawing import Colour, class_colours
+from smalldet.imagery.drawing import Colour, class_colours, outline_rboxes
 
 PANEL_PX = 900
 GAP_PX = 12
@@ -17,7 +17,10 @@ KEY_PX = 30
 
 
 def draw_poster(scene: Scene, found: Detections) -> Image.Image:
-    """Overview with a mark for each detection, and beside it the busiest part at 1:1 with boxes."""
+    """Overview with a mark for each detection, and beside it the busiest part at 1:1 with boxes.
+
+    Oriented boxes are drawn as they lie.
+    """
     overview, scale = scene.read_overview(2 * PANEL_PX)
     high_px = max(PANEL_PX // 2, overview.shape[1] // 2)
     window = busiest_window(found, scene.width, scene.height, PANEL_PX, high_px)
@@ -69,9 +72,12 @@ def _mark(
     window: Window,
 ) -> None:
     draw = ImageDraw.Draw(picture)
-    boxes = (found.boxes * scale).tolist()
-    for (x1, y1, x2, y2), label in zip(boxes, found.labels.tolist(), strict=True):
-        draw.rectangle((x1 - 2, y1 - 2, x2 + 2, y2 + 2), outline=colours[label], width=2)
+    paint = [colours[label] for label in found.labels.tolist()]
+    if found.rboxes is not None:
+        outline_rboxes(draw, found.rboxes.double().numpy() * (*[scale] * 4, 1), paint, line_px=2)
+    else:
+        for (x1, y1, x2, y2), colour in zip((found.boxes * scale).tolist(), paint, strict=True):
+            draw.rectangle((x1 - 2, y1 - 2, x2 + 2, y2 + 2), outline=colour, width=2)
     draw.rectangle([round(v * scale) for v in window], outline="white", width=5)
 
 
@@ -81,9 +87,12 @@ def _frame(picture: Image.Image, found: Detections, colours: list[Colour], windo
     inside = (shifted[:, 2:] > 0).all(1) & (shifted[:, 0] < picture.width)
     inside &= shifted[:, 1] < picture.height
     draw = ImageDraw.Draw(picture)
-    rows = zip(shifted[inside].tolist(), found.labels[inside].tolist(), strict=True)
-    for (x1, y1, x2, y2), label in rows:
-        draw.rectangle((x1 - 1, y1 - 1, x2 + 1, y2 + 1), outline=colours[label])
+    paint = [colours[label] for label in found.labels[inside].tolist()]
+    if found.rboxes is not None:
+        outline_rboxes(draw, found.rboxes[inside].double().numpy() - (x, y, 0, 0, 0), paint)
+        return
+    for (x1, y1, x2, y2), colour in zip(shifted[inside].tolist(), paint, strict=True):
+        draw.rectangle((x1 - 1, y1 - 1, x2 + 1, y2 + 1), outline=colour)
 
 
 def _write_key(

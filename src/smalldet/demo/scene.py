@@ -1,4 +1,4 @@
-"""A drawn aerial scene: an airfield and its town, with the true box of every small object."""
+"""A drawn aerial scene: an airfield and its town, with the true boxes of every small object."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import rasterio
+import torch
 from numpy.typing import NDArray
 from PIL import Image
 from rasterio.enums import Resampling
@@ -15,8 +16,9 @@ from smalldet.data.index import ImageRecord, Index
 from smalldet.demo.airfield import ROAD_V, draw_airfield
 from smalldet.demo.ground import Frame, Ground, exposed
 from smalldet.demo.plan import AIRPLANE, CAR, CLASS_NAMES, Plan
-from smalldet.demo.sprites import airplane, bus, car, stamp, tree, turned
+from smalldet.demo.sprites import airplane, bus, car, rbox_of, stamp, tree, turned
 from smalldet.demo.town import draw_countryside, draw_town
+from smalldet.geometry.oriented import canonical
 
 GSD_M = 0.25
 
@@ -31,7 +33,8 @@ def draw_scene(path: Path | str, *, width: int = 6400, height: int = 4480, seed:
         seed: the same seed draws the same scene.
 
     Returns:
-        The truth: one record with the boxes of all airplanes, cars and buses.
+        The truth: one record with the boxes of all airplanes, cars and buses, upright ones round
+        what is seen of each and oriented ones along its heading.
 
     Raises:
         ValueError: the picture is too small to hold an airfield.
@@ -50,11 +53,13 @@ def draw_scene(path: Path | str, *, width: int = 6400, height: int = 4480, seed:
     draw_town(ground, plan, edge, 1.1 * width + 600, max(0.0, height + 0.1 * width - edge.y))
     picture = ground.texture(rng)
     _set_trees(picture, plan)
-    boxes, labels = _set_things(picture, plan)
+    boxes, rboxes, labels = _set_things(picture, plan)
     _write(path, picture, rng)
     num = len(boxes)
     flags = np.zeros(num, dtype=np.bool_)
-    record = ImageRecord(path, width, height, boxes, labels, flags, flags, image_id=1, gsd_m=GSD_M)
+    record = ImageRecord(
+        path, width, height, boxes, labels, flags, flags, image_id=1, rboxes=rboxes, gsd_m=GSD_M
+    )
     return Index(CLASS_NAMES, (record,))
 
 
@@ -76,8 +81,14 @@ def _set_trees(picture: Image.Image, plan: Plan) -> None:
             stamp(picture, crown, x, y, 0.2 * crown.width)
 
 
-def _set_things(picture: Image.Image, plan: Plan) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Set airplanes, cars and buses that stand fully inside; (N, 4) xyxy and (N,) labels."""
+def _set_things(
+    picture: Image.Image, plan: Plan
+) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.int64]]:
+    """Set airplanes, cars and buses that stand fully inside.
+
+    Returns:
+        (N, 4) xyxy, (N, 5) canonical oriented boxes and (N,) labels.
+    """
     rng = plan.rng
     sheets = (
         [airplane(rng, length) for length in rng.uniform(26, 46, 48)],
@@ -85,6 +96,7 @@ def _set_things(picture: Image.Image, plan: Plan) -> tuple[NDArray[np.float32], 
         [bus(rng, length) for length in rng.uniform(54, 62, 12)],
     )
     boxes: list[NDArray[np.float32]] = []
+    rboxes: list[NDArray[np.float64]] = []
     labels: list[int] = []
     for x, y, heading_rad, label in plan.things:
         margin = 34 if label != CAR else 16
@@ -93,8 +105,10 @@ def _set_things(picture: Image.Image, plan: Plan) -> tuple[NDArray[np.float32], 
         sheet = sheets[label][int(rng.integers(len(sheets[label])))]
         sprite = turned(sheet, heading_rad)
         boxes.append(stamp(picture, sprite, x, y, 5.0 if label == AIRPLANE else 3.5))
+        rboxes.append(rbox_of(sheet, sprite, x, y, heading_rad))
         labels.append(label)
-    return np.stack(boxes), np.array(labels, dtype=np.int64)
+    turned_boxes = canonical(torch.from_numpy(np.stack(rboxes))).float().numpy()
+    return np.stack(boxes), turned_boxes, np.array(labels, dtype=np.int64)
 
 
 def _write(path: Path, picture: Image.Image, rng: np.random.Generator) -> None:

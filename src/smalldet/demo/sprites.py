@@ -150,6 +150,31 @@ def turned(sheet: Image.Image, heading_rad: float) -> Image.Image:
     )
 
 
+def extent(sheet: Image.Image) -> NDArray[np.float64]:
+    """(4,) xyxy: what a drawing covers in pixels of the picture, counted from its middle."""
+    box = sheet.getchannel("A").getbbox()
+    if box is None:
+        raise ValueError("an empty drawing covers nothing")
+    return (np.array(box) - np.tile(np.array(sheet.size) / 2, 2)) / OVERSAMPLING
+
+
+def rbox_of(
+    sheet: Image.Image, sprite: Image.Image, x: float, y: float, heading_rad: float
+) -> NDArray[np.float64]:
+    """(5,) cx, cy, w, h, angle: the oriented box of a drawing whose sprite `stamp` sets at x, y."""
+    x1, y1, x2, y2 = extent(sheet)
+    along, across = (x1 + x2) / 2, (y1 + y2) / 2
+    cos, sin = math.cos(heading_rad), math.sin(heading_rad)
+    middle = np.array(_corner(sprite, x, y)) + np.array(sprite.size) / 2
+    middle += np.array([along * cos - across * sin, along * sin + across * cos])
+    return np.array([*middle, x2 - x1, y2 - y1, heading_rad])
+
+
+def _corner(sprite: Image.Image, x: float, y: float) -> tuple[int, int]:
+    """The left upper pixel of a sprite that is set at x, y."""
+    return round(x - sprite.width / 2), round(y - sprite.height / 2)
+
+
 def tree(rng: np.random.Generator, radius_px: float) -> Image.Image:
     """A crown of many leaves' clumps, brighter towards the sun."""
     side = 2 * math.ceil(radius_px * 1.3) + 6
@@ -176,7 +201,7 @@ def stamp(
     Returns:
         (4,) xyxy pixels: what the sprite covers, without the shadow.
     """
-    left, top = round(x - sprite.width / 2), round(y - sprite.height / 2)
+    left, top = _corner(sprite, x, y)
     alpha = sprite.getchannel("A")
     shade = alpha.filter(ImageFilter.GaussianBlur(0.8 + height_px / 8)).point(_SHADE)
     step = (round(SUN_SHIFT[0] * height_px), round(SUN_SHIFT[1] * height_px))

@@ -12,13 +12,17 @@ from rich.table import Table
 
 from smalldet.data.index import Index
 from smalldet.detections import Detections
-from smalldet.evaluation.scoring import matches_at
+from smalldet.evaluation.assignment import Preferences, assign
+from smalldet.evaluation.candidates import by_oriented_iou
+from smalldet.evaluation.comparison import Comparison, compare
 from smalldet.evaluation.sizes import SIZE_RANGES_PX
 
 
 @dataclass(frozen=True)
 class Tally:
     """Counts of one class and size range, at IoU 0.5.
+
+    It is that of oriented boxes where the detector gives them, and so are the sizes.
 
     Args:
         class_name: a class, or `all`.
@@ -48,19 +52,54 @@ def tally(truth: Index, found: Detections, conf: float) -> list[Tally]:
     Raises:
         ValueError: the detector has no class of the truth.
     """
-    index, matches = matches_at(truth, [found], conf, max_detections=max(1, len(found)))
-    true_sides, found_sides = np.sqrt(matches.truth.areas), np.sqrt(matches.detections.areas)
+    compared = compare(truth, [found], conf=conf, max_detections=max(1, len(found)))
+    met = _met_oriented(compared) if compared.is_oriented else _met(compared)
     rows: list[Tally] = []
-    for label, name in enumerate(index.class_names):
-        of_true, of_found = matches.truth.labels == label, matches.detections.labels == label
+    for label, name in enumerate(compared.index.class_names):
+        of_true, of_found = compared.objects.labels == label, met.labels == label
         for size, (low, high) in (*SIZE_RANGES_PX.items(), ("all", (0.0, math.inf))):
-            here = of_true & _within(true_sides, low, high)
-            false = of_found & _within(found_sides, low, high) & matches.false_alarm
-            counts = (here, here & matches.reached, false)
+            here = of_true & _within(met.true_sides, low, high)
+            false = of_found & _within(met.found_sides, low, high) & met.false_alarm
+            counts = (here, here & met.reached, false)
             row = Tally(name, size, *(int(mask.sum()) for mask in counts))
             if size == "all" or row.num_true or row.num_false:
                 rows.append(row)
     return rows
+
+
+@dataclass(frozen=True, eq=False)
+class _Met:
+    """Which of N detections from the confidence on meet which of M objects.
+
+    Args:
+        labels: (N,) of the detections.
+        false_alarm: (N,) bool.
+        reached: (M,) bool, objects that are met.
+        true_sides: (M,) square roots of areas.
+        found_sides: (N,) likewise.
+    """
+
+    labels: NDArray[np.int64]
+    false_alarm: NDArray[np.bool_]
+    reached: NDArray[np.bool_]
+    true_sides: NDArray[np.float64]
+    found_sides: NDArray[np.float64]
+
+
+def _met(compared: Comparison) -> _Met:
+    one = compared.at_conf
+    sides = np.sqrt(one.truth.areas), np.sqrt(one.detections.areas)
+    return _Met(one.detections.labels, one.false_alarm, one.reached, *sides)
+
+
+def _met_oriented(compared: Comparison) -> _Met:
+    objects, found = compared.objects, compared.detections.at_least(compared.conf)
+    pairs = by_oriented_iou(objects, found)
+    given = assign(Preferences.of(pairs, objects.ignore, objects.ignore, len(found)), 0.5)
+    reached = np.zeros(len(objects), dtype=np.bool_)
+    reached[given[given >= 0]] = True
+    sides = np.sqrt(objects.rbox_areas), np.sqrt(found.rbox_areas)
+    return _Met(found.labels, given < 0, reached, *sides)
 
 
 def tally_table(rows: list[Tally]) -> Table:

@@ -87,7 +87,7 @@ def read_dota_results(folder: Path) -> DotaResults:
     boxes, rboxes = numbers[:, 1:], None
     if tasks == ["Task1"]:
         rboxes = rboxes_round(boxes, origins_of(files, batches).where).astype(np.float64)
-        boxes = enclosing_boxes(torch.from_numpy(rboxes)).numpy()
+        boxes = enclosing_boxes(torch.from_numpy(rboxes)).double().numpy()
     class_names = tuple(file.stem.partition("_")[2] for file in files)
     return DotaResults(list(names), class_names, pictures, labels, numbers[:, 0], boxes, rboxes)
 

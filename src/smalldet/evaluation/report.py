@@ -17,16 +17,17 @@ from smalldet.atomic_write import write_text
 from smalldet.evaluation.intervals import Interval
 from smalldet.evaluation.size_ranges import SIZE_RANGES_PX, SizeRanges, SizeUnit, span_text
 
+_SHAPES = {
+    "oriented boxes": ("OBB_AP", "OBB_AP50", "DOTA07_AP50", "DOTA_AP50", "OBB_angle_error_deg"),
+    "masks": ("mask_AP", "mask_AP50"),
+}
+
 
 def judged_by(metrics: Mapping[str, Any]) -> str:
     """Name of the figure that says which of two models is better: oriented AP where there is."""
     return "OBB_AP" if "OBB_AP" in metrics else "AP"
 
 
-_SHAPES = {
-    "oriented boxes": ("OBB_AP", "OBB_AP50", "DOTA07_AP50", "DOTA_AP50", "OBB_angle_error_deg"),
-    "masks": ("mask_AP", "mask_AP50"),
-}
 _TILING_KINDS = ("seam_cut", "seam_doubled", "seam_lost", "cap")
 
 
