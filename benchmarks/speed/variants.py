@@ -45,6 +45,8 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "t, 64 wide, 0.34 of the hidden channels": {
         "size": "t", "width": 64, "backbone_hidden": 0.34,
     },
+    "n, oriented": {"size": "n", "oriented": True},
+    "t, oriented": {"size": "t", "oriented": True},
     "s": {"size": "s"},
 }  # fmt: skip
 COLUMNS = ("torch", "torch, lowest precision", "ONNX Runtime", "OpenVINO", "OpenVINO, int8")

@@ -9,7 +9,6 @@ import torch
 from torchvision.ops import MultiScaleRoIAlign, roi_align
 
 from smalldet.geometry.boxes import xyxy_to_cxcywh
-from smalldet.models.rcnn import oriented_pool
 from smalldet.models.rcnn.oriented_pool import OrientedPool
 from smalldet.models.rcnn.regions import RegionPool
 
@@ -80,11 +79,18 @@ def test_columns_run_along_w_and_rows_along_h(angle: float) -> None:
     torch.testing.assert_close(pooled[1].T, (8 * centres).expand(4, 4), rtol=0, atol=1e-4)
 
 
-def test_boxes_of_many_steps_are_pooled_as_of_one(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_boxes_are_pooled_to_nothing() -> None:
+    nothing = [torch.zeros(0, 5), torch.zeros(0, 5)]
+    assert OrientedPool(7, STRIDES)(features(), nothing).shape == (0, 4, 7, 7)
+
+
+def test_maps_in_half_precision_are_sampled_in_full() -> None:
+    """Places of large maps are no numbers of bfloat16."""
     maps, boxes = features(), [turned(upright_boxes(), 0.5)] * 2
-    wanted = OrientedPool(7, STRIDES)(maps, boxes)
-    monkeypatch.setattr(oriented_pool, "SAMPLES_AT_ONCE", 2000)
-    assert torch.equal(OrientedPool(7, STRIDES)(maps, boxes), wanted)
+    rounded = [level.bfloat16() for level in maps]
+    found = OrientedPool(7, STRIDES)(rounded, boxes)
+    wanted = OrientedPool(7, STRIDES)([level.float() for level in rounded], boxes)
+    torch.testing.assert_close(found, wanted.bfloat16())
 
 
 def test_gradients_are_those_of_torchvisions_pooling() -> None:

@@ -150,4 +150,5 @@ class FrameCoder:
 
 def _centres_and_sides(boxes: Tensor) -> tuple[Tensor, Tensor]:
     """(N, 2) each, of boxes (N, 4) xyxy."""
-    return xyxy_to_cxcywh(boxes).split(2, dim=1)
+    cxcywh = xyxy_to_cxcywh(boxes)
+    return cxcywh[:, :2], cxcywh[:, 2:]

@@ -9,15 +9,14 @@ from torch import Tensor
 from smalldet.geometry.oriented import rbox_areas
 from smalldet.models.rcnn.regions import RegionPool
 
-# Bounds memory: samples of all channels at once.
-SAMPLES_AT_ONCE = 1 << 25
-
 
 class OrientedPool(RegionPool):
     """`RegionPool` of oriented boxes (P, 5): columns of the result run along w, rows along h.
 
     The samples are those of torchvision's `roi_align`, turned with the box: at an angle of 0 the
-    two are equal (`aligned`; without it `roi_align` also widens boxes thinner than a place).
+    two are equal (`aligned`; without it `roi_align` also widens boxes thinner than a place). A bin
+    is a weighted sum over places of the map, all at once, which on a CPU takes less than half of
+    the time of `roi_align`.
 
     Source: Ding et al. 2019 (RoI Transformer), arXiv 1812.00155, section 3.3; Xie et al. 2021,
         arXiv 2108.05699.
@@ -27,34 +26,47 @@ class OrientedPool(RegionPool):
         return rbox_areas(boxes)
 
     def _align(self, level: Tensor, rois: Tensor, stride: int) -> Tensor:
+        channels, rows, columns = level.shape[1:]
+        x, y = self._samples(rois[:, 1:], stride)
+        # As `roi_align` has it, samples count as the border's up to a place beyond its centres.
+        inside = (x >= -1) & (x <= columns) & (y >= -1) & (y <= rows)
+        left, right, to_right = _neighbours(x, columns)
+        above, below, to_below = _neighbours(y, rows)
+        first = rois[:, 0].long()[:, None, None] * rows
+        corners = [(first + v) * columns + u for v in (above, below) for u in (left, right)]
+        shares = [v * u for v in (1 - to_below, to_below) for u in (1 - to_right, to_right)]
+        weights = torch.stack(shares, -1) * (inside / self.sampling_ratio**2)[..., None]
+        pooled = F.embedding_bag(
+            self._by_bins(torch.stack(corners, -1)),
+            level.float().permute(0, 2, 3, 1).reshape(-1, channels),
+            per_sample_weights=self._by_bins(weights),
+            mode="sum",
+        )
         side = self.output_px
-        pooled = level.new_zeros(len(rois), level.shape[1], side, side)
-        step = max(1, SAMPLES_AT_ONCE // (level.shape[1] * (side * self.sampling_ratio) ** 2))
-        rboxes = torch.cat((rois[:, 1:5] / stride, rois[:, 5:]), 1)
-        for number, features in enumerate(level.float()):
-            for rows in (rois[:, 0] == number).nonzero()[:, 0].split(step):
-                pooled[rows] = self._sampled(features, rboxes[rows]).to(pooled.dtype)
-        return pooled
+        return pooled.view(-1, side, side, channels).permute(0, 3, 1, 2).to(level.dtype)
 
-    def _sampled(self, features: Tensor, rboxes: Tensor) -> Tensor:
-        """(P, C, output_px, output_px) of features (C, H, W); boxes in places, not pixels."""
+    def _samples(self, rboxes: Tensor, stride: int) -> tuple[Tensor, Tensor]:
+        """x and y of samples (R, N, N) of boxes (R, 5), in places from the first one's centre."""
         num = self.output_px * self.sampling_ratio
         steps = (torch.arange(num, device=rboxes.device) + 0.5) / num - 0.5
-        along, across = (steps * rboxes[:, 2:3])[:, None, :], (steps * rboxes[:, 3:4])[:, :, None]
-        x, y, cos, sin = (
-            part[:, None, None]
-            for part in (rboxes[:, 0], rboxes[:, 1], rboxes[:, 4].cos(), rboxes[:, 4].sin())
+        x, y, w, h, angle = rboxes.float().T[:, :, None, None]
+        cos, sin = angle.cos(), angle.sin()
+        along, across = w * steps, h * steps[:, None]
+        offset = 0.5 if self.aligned else 0.0
+        return (
+            (x + along * cos - across * sin) / stride - offset,
+            (y + along * sin + across * cos) / stride - offset,
         )
-        # of `grid_sample`: -1 and 1 are the map's borders, half a place beyond its outer centres
-        offset = 0.0 if self.aligned else 1.0
-        size = rboxes.new_tensor(features.shape[:0:-1])
-        places = torch.stack((x + along * cos - across * sin, y + along * sin + across * cos), -1)
-        grid = (2 * places + offset) / size - 1
-        # As `roi_align` has it, samples count as the border's up to a place beyond its centres.
-        reach = places - 0.5 + offset / 2
-        inside = ((reach >= -1) & (reach <= size)).all(-1)
-        found = F.grid_sample(
-            features[None], grid.flatten(0, 1)[None], padding_mode="border", align_corners=False
-        )
-        found = (found[0] * inside.flatten(0, 1)).unflatten(1, (-1, num))
-        return F.avg_pool2d(found.transpose(0, 1), self.sampling_ratio)
+
+    def _by_bins(self, samples: Tensor) -> Tensor:
+        """(R, N, N, 4) samples to (R * bins, S): what each bin is made of."""
+        side, ratio = self.output_px, self.sampling_ratio
+        bins = samples.view(-1, side, ratio, side, ratio, 4).transpose(2, 3)
+        return bins.reshape(-1, 4 * ratio**2)
+
+
+def _neighbours(places: Tensor, size: int) -> tuple[Tensor, Tensor, Tensor]:
+    """The whole places before and after each, within the map, and how far it is from the first."""
+    held = places.clamp(0, size - 1)
+    before = held.floor()
+    return before.long(), (before.long() + 1).clamp(max=size - 1), held - before
