@@ -18,7 +18,8 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, get_args
 
@@ -38,7 +39,7 @@ from smalldet.geometry.oriented import rboxes_to_quads
 from smalldet.geometry.rotated import rotated_iou
 from smalldet.geometry.tiles import tile_grid
 from smalldet.inference.options import PredictOptions
-from smalldet.tile_models import open_tile_model
+from smalldet.tile_models import TileModel, open_tile_model
 
 SETS = ("hituav", "dota_mini_obb")
 OURS = {"smalldet tiles": "tiles", "rotated NMS, IoU 0.5": "nms", "rotated greedy": "greedy"}
@@ -53,6 +54,8 @@ MEMORY_GB = 16
 DOUBLE_CONF = 0.25
 
 Views = list[TileDetections]
+Seen = Callable[[int | None], Views]
+"""What is found in tiles of a side, None for whole pictures, in each picture of a set."""
 Names = Annotated[tuple[str, ...], Parameter(consume_multiple=True)]
 Numbers = Annotated[tuple[int, ...], Parameter(name="--tile", consume_multiple=True)]
 
@@ -79,30 +82,34 @@ def main(
     opened = None if model is None else open_tile_model(model, device=device, backend="torch")
     for name in sets:
         truth = labelled_set(root, name, part).spread(pictures)
-        title = f"{name} ({len(truth)})"
-        for source in [model] if model is not None else get_args(Style):
-
-            def seen(side: int | None, source: Any = source, truth: Index = truth) -> Views:
-                if opened is None:
-                    return _made_up(truth, side, overlap_frac, source, seed)
-                tiling = {"whole": True} if side is None else {"tile_px": side}
-                options = PredictOptions(conf=conf, overlap_frac=overlap_frac, **tiling)
-                return predicted(opened, truth, options)
-
+        sources: dict[str, Seen] = {
+            style: partial(_made_up, truth, overlap_frac, style, seed) for style in get_args(Style)
+        }
+        if opened is not None:
+            seen = partial(_found_by, opened, truth, overlap_frac, conf)
+            sources = {Path(str(model)).name: seen}
+        for source, seen in sources.items():
+            cells = [f"{name} ({len(truth)})", source]
             whole = [one.as_detections() for one in seen(None)]
-            cells = [title, Path(str(source)).name]
             ap = _print_row([*cells, "whole", ""], truth, whole, None)
             for side in tile_px:
-                views = seen(side)
+                views, tiled = seen(side), [*cells, f"{side} px"]
                 for told, merge in OURS.items():
                     found = [MERGES[merge](one) for one in views]
-                    _print_row([*cells, f"{side} px", told], truth, found, ap)
+                    _print_row([*tiled, told], truth, found, ap)
                 for told, (method, settings) in PEERS.items() if peers else ():
                     found = _by_peer(str(peers), method, settings, views, timeout_s)
-                    _print_row([*cells, f"{side} px", told], truth, found, ap)
+                    _print_row([*tiled, told], truth, found, ap)
 
 
-def _made_up(truth: Index, side: int | None, overlap_frac: float, style: Style, seed: int) -> Views:
+def _found_by(
+    model: TileModel, truth: Index, overlap_frac: float, conf: float, side: int | None
+) -> Views:
+    options = PredictOptions(conf=conf, tile_px=side, overlap_frac=overlap_frac, whole=side is None)
+    return predicted(model, truth, options)
+
+
+def _made_up(truth: Index, overlap_frac: float, style: Style, seed: int, side: int | None) -> Views:
     views: Views = []
     for record in truth.records:
         tiles = torch.tensor([[0, 0, record.width, record.height]])

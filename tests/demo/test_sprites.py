@@ -42,7 +42,8 @@ def test_the_oriented_box_is_round_the_sprite_along_its_heading(heading, length_
     cx, cy, w, h, angle = rbox_of(sheet, sprite, 70.3, 69.8, heading)
     alpha = np.zeros((140, 140))
     left, top = round(70.3 - sprite.width / 2), round(69.8 - sprite.height / 2)
-    alpha[top : top + sprite.height, left : left + sprite.width] = sprite.getchannel("A")
+    own = np.asarray(sprite.getchannel("A"))
+    alpha[top : top + sprite.height, left : left + sprite.width] = own
     y, x = np.argwhere(alpha > 127).T + 0.5
     along = (x - cx) * np.cos(angle) + (y - cy) * np.sin(angle)
     across = (y - cy) * np.cos(angle) - (x - cx) * np.sin(angle)

@@ -82,7 +82,8 @@ def read_dota_results(folder: Path) -> DotaResults:
     for batch in read_lines(files, max_file_bytes=MAX_FILE_BYTES):
         parts.append(_columns(batch, layout, names))
         batches.append(batch.without_words())
-    pictures, labels = (np.concatenate([part[i] for part in parts]) for i in (0, 1))
+    pictures = np.concatenate([part[0] for part in parts])
+    labels = np.concatenate([part[1] for part in parts])
     numbers = np.concatenate([part[2] for part in parts])
     boxes, rboxes = numbers[:, 1:], None
     if tasks == ["Task1"]:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from smalldet.data.formats import coco_masks
 from smalldet.data.formats.coco_checks import MAX_PX
 from smalldet.data.formats.coco_oriented import four_corners
-from smalldet.data.formats.corners import smallest_rboxes
+from smalldet.data.formats.corners import MAX_TURN, smallest_rboxes
 from smalldet.data.index import MASK_PX, ImageRecord
 from smalldet.geometry.oriented import enclosing_boxes
 
@@ -80,6 +80,7 @@ def oriented_boxes(
             return None
         rboxes = smallest_rboxes(np.array(quads, dtype=np.float64)).astype(np.float64)
     sound = (np.abs(rboxes) <= MAX_PX).all(axis=1) & (rboxes[:, 2:4] >= 0).all(axis=1)
+    sound &= np.abs(rboxes[:, 4]) <= MAX_TURN  # more is degrees
     rboxes[~sound] = np.nan
     return rboxes
 
