@@ -59,7 +59,7 @@ class UprightMeasure:
 
     def reach(self, boxes: Tensor, limits: Limits) -> tuple[Tensor, Tensor]:
         centre = (boxes[:, :2] + boxes[:, 2:]) / 2
-        return centre, ((boxes[:, 2:] - boxes[:, :2]) / 2).clamp(*limits)
+        return centre, ((boxes[:, 2:] - boxes[:, :2]) / 2).clamp(*limits)  # pyright: ignore[reportArgumentType, reportCallIssue]
 
     def near(self, points: Tensor, boxes: Tensor, limits: Limits) -> Tensor | None:
         return None
