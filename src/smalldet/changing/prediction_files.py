@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from rasterio.crs import CRS
 from rasterio.errors import CRSError
 
-from smalldet.change.coco_predictions import read_coco
-from smalldet.change.readings import Reading
+from smalldet.changing.coco_predictions import read_coco
+from smalldet.changing.readings import Reading
 from smalldet.class_names import class_key
 from smalldet.data.formats.csv_boxes import csv_header, csv_rows
 from smalldet.data.formats.lines import floats_of

@@ -9,8 +9,8 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from smalldet.change.pairs import Pairs, near_pairs, nearest_first
-from smalldet.change.plane import Objects
+from smalldet.changing.pairs import Pairs, near_pairs, nearest_first
+from smalldet.changing.plane import Objects
 from smalldet.columns import cat
 
 Flags = NDArray[np.bool_]

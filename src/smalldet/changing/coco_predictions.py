@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from smalldet.change.readings import Reading, of_results
+from smalldet.changing.readings import Reading, of_results
 from smalldet.data.formats import coco
 from smalldet.data.formats.json_files import load_object
 from smalldet.detections import Detections

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from smalldet.change.pairs import near_pairs
-from smalldet.change.plane import Objects
+from smalldet.changing.pairs import near_pairs
+from smalldet.changing.plane import Objects
 
 Floats = NDArray[np.float64]
 

@@ -10,7 +10,7 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from smalldet.change.readings import Reading, Shapes
+from smalldet.changing.readings import Reading, Shapes
 from smalldet.class_names import class_key
 from smalldet.columns import column
 from smalldet.imagery.ground import reprojected

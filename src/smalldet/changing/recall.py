@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from smalldet.change.plane import Objects
+from smalldet.changing.plane import Objects
 from smalldet.data.formats.json_files import load_object
 from smalldet.evaluation.isotonic import rising
 

@@ -14,11 +14,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from smalldet.change.compare import Compared
-from smalldet.change.evidence import Evidence, Posterior, chances, draw_posterior
-from smalldet.change.pairs import Pairs
-from smalldet.change.recall import Known
-from smalldet.change.shift import Scatter, Surroundings
+from smalldet.changing.compare import Compared
+from smalldet.changing.evidence import Evidence, Posterior, chances, draw_posterior
+from smalldet.changing.pairs import Pairs
+from smalldet.changing.recall import Known
+from smalldet.changing.shift import Scatter, Surroundings
 
 Floats = NDArray[np.float64]
 Rows = NDArray[np.int64]
