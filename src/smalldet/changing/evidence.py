@@ -26,18 +26,20 @@ between them.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from smalldet.columns import column, take
+from smalldet.columns import column
 
 Floats = NDArray[np.float64]
 
-NUM_SHARES, NUM_PLACES = 24, 8
-"""Points at which the posterior is computed: shares that are gone, places between the bounds."""
-SEEK = 1e-6
-"""Of the highest posterior; the finer points lie where it is more than that."""
+NUM_SHARES, NUM_PLACES, NUM_FINER = 16, (8, 12), 3
+"""Points at which the posterior is computed: shares that are gone, places between the bounds, each
+time over all and then where it is not next to nothing; how often shares are."""
+SEEK = 14.0
+"""Of the logarithm of the posterior below its highest: less is next to nothing."""
 ROWS_AT_ONCE = 20_000
 
 
@@ -120,8 +122,8 @@ def draw_posterior(
 ) -> Posterior:
     """Draws of g and of the place of the recall, given all objects of a class.
 
-    Computed at points, first over all shares, then where the posterior is not next to nothing, so
-    that it may be as narrow as many objects make it.
+    Of each place of the recall, the shares that are likely with it are few where objects are many:
+    the points are laid where they are.
 
     Args:
         evidence: of the objects.
@@ -129,37 +131,48 @@ def draw_posterior(
         num_draws: K.
         rng: where chance comes from.
     """
-    bounded = bool((evidence.low < evidence.high).any())
-    places = (np.arange(NUM_PLACES) + 0.5) / NUM_PLACES if bounded else np.array([0.5])
     low, high = 0.0, 1.0
-    for _ in range(3):
-        shares = low + (np.arange(NUM_SHARES) + 0.5) / NUM_SHARES * (high - low)
-        log = _log_likelihood(evidence, shares, places, moved)
-        weight = np.exp(log - log.max())
-        likely = np.flatnonzero(weight.max(axis=0) > SEEK)
+    places, of_places = np.array([0.5]), [_shares(evidence, 0.5, moved)]
+    if (evidence.low < evidence.high).any():
+        for num in NUM_PLACES:
+            step = (high - low) / num
+            places = low + (np.arange(num) + 0.5) * step
+            of_places = [_shares(evidence, place, moved) for place in places.tolist()]
+            whole = np.array([np.logaddexp.reduce(one.log_weight) for one in of_places])
+            likely = places[whole > whole.max() - SEEK]
+            low, high = max(0.0, likely[0] - step), min(1.0, likely[-1] + step)
+    log = np.concatenate([one.log_weight for one in of_places])
+    weight = np.exp(log - log.max())
+    cells = rng.choice(len(weight), num_draws, p=weight / weight.sum())
+    share = np.concatenate([one.share for one in of_places])[cells]
+    step = np.repeat([one.step for one in of_places], NUM_SHARES)[cells]
+    gone = np.clip(share + (rng.random(num_draws) - 0.5) * step, 0, 1)
+    return Posterior(gone, places[cells // NUM_SHARES], moved)
+
+
+class _Shares(NamedTuple):
+    """Points of g of one place of the recall."""
+
+    share: Floats
+    log_weight: Floats
+    step: float
+
+
+def _shares(evidence: Evidence, place: float, moved: float) -> _Shares:
+    recall = evidence.low + place * (evidence.high - evidence.low)
+    gain = evidence.score * (_odds_of_being_there(evidence, recall, moved) - 1)
+    low, high = 0.0, 1.0
+    for _ in range(NUM_FINER):
         step = (high - low) / NUM_SHARES
-        low = max(0.0, shares[likely[0]] - step)
-        high = min(1.0, shares[likely[-1]] + step)
-    cells = rng.choice(weight.size, num_draws, p=(weight / weight.sum()).reshape(-1))
-    place, share = np.divmod(cells, NUM_SHARES)
-    jitter = (rng.random((2, num_draws)) - 0.5) * [[step], [1 / NUM_PLACES if bounded else 0.0]]
-    return Posterior(
-        np.clip(shares[share] + jitter[0], 0, 1), np.clip(places[place] + jitter[1], 0, 1), moved
-    )
-
-
-def _log_likelihood(
-    evidence: Evidence, shares: Floats, places: Floats, moved: float
-) -> NDArray[np.float64]:
-    """(places, shares) of all objects together."""
-    total = np.zeros((len(places), len(shares)))
-    for first in range(0, len(evidence), ROWS_AT_ONCE):
-        part = take(evidence, slice(first, first + ROWS_AT_ONCE))
-        for number, place in enumerate(places.tolist()):
-            recall = part.low + place * (part.high - part.low)
-            gain = part.score * (_odds_of_being_there(part, recall, moved) - 1)
-            total[number] += np.log1p(np.outer(1 - shares, gain)).sum(axis=1)
-    return total
+        share = low + (np.arange(NUM_SHARES) + 0.5) * step
+        log = sum(
+            np.log1p(np.outer(1 - share, gain[first : first + ROWS_AT_ONCE])).sum(axis=1)
+            for first in range(0, len(gain), ROWS_AT_ONCE)
+        )
+        log = np.zeros(NUM_SHARES) + log + np.log(step)
+        likely = share[log > log.max() - SEEK]
+        low, high = max(0.0, likely[0] - step), min(1.0, likely[-1] + step)
+    return _Shares(share, log, step)
 
 
 def _odds_of_being_there(evidence: Evidence, recall: Floats, moved: float) -> Floats:

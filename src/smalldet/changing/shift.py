@@ -28,9 +28,8 @@ LEAST_PAIRS = 8
 """That must be of one object each, for a shift to be told."""
 LEAST_EXCESS = 5.0
 """Standard deviations of the unrelated pairs by which the densest place must surpass them."""
-SURE = 13.8
-"""Of the squared shift over its squared error: chance reaches it once in a thousand (two degrees
-of freedom)."""
+SURE = 20.0
+"""Of the squared shift over its squared error: chance reaches it less than once in a thousand."""
 MAX_OBJECTS = 50_000
 """Old objects that are looked at; of more, as many are evenly taken."""
 MAX_CELLS = 1500
@@ -154,13 +153,14 @@ def find_shift(old: Objects, new: Objects, reach_m: float, tolerance_m: float) -
     found = _fitted(differences[near], around, num_all, start, tolerance_m * WIDTHS)
     if found is None:
         return None
-    place, numbers, precision = found
+    place, numbers = found
     num_pairs = float(numbers.sum())
+    scatter = Scatter(tolerance_m * WIDTHS, numbers / num_pairs)
     return Shift(
         float(place[0]),
         float(place[1]),
-        1 / math.sqrt(precision),
-        Scatter(tolerance_m * WIDTHS, numbers / num_pairs),
+        scatter.metres / math.sqrt(num_pairs),
+        scatter,
         num_pairs * step,
         around,
     )
@@ -222,8 +222,8 @@ def _densest(differences: Floats, reach_m: float, cell_m: float) -> Floats | Non
 
 def _fitted(
     differences: Floats, around: Surroundings, num_all: float, place: Floats, sigmas_m: Floats
-) -> tuple[Floats, Floats, float] | None:
-    """The mixture: its place, pairs of one object by Gaussian, and the precision of the place.
+) -> tuple[Floats, Floats] | None:
+    """The mixture: its place, and pairs of one object by Gaussian.
 
     None where hardly any pairs are of one object.
     """
@@ -240,4 +240,4 @@ def _fitted(
         place = weights @ differences / weights.sum()
         if np.abs(numbers - before).max() < SETTLED * len(differences):
             break
-    return place, numbers, float(weights.sum())
+    return place, numbers
