@@ -6,11 +6,22 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from smalldet.api import check, convert, evaluate, export, load, plan, predict, train
+    from smalldet.api import (
+        change,
+        check,
+        convert,
+        evaluate,
+        export,
+        load,
+        plan,
+        predict,
+        train,
+    )
     from smalldet.detections import Detections
 
 __all__ = [
     "Detections",
+    "change",
     "check",
     "convert",
     "evaluate",
@@ -23,6 +34,7 @@ __all__ = [
 
 _HOMES = {
     "Detections": "smalldet.detections",
+    "change": "smalldet.api",
     "check": "smalldet.api",
     "convert": "smalldet.api",
     "evaluate": "smalldet.api",

@@ -1,4 +1,4 @@
-"""The Python API: what the command line does, in eight functions."""
+"""The Python API: what the command line does, in nine functions."""
 
 from __future__ import annotations
 
@@ -6,9 +6,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Unpack, overload
 
+from smalldet.changing.change import compare_change
+from smalldet.changing.options import ChangeKeywords, ChangeOptions
+from smalldet.changing.report import ChangeReport
 from smalldet.checking.check import CheckReport
 from smalldet.checking.check import check as check_set
-from smalldet.config.imagery import ImageryKeywords
+from smalldet.config.imagery import ImageryKeywords, ImageryOptions
 from smalldet.data.formats.label_source import LabelSource
 from smalldet.data.formats.read_labels import read_labels
 from smalldet.detections import Detections
@@ -27,10 +30,15 @@ from smalldet.training.loop import train as run_training
 from smalldet.training.recipe import TrainRecipe, is_labels, read_recipe, recipe_for_labels
 
 IMAGERY = frozenset(ImageryKeywords.__annotations__)
+CHANGE = frozenset(ChangeKeywords.__annotations__)
 
 
 class PredictPictureKeywords(PredictKeywords, ImageryKeywords, total=False):
     """Options of a prediction and of the picture as keyword arguments."""
+
+
+class ChangeDatesKeywords(ChangeKeywords, PredictPictureKeywords, total=False):
+    """Options of a comparison of dates, and of the prediction of those that are pictures."""
 
 
 def load(
@@ -111,6 +119,51 @@ def predict(
         model, class_names=class_names, network=network, device=device, backend=backend, **others
     )
     return predictor.predict(source, **imagery)
+
+
+def change(
+    *dates: str | Path,
+    out: str | Path | None = None,
+    model: str | Path = DEFAULT_MODEL,
+    class_names: ClassNames | None = None,
+    network: str | None = None,
+    device: str = "auto",
+    backend: str = "auto",
+    **options: Unpack[ChangeDatesKeywords],
+) -> ChangeReport:
+    """Tell what appeared, went, stayed, moved, or was not seen between dates.
+
+    Args:
+        dates: two or more, in order: files of predictions with a place on a map, or pictures.
+        out: file to write: `.gpkg`, `.geojson`, `.fgb`, `.parquet`, `.shp`, `.kml` or `.csv`.
+        model: finds the objects of pictures; as in `load`, and so `class_names`, `network`,
+            `device` and `backend`.
+        options: fields of `ChangeOptions`: `tolerance_m`, `moved_within_m`, `zones`, ...; among
+            them also options of `predict`, of which `conf`, `classes` and `area` hold for files of
+            predictions too.
+
+    Returns:
+        Its `changes` is a row for each object, its `tables` are the counts, `lines()` tell it in
+        words.
+
+    Raises:
+        FileNotFoundError, ValueError: see `smalldet.changing.change.compare_change`.
+    """
+    own: dict[str, Any] = {key: value for key, value in options.items() if key in CHANGE}
+    imagery: dict[str, Any] = {key: value for key, value in options.items() if key in IMAGERY}
+    others: dict[str, Any] = {
+        key: value for key, value in options.items() if key not in CHANGE | IMAGERY
+    }
+    return compare_change(
+        dates,
+        out,
+        ChangeOptions.model_validate(own),
+        open_model=lambda: open_tile_model(
+            model, class_names=class_names, network=network, device=device, backend=backend
+        ),
+        predicting=PredictOptions.model_validate(others),
+        imagery=ImageryOptions.model_validate(imagery),
+    )
 
 
 def evaluate(

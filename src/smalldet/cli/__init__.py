@@ -10,6 +10,7 @@ from typing import NoReturn
 from cyclopts import App, CycloptsError, CycloptsPanel
 from pydantic import ValidationError
 
+from smalldet.cli.changing import change
 from smalldet.cli.checking import check
 from smalldet.cli.comparing import compare
 from smalldet.cli.converting import convert
@@ -27,7 +28,19 @@ app = App(
     help="Find small objects in large pictures: train on tiles, measure by size, predict scenes.",
     suppress_keyboard_interrupt=False,  # `main` says what a stopped run has saved
 )
-for verb in (check, plan, train, evaluate, compare, predict, convert, export, recipe, demo):
+for verb in (
+    check,
+    plan,
+    train,
+    evaluate,
+    compare,
+    predict,
+    change,
+    convert,
+    export,
+    recipe,
+    demo,
+):
     app.command(verb)
 
 

@@ -47,7 +47,8 @@ def parameter_name(field: str) -> str:
 
     Sizes keep the metres: those of objects are mostly told in pixels.
     """
-    return re.sub(r"_(px|frac)$|(?<=gsd)_m$|(?<=^height)_m$", "", field).replace("_", "-")
+    in_metres = r"(?<=gsd)_m$|(?<=^height)_m$|(?<=tolerance)_m$|(?<=shift)_m$|(?<=within)_m$"
+    return re.sub(rf"_(px|frac)$|{in_metres}", "", field).replace("_", "-")
 
 
 def flattened(*left_out: str) -> Parameter:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smalldet.class_names import positions_of
+from smalldet.evaluation.isotonic import rising
 from smalldet.evaluation.recall_by_size import RecallBySize, recall_by_size
 from smalldet.imagery.gsd import Gsd
 from smalldet.inference.gsd_matching import match_gsd
@@ -58,12 +59,12 @@ def resolvable(recall: RecallBySize, stated_recall: float = STATED_RECALL) -> Re
     num, sides = recall.num_objects[filled], np.log(recall.mean_side[filled])
     share = recall.num_found_conf[filled] / num
     side, low, high = (
-        _crossing(sides, _rising(values, num), stated_recall)
+        _crossing(sides, rising(values, num), stated_recall)
         for values in (share, recall.high[filled], recall.low[filled])
     )
     if side is None or low is None:
         return None
-    return Resolvable(side, low, high, bool(_rising(share, num)[0] >= stated_recall))
+    return Resolvable(side, low, high, bool(rising(share, num)[0] >= stated_recall))
 
 
 def resolvable_sides(
@@ -126,19 +127,3 @@ def _crossing(
         return float(np.exp(log_sides[0]))
     part = (level - rising[last - 1]) / (rising[last] - rising[last - 1])
     return float(np.exp(log_sides[last - 1] + part * (log_sides[last] - log_sides[last - 1])))
-
-
-def _rising(values: NDArray[np.float64], weights: NDArray[np.int64]) -> NDArray[np.float64]:
-    """The rising values that are nearest, by weighted squares: neighbours that fall are pooled.
-
-    Source: Ayer et al. 1955, the pool adjacent violators algorithm; over bins, which are few.
-    """
-    pools: list[tuple[float, float, int]] = []  # mean, weight, bins
-    for value, weight in zip(values.tolist(), weights.tolist(), strict=True):
-        pool = (value, float(weight), 1)
-        while pools and pools[-1][0] >= pool[0]:
-            mean, heavy, num = pools.pop()
-            total = heavy + pool[1]
-            pool = ((mean * heavy + pool[0] * pool[1]) / total, total, num + pool[2])
-        pools.append(pool)
-    return np.repeat([mean for mean, _, _ in pools], [num for _, _, num in pools])

@@ -135,6 +135,15 @@ class Scene:
         mask = self._pixels.read(self.bands, window)[1]
         return mask is None or bool(mask.any())
 
+    def mask(self, window: Window) -> Mask:
+        """Which pixels (h, w) of a window hold data."""
+        self._check(window)
+        x1, y1, x2, y2 = window
+        if not self.has_data([window])[0]:
+            return np.zeros((y2 - y1, x2 - x1), dtype=np.bool_)
+        mask = None if self._pixels.all_valid else self._pixels.read(self.bands, window)[1]
+        return np.ones((y2 - y1, x2 - x1), dtype=np.bool_) if mask is None else mask
+
     def has_data(self, windows: ArrayLike) -> NDArray[np.bool_]:
         """For windows (T, 4) xyxy in the scene: False where the file stores nothing of them.
 

@@ -38,7 +38,10 @@ class ZoneFile:
     path: Path
 
 
-def parse_zones(text: str) -> Grid | Cells | ZoneFile:
+ZoneKind = Grid | Cells | ZoneFile
+
+
+def parse_zones(text: str) -> ZoneKind:
     """What a text names.
 
     Raises:

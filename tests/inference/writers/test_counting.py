@@ -13,7 +13,7 @@ from pyogrio import raw
 
 from smalldet.inference.options import MapOptions
 from smalldet.inference.writers import write
-from smalldet.inference.writers.counting import grid_crs
+from smalldet.inference.writers.counting import grid_map
 
 # Centres at (20, 40), (1001.5, 501.5), (30, 40) and (1199, 551) px: half a metre each.
 BOXES = [[10, 20, 30, 60], [1000, 500, 1003, 503], [20, 20, 40, 60], [1198, 550, 1200, 552]]
@@ -48,7 +48,7 @@ def test_squares_on_the_ground_are_a_second_layer(tmp_path, make_result):
 )
 def test_squares_are_true_metres(tmp_path, make_result, crs, place, expected):
     result = make_result(BOXES, crs=crs, transform=place)
-    assert grid_crs([result])[0].to_string() == expected
+    assert grid_map([result]).crs.to_string() == expected
     write(tmp_path / "a.gpkg", [result], MapOptions(count_in="grid:0.2km"))
     meta, shapes, columns = rows(tmp_path / "a.gpkg")
     assert meta["crs"] == expected and sum(columns["num_all"]) == 4
@@ -158,7 +158,7 @@ def test_what_cannot_be_written_is_found_before_the_work(tmp_path, make_result, 
         with pytest.raises(ValueError, match=r"zones\.gpkg: would be overwritten"):
             write(tmp_path / out, results, options)
     zones.unlink()
-    monkeypatch.setattr("smalldet.inference.writers.counting.find_spec", lambda name: None)
+    monkeypatch.setattr("smalldet.inference.writers.zoning.find_spec", lambda name: None)
     with pytest.raises(ValueError, match=r"h3:9: needs h3: pip install 'smalldet\[h3\]'"):
         write(tmp_path / "a.gpkg", results, MapOptions(count_in="h3:9"))
     assert list(tmp_path.iterdir()) == []

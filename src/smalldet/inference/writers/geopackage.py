@@ -15,7 +15,7 @@ from smalldet.inference.results import Result
 from smalldet.inference.writers.counting import count_layer
 from smalldet.inference.writers.gdal_files import encoded, write_with_gdal
 from smalldet.inference.writers.layers import Layer, detection_layer, map_crs
-from smalldet.inference.writers.qgis_style import style_of_classes, style_of_counts
+from smalldet.inference.writers.qgis_style import style_of_counts, style_of_values
 
 STYLES = "layer_styles"
 CREATE_STYLES = f"""CREATE TABLE "{STYLES}" (
@@ -66,10 +66,11 @@ def save_geopackage(path: Path, *layers: Layer) -> None:
 
 def _style(layer: Layer) -> tuple[str, str, str]:
     """Name, QML and description."""
-    if layer.class_names:
-        words = "One colour for each class, as in smalldet's pictures"
-        return "classes", style_of_classes(layer.class_names, layer.geometry_type), words
-    return "counts", style_of_counts(layer.columns["num_all"]), "The more objects, the darker"
+    column = layer.drawn_by
+    if layer.colours is not None:
+        words = f"One colour for each {column}"
+        return column, style_of_values(column, layer.colours, layer.geometry_type), words
+    return "counts", style_of_counts(column, layer.columns[column]), "The more, the darker"
 
 
 def _with_styles(content: bytes, layers: tuple[Layer, ...], path: Path) -> bytes:

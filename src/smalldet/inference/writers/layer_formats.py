@@ -9,7 +9,7 @@ from pathlib import Path
 from smalldet.atomic_write import atomic_write
 from smalldet.inference.options import MapOptions
 from smalldet.inference.results import Result
-from smalldet.inference.writers.counting import check_zones, count_layer
+from smalldet.inference.writers.counting import count_layer
 from smalldet.inference.writers.gdal_files import (
     SHAPEFILE_PARTS,
     STALE_PARTS,
@@ -23,6 +23,7 @@ from smalldet.inference.writers.geopackage import save_geopackage
 from smalldet.inference.writers.geoparquet import check_pyarrow, save_geoparquet
 from smalldet.inference.writers.layers import Layer
 from smalldet.inference.writers.tables import save_csv
+from smalldet.inference.writers.zoning import check_zones
 
 
 def _save_geojson_in_degrees(path: Path, layer: Layer) -> None:

@@ -12,6 +12,7 @@ import shapely
 from numpy.typing import NDArray
 from rasterio.crs import CRS
 
+from smalldet.imagery.drawing import Colour, class_colours
 from smalldet.inference.options import MapOptions
 from smalldet.inference.results import Result
 from smalldet.inference.writers.measures import MEASURES, measures
@@ -38,14 +39,17 @@ class Layer:
         crs: coordinate system of the shapes; None for pixels.
         shapes: (N,) polygons, multipolygons or points.
         columns: {name: (N,) numbers or texts}.
-        class_names: where the column `class` is of these; else none.
+        drawn_by: the column that a style goes by.
+        colours: {value of that column: its colour}; None where it holds numbers, the more the
+            darker.
     """
 
     name: str
     crs: CRS | None
     shapes: Shapes
     columns: dict[str, NDArray[Any]]
-    class_names: tuple[str, ...] = ()
+    drawn_by: str = "num_all"
+    colours: dict[str, Colour] | None = None
 
     @property
     def geometry_type(self) -> str:
@@ -95,12 +99,14 @@ def detection_layer(results: Sequence[Result], crs: CRS | None, maps: MapOptions
         maps: says whether they are polygons or points.
     """
     shapes = [_shapes(result, crs, maps.geometry == "point") for result in results]
+    names = results[0].detections.class_names
     return Layer(
         "detections",
         crs,
         np.concatenate(shapes),
         detection_columns(results, placed=crs is not None),
-        results[0].detections.class_names,
+        "class",
+        dict(zip(names, class_colours(len(names)), strict=True)),
     )
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from xml.etree import ElementTree as Xml
 
 import numpy as np
 from numpy.typing import NDArray
 
-from smalldet.imagery.drawing import class_colours
+from smalldet.imagery.drawing import Colour
 
 LINE_MM, DOT_MM = "0.4", "2"
 HEADER = "<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>\n"
@@ -20,11 +20,12 @@ ORDER = {"symbollevels": "0", "enableorderby": "0"}
 GREY = "90,90,90,255"
 
 
-def style_of_classes(class_names: Sequence[str], geometry_type: str) -> str:
-    """A style of QGIS (QML) that goes by the column `class`.
+def style_of_values(column: str, colours: Mapping[str, Colour], geometry_type: str) -> str:
+    """A style of QGIS (QML) that goes by the values of a column.
 
     Args:
-        class_names: all classes that may occur; the colours are those of smalldet's pictures.
+        column: such as `class`.
+        colours: {value: its colour} of all that may occur.
         geometry_type: `Point`, `Polygon` or `MultiPolygon`.
     """
     points = geometry_type == "Point"
@@ -32,28 +33,27 @@ def style_of_classes(class_names: Sequence[str], geometry_type: str) -> str:
     renderer = Xml.SubElement(
         qgis,
         "renderer-v2",
-        {"type": "categorizedSymbol", "attr": "class", **ORDER},
+        {"type": "categorizedSymbol", "attr": column, **ORDER},
     )
     categories = Xml.SubElement(renderer, "categories")
     symbols = Xml.SubElement(renderer, "symbols")
-    for number, (name, colour) in enumerate(
-        zip(class_names, class_colours(len(class_names)), strict=True)
-    ):
+    for number, (name, colour) in enumerate(colours.items()):
         category = {"value": name, "label": name, "symbol": str(number), "type": "string"}
         Xml.SubElement(categories, "category", {**category, "render": "true"})
-        _add_class(symbols, str(number), ",".join(map(str, (*colour, 255))), points)
+        _add_value(symbols, str(number), ",".join(map(str, (*colour, 255))), points)
     Xml.SubElement(qgis, "layerGeometryType").text = POINTS if points else POLYGONS
     return HEADER + Xml.tostring(qgis, encoding="unicode")
 
 
-def style_of_counts(numbers: NDArray[np.int64]) -> str:
-    """A style of QGIS (QML) that goes by the column `num_all`: the more objects, the darker.
+def style_of_counts(column: str, numbers: NDArray[np.int64]) -> str:
+    """A style of QGIS (QML) that goes by a column of numbers: the more objects, the darker.
 
     Args:
+        column: such as `num_all`.
         numbers: (Z,) objects of each zone, of which about as many fall into each range.
     """
     qgis = Xml.Element("qgis", version="3.28.0", styleCategories="Symbology")
-    method = {"attr": "num_all", "graduatedMethod": "GraduatedColor"}
+    method = {"attr": column, "graduatedMethod": "GraduatedColor"}
     renderer = Xml.SubElement(qgis, "renderer-v2", {"type": "graduatedSymbol", **method, **ORDER})
     ranges, symbols = Xml.SubElement(renderer, "ranges"), Xml.SubElement(renderer, "symbols")
     last = (np.arange(1, NUM_RANGES + 1) * len(numbers) + NUM_RANGES - 1) // NUM_RANGES - 1
@@ -71,7 +71,7 @@ def style_of_counts(numbers: NDArray[np.int64]) -> str:
     return HEADER + Xml.tostring(qgis, encoding="unicode")
 
 
-def _add_class(symbols: Xml.Element, name: str, colour: str, points: bool) -> None:
+def _add_value(symbols: Xml.Element, name: str, colour: str, points: bool) -> None:
     if points:
         drawn = {"name": "circle", "color": colour, "size": DOT_MM, "size_unit": "MM"}
         drawn |= {"outline_color": "0,0,0,255", "outline_width": "0.2"}

@@ -1,0 +1,1 @@
+"""Change: what appeared, went, stayed and moved between dates, and what was not seen."""
