@@ -19,6 +19,7 @@ from smalldet.cli.planning import plan
 from smalldet.cli.predicting import demo, predict
 from smalldet.cli.printing import complain, console, note, option_mistakes, show_log, stderr
 from smalldet.cli.recipes import recipe
+from smalldet.cli.serving import serve
 from smalldet.cli.training import train
 from smalldet.training.stopping import RunStoppedError
 
@@ -27,7 +28,7 @@ app = App(
     help="Find small objects in large pictures: train on tiles, measure by size, predict scenes.",
     suppress_keyboard_interrupt=False,  # `main` says what a stopped run has saved
 )
-for verb in (check, plan, train, evaluate, compare, predict, convert, export, recipe, demo):
+for verb in (check, plan, train, evaluate, compare, predict, serve, convert, export, recipe, demo):
     app.command(verb)
 
 
