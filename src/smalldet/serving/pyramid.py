@@ -52,7 +52,7 @@ class Pyramid:
         self._needs_coarse = longer_px > COARSE_PX and not _has_overviews(scene)
 
     def tile(self, level: int, column: int, row: int) -> Pixels:
-        """Pixels (bands, h, w), up to `TILE_PX` a side, less at the right and lower edges.
+        """Pixels (bands, TILE_PX, TILE_PX); black behind the scene's right and lower edges.
 
         Raises:
             KeyError: there is no such tile.
@@ -69,8 +69,11 @@ class Pyramid:
         shape = (-(-(bottom - top) // step), -(-(right - left) // step))
         scale = COARSE_PX / max(self.scene.width, self.scene.height)
         if self._needs_coarse and 1 / step <= scale:
-            return self._from_coarse((left, top, right, bottom), shape)
-        return self.scene.read((left, top, right, bottom), shape)
+            pixels = self._from_coarse((left, top, right, bottom), shape)
+        else:
+            pixels = self.scene.read((left, top, right, bottom), shape)
+        missing = ((0, 0), (0, TILE_PX - shape[0]), (0, TILE_PX - shape[1]))
+        return np.pad(pixels, missing)
 
     def crop(self, x: float, y: float, side: int) -> tuple[Pixels, tuple[int, int]]:
         """Pixels (bands, h, w) around a point, as far as the scene goes, and their left top corner.
