@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from smalldet.cli.parameters import (
     DEFAULT_MODEL,
@@ -17,6 +17,9 @@ from smalldet.cli.parameters import (
 )
 from smalldet.cli.printing import note, say
 from smalldet.serving.options import ServeOptions
+
+if TYPE_CHECKING:
+    from smalldet.tile_models import TileModel
 
 DEFAULTS = ServeOptions()
 NEEDED = ("fastapi", "uvicorn", "prometheus_client", "python_multipart")
@@ -41,12 +44,14 @@ def serve(
     from smalldet.serving.run import serve as run_service
     from smalldet.tile_models import open_tile_model
 
-    tile_model = open_tile_model(
-        model,
-        class_names=class_names,
-        network=network,
-        device=device,
-        backend=backend,
-        say=note,
-    )
-    run_service(tile_model, Path(model).name, options, say)
+    def open_model() -> TileModel:
+        return open_tile_model(
+            model,
+            class_names=class_names,
+            network=network,
+            device=device,
+            backend=backend,
+            say=note,
+        )
+
+    run_service(open_model, Path(model).name, options, say)

@@ -23,6 +23,7 @@ LOCAL_HOSTS = frozenset(("127.0.0.1", "localhost", "[::1]", "::1"))
 
 SLACK_BYTES = 1 << 20
 """Of a form, besides the picture."""
+MAX_HEADER_BYTES = 16 << 10
 IDLE_S, SEND_S, DRAIN_S = 20.0, 60.0, 3.0
 """Between two parts of a body; to take a part of an answer; to hear out who sends too much."""
 
@@ -104,6 +105,7 @@ class Guards:
         body = _Body(receive, self._max_bytes, started_s + self._body_s, answer)
         headers: Headers = dict(scope["headers"])
         try:
+            _check_headers(scope)
             self._door.check(scope["method"], scope["path"], headers)
             body.check_length(headers)
         except Refusal as refusal:
@@ -204,6 +206,13 @@ class _Body:
 
     def _too_large(self) -> Refusal:
         return Refusal(413, f"more than {self._max_bytes / 1e6:g} MB; this service takes no more")
+
+
+def _check_headers(scope: Scope) -> None:
+    """Those that came in one piece have passed by the server's own limit; raises Refusal."""
+    size = sum(len(name) + len(value) for name, value in scope["headers"])
+    if size + len(scope["query_string"]) + len(scope["path"]) > MAX_HEADER_BYTES:
+        raise Refusal(431, f"address and headers are more than {MAX_HEADER_BYTES >> 10} KB")
 
 
 def _same(given: str, wanted: str) -> bool:

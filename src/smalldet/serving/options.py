@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_address
 from pathlib import Path
 
 from pydantic import Field, field_validator
 
 from smalldet.config.base import Frozen
-
-LOOPBACK = frozenset(("127.0.0.1", "localhost", "::1"))
 
 
 class ServeOptions(Frozen):
@@ -77,4 +76,7 @@ class ServeOptions(Frozen):
     @property
     def on_loopback(self) -> bool:
         """Whether only this machine can reach the service."""
-        return self.host in LOOPBACK or self.host.startswith("127.")
+        try:
+            return ip_address(self.host).is_loopback
+        except ValueError:  # a name
+            return self.host == "localhost"

@@ -100,8 +100,9 @@ class Pictures:
         """
         inside = scene if area is None else _inside(scene, area)
         with Seat(self.shared, limits, urgent=urgent) as seat:
-            predictor = Predictor(seat, checked_options(ask.predict_options))
+            options = checked_options(ask.predict_options)
             try:
+                predictor = Predictor(seat, options)
                 gsd_m = predictor.gsd(scene).metres
                 found = predictor.predict(inside, on_progress=on_progress, checkpoint=checkpoint)
             except (ValueError, OSError) as error:

@@ -9,6 +9,7 @@ from pathlib import Path
 import uvicorn
 
 from smalldet.serving.app import make_app
+from smalldet.serving.guards import MAX_HEADER_BYTES
 from smalldet.serving.options import ServeOptions
 from smalldet.serving.service import Service
 from smalldet.serving.slow_clients import TimedProtocol
@@ -16,18 +17,20 @@ from smalldet.tile_models import TileModel
 
 MIN_TOKEN = 16
 MAX_CONNECTIONS = 512
-MAX_HEADER_BYTES = 16 << 10
 BACKLOG = 128
 KEEP_ALIVE_S, GRACE_S = 15, 5
 
 
 def serve(
-    model: TileModel, model_name: str, options: ServeOptions, say: Callable[[str], None]
+    open_model: Callable[[], TileModel],
+    model_name: str,
+    options: ServeOptions,
+    say: Callable[[str], None],
 ) -> None:
     """Serve a model until the process is told to stop.
 
     Args:
-        model: finds objects in tiles.
+        open_model: gives the model; called when token and port are known to be right.
         model_name: what people call it.
         options: where, what and how much.
         say: told the address when it listens.
@@ -37,12 +40,19 @@ def serve(
         OSError: the port is taken, or a file or folder cannot be read.
     """
     token = read_token(options)
-    listening = _socket(options)
+    listening = listening_socket(options)
     try:
-        service = Service(model, model_name, options)
+        service = Service(open_model(), model_name, options)
     except BaseException:
         listening.close()
         raise
+    host = f"[{options.host}]" if ":" in options.host else options.host
+    say(f"{model_name} is served at http://{host}:{listening.getsockname()[1]}")
+    server_of(service, token).run(sockets=[listening])
+
+
+def server_of(service: Service, token: str | None) -> uvicorn.Server:
+    """A server with limits on headers, connections and their slowness."""
     config = uvicorn.Config(
         make_app(service, token),
         http=TimedProtocol,
@@ -57,9 +67,7 @@ def serve(
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=GRACE_S,
     )
-    host = f"[{options.host}]" if ":" in options.host else options.host
-    say(f"{model_name} is served at http://{host}:{listening.getsockname()[1]}")
-    uvicorn.Server(config).run(sockets=[listening])
+    return uvicorn.Server(config)
 
 
 def read_token(options: ServeOptions) -> str | None:
@@ -85,7 +93,8 @@ def read_token(options: ServeOptions) -> str | None:
     return token
 
 
-def _socket(options: ServeOptions) -> socket.socket:
+def listening_socket(options: ServeOptions) -> socket.socket:
+    """Raises OSError where the port is taken or the address is not this machine's."""
     family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
     listening = socket.socket(family, socket.SOCK_STREAM)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
