@@ -38,8 +38,8 @@ def serve(
     missing = [name for name in NEEDED if find_spec(name) is None]
     if missing:
         raise ValueError(
-            f"serve needs {', '.join(missing)}, which are not installed: "
-            'pip install "smalldet[serve]"'
+            f"serve needs {', '.join(missing)}, which {'are' if missing[1:] else 'is'} not "
+            'installed: pip install "smalldet[serve]"'
         )
     from smalldet.serving.run import serve as run_service
     from smalldet.tile_models import open_tile_model
