@@ -67,6 +67,10 @@ class Browser:
         """What the body of a function gives, whose arguments are `values`."""
         return self._ask("POST", "/execute/sync", {"script": script, "args": [*values]})
 
+    def run_async(self, script: str, *values: object) -> Any:
+        """What it gives to its last argument, a function."""
+        return self._ask("POST", "/execute/async", {"script": script, "args": [*values]})
+
     def until(self, script: str, *values: object) -> Any:
         """What it gives as soon as that is true."""
         ends_s = time.monotonic() + WAIT_S

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +13,10 @@ from PIL import Image
 from rasterio.transform import from_origin
 
 from smalldet.imagery import open_scene
-from smalldet.imagery.scene import Scene
 from smalldet.serving import pyramid as pyramid_room
 from smalldet.serving.open_scenes import OpenScenes
 from smalldet.serving.pyramid import TILE_PX, Pyramid, encoded
+from smalldet.serving.refusals import StoppedError
 from tests.serving.conftest import Client
 
 
@@ -81,20 +82,33 @@ def test_the_small_picture_is_made_once_and_kept(
     monkeypatch.setattr(pyramid_room, "COARSE_PX", 400)
     soft_tiff(tmp_path / "a.tif", 1300, 700)
     made: list[int] = []
-    original = Scene.read_overview
+    original = Pyramid._write_small
     monkeypatch.setattr(
-        Scene, "read_overview", lambda self, px: (made.append(px), original(self, px))[1]
+        Pyramid, "_write_small", lambda self, path: (made.append(1), original(self, path))
     )
     for _ in range(2):
         pyramid = Pyramid(open_scene(tmp_path / "a.tif"), tmp_path / "cache")
+        assert not pyramid.is_ready(0) and pyramid.is_ready(pyramid.max_level)
         pyramid.tile(0, 0, 0)
         pyramid.tile(0, 0, 0)
+        assert pyramid.is_ready(0)
         pyramid.close()
-    assert made == [400]
+    assert made == [1]
     soft_tiff(tmp_path / "a.tif", 1300, 701)  # another file under the name
     pyramid = Pyramid(open_scene(tmp_path / "a.tif"), tmp_path / "cache")
     pyramid.tile(0, 0, 0)
-    assert made == [400, 400]
+    assert made == [1, 1]
+    pyramid.close()
+
+
+def test_a_small_picture_that_is_not_wanted_any_more_leaves_nothing(tmp_path: Path) -> None:
+    soft_tiff(tmp_path / "a.tif", 5000, 40)
+    stop = threading.Event()
+    pyramid = Pyramid(open_scene(tmp_path / "a.tif"), tmp_path / "cache", stop)
+    stop.set()
+    with pytest.raises(StoppedError):
+        pyramid.tile(0, 0, 0)
+    assert not list((tmp_path / "cache").iterdir())
     pyramid.close()
 
 

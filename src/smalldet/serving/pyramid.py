@@ -11,6 +11,7 @@ import hashlib
 import io
 import math
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -22,11 +23,13 @@ from smalldet.imagery import Scene
 from smalldet.imagery.drawing import picture_of
 from smalldet.imagery.rasters import open_dataset
 from smalldet.inference.prediction_checkpoint import picture_fingerprint
+from smalldet.serving.refusals import StoppedError
 
 TILE_PX = 512
 COARSE_PX = 4096
 """Longer side of the small picture: it takes 50 MB at most, and a tile of the next finer level
 reads some 17 megapixels of a scene of 30,000 px a side."""
+BAND_ROWS, NUM_THREADS = 64, 2
 JPEG_QUALITY = 90
 MAX_CROP_PX, MIN_CROP_PX = 1024, 8
 
@@ -39,10 +42,11 @@ class Pyramid:
     Args:
         scene: read from several threads; it belongs to the pyramid.
         cache: folder for small pictures of scenes.
+        stop: ends the making of one.
     """
 
-    def __init__(self, scene: Scene, cache: Path) -> None:
-        self.scene = scene
+    def __init__(self, scene: Scene, cache: Path, stop: threading.Event | None = None) -> None:
+        self.scene, self._stop = scene, stop or threading.Event()
         longer_px = max(scene.width, scene.height)
         self.max_level = max(0, math.ceil(math.log2(longer_px / TILE_PX)))
         told = f"{picture_fingerprint(scene)} {scene.files} {scene.bands} {COARSE_PX}"
@@ -57,6 +61,7 @@ class Pyramid:
         Raises:
             KeyError: there is no such tile.
             ValueError: the file is damaged.
+            StoppedError: the small picture was being made.
         """
         if not 0 <= level <= self.max_level or column < 0 or row < 0:
             raise KeyError
@@ -67,8 +72,8 @@ class Pyramid:
         right = min(self.scene.width, left + TILE_PX * step)
         bottom = min(self.scene.height, top + TILE_PX * step)
         shape = (-(-(bottom - top) // step), -(-(right - left) // step))
-        scale = COARSE_PX / max(self.scene.width, self.scene.height)
-        if self._needs_coarse and 1 / step <= scale:
+        if self._is_coarse(level):
+            self.prepare()
             pixels = self._from_coarse((left, top, right, bottom), shape)
         else:
             pixels = self.scene.read((left, top, right, bottom), shape)
@@ -91,8 +96,53 @@ class Pyramid:
     def close(self) -> None:
         self.scene.close()
 
+    def is_ready(self, level: int) -> bool:
+        """Whether tiles of a level can be cut without reading the whole scene first."""
+        return self._coarse is not None or not self._is_coarse(level)
+
+    def prepare(self) -> None:
+        """Make the small picture, or find it made.
+
+        Raises:
+            ValueError: the file is damaged.
+            StoppedError: nobody waits for it any more.
+        """
+        with self._making:
+            if self._coarse is None:
+                if not self._file.is_file():
+                    with atomic_write(self._file) as draft:
+                        self._write_small(draft)
+                self._coarse = np.load(self._file, mmap_mode="r", allow_pickle=False)
+
+    def _is_coarse(self, level: int) -> bool:
+        scale = COARSE_PX / max(self.scene.width, self.scene.height)
+        return self._needs_coarse and 1 / (1 << max(0, self.max_level - level)) <= scale
+
+    def _write_small(self, path: Path) -> None:
+        """By bands of rows, some at a time, so that no part of the file is decoded twice."""
+        scene = self.scene
+        scale = COARSE_PX / max(scene.width, scene.height)
+        height, width = max(1, round(scene.height * scale)), max(1, round(scene.width * scale))
+        small = np.lib.format.open_memmap(
+            path, mode="w+", dtype=np.uint8, shape=(scene.num_bands, height, width)
+        )
+
+        def fill(top: int) -> None:
+            if self._stop.is_set():
+                raise StoppedError
+            bottom = min(height, top + BAND_ROWS)
+            rows = round(top * scene.height / height), round(bottom * scene.height / height)
+            window = (0, rows[0], scene.width, rows[1])
+            small[:, top:bottom] = scene.read(window, (bottom - top, width))
+
+        with ThreadPoolExecutor(NUM_THREADS, thread_name_prefix="overview") as pool:
+            for _ in pool.map(fill, range(0, height, BAND_ROWS)):
+                pass
+        small.flush()
+
     def _from_coarse(self, window: tuple[int, int, int, int], shape: tuple[int, int]) -> Pixels:
-        coarse = self._small_picture()
+        assert self._coarse is not None
+        coarse = self._coarse
         height, width = coarse.shape[1:]
         x_scale, y_scale = width / self.scene.width, height / self.scene.height
         box = (
@@ -106,16 +156,6 @@ class Pyramid:
         inner = (box[0] - low[0], box[1] - low[1], box[2] - low[0], box[3] - low[1])
         scaled = part.resize((shape[1], shape[0]), Image.Resampling.BOX, box=inner)
         return np.moveaxis(np.asarray(scaled), 2, 0)
-
-    def _small_picture(self) -> Pixels:
-        with self._making:
-            if self._coarse is None:
-                if not self._file.is_file():
-                    pixels, _ = self.scene.read_overview(COARSE_PX)
-                    with atomic_write(self._file) as draft:
-                        np.save(draft, pixels, allow_pickle=False)
-                self._coarse = np.load(self._file, mmap_mode="r", allow_pickle=False)
-            return self._coarse
 
 
 def encoded(pixels: Pixels, kind: str = "JPEG") -> bytes:

@@ -38,7 +38,7 @@ async def make_job(
     """Begin a prediction that nobody waits for, of a picture of any size."""
     source = (None, None) if file is None else (file.file, file.filename)
     wkt = None if area is None else read_area(area)
-    return await in_thread(service.viewing, lambda: service.new_job(query, *source, wkt))
+    return await in_thread(service.telling, lambda: service.new_job(query, *source, wkt))
 
 
 @router.get("")
@@ -56,13 +56,13 @@ async def tell_job(service: Served, job_id: str) -> Job:
 @router.post("/{job_id}/cancel")
 async def cancel_job(service: Served, job_id: str) -> Job:
     """End a job before its end; what it found so far is lost."""
-    return await in_thread(service.viewing, lambda: service.runner.cancel(job_id))
+    return await in_thread(service.telling, lambda: service.runner.cancel(job_id))
 
 
 @router.delete("/{job_id}", status_code=204)
 async def remove_job(service: Served, job_id: str) -> None:
     """Forget a job that is over, with its picture and results."""
-    await in_thread(service.viewing, lambda: service.store.remove(job_id))
+    await in_thread(service.telling, lambda: service.store.remove(job_id))
 
 
 @router.get("/{job_id}/events", response_class=StreamingResponse)
@@ -83,7 +83,7 @@ async def job_result(
     """What a job found, as JSON or as a file in any format of `predict`."""
     check_format(format)
     job = service.store.get(job_id)
-    return await in_thread(service.viewing, lambda: delivered(service, service.result(job), format))
+    return await in_thread(service.telling, lambda: delivered(service, service.result(job), format))
 
 
 @router.get("/{job_id}/boxes", response_class=Response)
@@ -103,7 +103,7 @@ async def job_boxes(service: Served, job_id: str) -> Response:
             columns["verdict"] = judged.verdict
         return column_response(columns)
 
-    return await in_thread(service.viewing, made)
+    return await in_thread(service.telling, made)
 
 
 @router.get("/{job_id}/truth", response_class=Response)
@@ -123,7 +123,7 @@ async def job_truth(service: Served, job_id: str) -> Response:
         columns |= {"label": record.labels, "ignore": record.ignore, "found_at": judged.found_at}
         return column_response(columns)
 
-    return await in_thread(service.viewing, made)
+    return await in_thread(service.telling, made)
 
 
 def _judged(service: Service, job: Job) -> tuple[Detections, Judged | None]:

@@ -34,6 +34,9 @@ class SceneFacts(BaseModel):
     georeferenced: bool
     gsd_m: float | None = Field(description="Metres a pixel, where known.")
     truth: bool = Field(description="Whether there are labels of it.")
+    ready: bool = Field(
+        description="Whether coarse tiles are there at once; else the scene is read through first."
+    )
 
 
 def scene_key(
@@ -76,6 +79,7 @@ async def tell_scene(service: Served, key: Key) -> SceneFacts:
                 georeferenced=scene.georeferenced,
                 gsd_m=scene.gsd.metres,
                 truth=truth is not None and truth.of(path) is not None,
+                ready=pyramid.is_ready(0),
             )
 
     return await in_thread(service.viewing, made)
@@ -84,6 +88,16 @@ async def tell_scene(service: Served, key: Key) -> SceneFacts:
 @router.get("/tile/{level}/{column}/{row}", response_class=Response)
 async def tile(service: Served, key: Key, level: int, column: int, row: int) -> Response:
     """A tile of a scene as JPEG, cut from the scene when it is asked for."""
+
+    def prepared(in_line: bool) -> bool:
+        """Whether the tile can be cut; those who wait for it hold no thread of the others."""
+        with service.scenes.get(key) as pyramid:
+            if in_line:
+                try:
+                    pyramid.prepare()
+                except ValueError as error:
+                    raise _unreadable(error) from error
+            return pyramid.is_ready(level)
 
     def made() -> Response:
         with service.scenes.get(key) as pyramid:
@@ -95,6 +109,10 @@ async def tile(service: Served, key: Key, level: int, column: int, row: int) -> 
                 raise _unreadable(error) from error
         return Response(encoded(pixels), media_type="image/jpeg", headers=FOR_AN_HOUR)
 
+    if level < 0:
+        raise Refusal(404, "no such tile")
+    if not await in_thread(service.viewing, lambda: prepared(False)):
+        await in_thread(service.preparing, lambda: prepared(True))
     return await in_thread(service.viewing, made)
 
 

@@ -27,8 +27,8 @@ from smalldet.serving.truth import Truth
 from smalldet.tile_models import TileModel
 from smalldet.user_cache import user_cache
 
-NUM_PREDICTING, NUM_VIEWING = 8, 4
-"""Pictures that are decoded and predicted at a time, and tiles that are cut for pages."""
+NUM_PREDICTING, NUM_VIEWING, NUM_TELLING = 8, 4, 2
+"""Threads that decode and predict pictures, cut tiles for pages, and tell of jobs."""
 
 
 class Service:
@@ -50,7 +50,7 @@ class Service:
         folder = options.jobs_dir or user_cache() / "jobs"
         self.store = JobStore(folder, options.keep_jobs)
         self.intake = Intake(options, self.data, folder)
-        self._overviews = folder / "overviews"
+        self._overviews, self._stop = folder / "overviews", threading.Event()
         self._at_once = PictureLimits(options.max_picture_mp * 1e6, options.max_decoded_mp * 1e6)
         self._as_job = PictureLimits(options.max_scene_mp * 1e6, options.max_decoded_mp * 1e6)
         self.metrics = Metrics()
@@ -68,6 +68,8 @@ class Service:
         )
         self.predicting = ThreadPoolExecutor(NUM_PREDICTING, thread_name_prefix="predict")
         self.viewing = ThreadPoolExecutor(NUM_VIEWING, thread_name_prefix="view")
+        self.telling = ThreadPoolExecutor(NUM_TELLING, thread_name_prefix="tell")
+        self.preparing = ThreadPoolExecutor(1, thread_name_prefix="prepare")
         self._num_requests, self._counting = 0, threading.Lock()
         self.is_closing = False
         self._watch()
@@ -75,10 +77,12 @@ class Service:
     def close(self) -> None:
         """Stop all threads; jobs that run go on when the next service starts."""
         self.is_closing = True
+        self._stop.set()
         self.runner.close()
         self.shared.close()
         self.predicting.shutdown(cancel_futures=True)
-        self.viewing.shutdown(cancel_futures=True)
+        for pool in (self.viewing, self.telling, self.preparing):
+            pool.shutdown(cancel_futures=True)
         self.scenes.close()
 
     @contextmanager
@@ -157,7 +161,7 @@ class Service:
         scene = open_picture(
             sent.path, sent.name, limits.max_px, max_decoded_px=limits.max_decoded_px
         )
-        return Pyramid(scene, self._overviews)
+        return Pyramid(scene, self._overviews, self._stop)
 
     def _stamp(self, key: str) -> object:
         state = self.picture_of_key(key).path.stat()

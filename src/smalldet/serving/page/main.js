@@ -66,7 +66,7 @@ async function showScene(which) {
   document.body.classList.add("has-scene");
   $(".tools").hidden = false;
   panel.scene(page.scene);
-  const map = viewer.show(page.scene);
+  const map = viewer.show(page.scene, () => { if (number === shown) say(""); });
   layer.addTo(map);
   area.use(map);
   map.on("moveend", () => panel.count(page.found, viewer));
@@ -74,7 +74,7 @@ async function showScene(which) {
   map.on("mousemove", ({ latlng }) => {
     $(".place").textContent = `${Math.floor(latlng.lng)}, ${Math.floor(latlng.lat)}`;
   });
-  say("");
+  say(facts.ready ? "" : "The scene is read through once, for its coarse tiles …");
   lists();
   return true;
 }

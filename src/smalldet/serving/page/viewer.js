@@ -11,7 +11,8 @@ export class Viewer {
     this.map = null;
   }
 
-  show(scene) {
+  // onLoad is called when all tiles that are seen are there.
+  show(scene, onLoad) {
     this.map?.remove();
     const { width, height, max_level: top, tile_px: side } = scene;
     const pixels = L.Util.extend({}, L.CRS.Simple, {
@@ -28,7 +29,7 @@ export class Viewer {
     L.tileLayer(`tile/{z}/{x}/{y}?${sceneQuery(scene)}`, {
       tileSize: side, bounds, minZoom: -2, maxZoom: top + OVERZOOM, minNativeZoom: 0,
       maxNativeZoom: top, noWrap: true, keepBuffer: 2, updateWhenIdle: false,
-    }).addTo(this.map);
+    }).once("load", onLoad).addTo(this.map);
     this.bounds = bounds;
     this.map.on("zoomend", () => {
       this.element.classList.toggle("sharp", this.map.getZoom() > top + 0.5);
