@@ -13,7 +13,7 @@ export class Found {
     this.colours = colours.map(packed);
     this.grid = new Grid(boxes, scene.width, scene.height);
     this.truthGrid = truth && new Grid(truth, scene.width, scene.height);
-    this.hidden = new Set();
+    this.hidden = new Uint8Array(classNames.length);
     this.score = 0;
     this.objects = false;
     this.errors = false;
@@ -22,7 +22,7 @@ export class Found {
 
   isShown(i) {
     const { score, label, verdict } = this.boxes;
-    return score[i] >= this.score && !this.hidden.has(label[i])
+    return score[i] >= this.score && !this.hidden[label[i]]
       && (!this.errors || verdict[i] === FALSE_ALARM);
   }
 
@@ -64,7 +64,7 @@ export class Found {
     const thick = view.scale >= 1 ? 2 : 1;
     if (this.truth && (this.objects || this.errors)) {
       this.truthGrid.within(...window, (i) => {
-        if (this.hidden.has(this.truth.label[i]) || this.truth.ignore[i]) return;
+        if (this.hidden[this.truth.label[i]] || this.truth.ignore[i]) return;
         const missed = this.isMissed(i);
         if (missed && this.errors) outline(raster, view, this.truth, i, MISSED, thick, 0);
         else if (this.objects) outline(raster, view, this.truth, i, TRUTH, 1, 0);

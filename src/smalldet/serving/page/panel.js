@@ -70,7 +70,7 @@ export class Panel {
     drawing.fillRect(0, 0, 12, 12);
     box.type = "checkbox"; box.checked = true;
     box.addEventListener("change", () => {
-      this.current.hidden[box.checked ? "delete" : "add"](label);
+      this.current.hidden[label] = box.checked ? 0 : 1;
       this.tell();
     });
     choice.append(box, swatch, name);

@@ -21,15 +21,15 @@ export class Raster {
   }
 
   across(x1, x2, y, colour) {
-    if (y < 0 || y >= this.height || x2 < 0 || x1 >= this.width) return;
-    const start = y * this.width;
-    this.pixels.fill(colour, start + Math.max(0, x1), start + Math.min(this.width - 1, x2) + 1);
+    if (y < 0 || y >= this.height) return;
+    const start = y * this.width, end = start + (x2 < this.width ? x2 : this.width - 1);
+    for (let i = start + (x1 > 0 ? x1 : 0); i <= end; i += 1) this.pixels[i] = colour;
   }
 
   down(x, y1, y2, colour) {
     if (x < 0 || x >= this.width) return;
-    const end = Math.min(this.height - 1, y2) * this.width + x;
-    for (let i = Math.max(0, y1) * this.width + x; i <= end; i += this.width) this.pixels[i] = colour;
+    const end = (y2 < this.height ? y2 : this.height - 1) * this.width + x;
+    for (let i = (y1 > 0 ? y1 : 0) * this.width + x; i <= end; i += this.width) this.pixels[i] = colour;
   }
 
   // A straight line; both ends may leave the picture.
