@@ -15,7 +15,7 @@ ENV PYTHONUNBUFFERED=1 \
     PIP_NO_CACHE_DIR=1 \
     SMALLDET_CACHE=/jobs/cache
 
-RUN useradd --system --uid 10001 --create-home smalldet \
+RUN useradd --uid 10001 --create-home smalldet \
     && mkdir /data /jobs \
     && chown smalldet /jobs
 

@@ -37,7 +37,7 @@ return [...colours].map((one) => one.toString(16)).sort();
 
 def draw_scene(data_dir: Path, draw_squares: Callable[..., Any]) -> Any:
     """A scene of squares on a map, and its truth: all but the strongest, and one more."""
-    pixels, truth = draw_squares(1500, 1100, 60)
+    pixels, truth = draw_squares(1500, 1100, 60, max_side=20)
     shape = {"width": 1500, "height": 1100, "count": 3, "dtype": "uint8"}
     place = {"crs": "EPSG:32633", "transform": from_origin(500_000, 5_400_000, 0.5, 0.5)}
     with rasterio.open(
@@ -46,7 +46,7 @@ def draw_scene(data_dir: Path, draw_squares: Callable[..., Any]) -> Any:
         f.write(np.moveaxis(pixels, 2, 0))
     cars = truth[truth.labels == 0]
     known = [*cars.boxes[1:].tolist(), [700.0, 700, 720, 720]]
-    return truth, cars, labels(data_dir, "map.tif", known, [1] * len(known))
+    return truth, cars, labels(data_dir, "map.tif", known, [1] * len(known), (1500, 1100))
 
 
 def test_the_page_shows_counts_and_judges(tmp_path: Path, data_dir: Path, draw_squares) -> None:

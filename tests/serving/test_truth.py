@@ -13,9 +13,15 @@ from smalldet.serving.truth import FALSE_ALARM, HIT, NEVER, NOT_JUDGED, Truth
 from tests.serving.conftest import listening, options_for
 
 
-def labels(folder: Path, name: str, boxes: list[list[float]], classes: list[int]) -> Path:
+def labels(
+    folder: Path,
+    name: str,
+    boxes: list[list[float]],
+    classes: list[int],
+    size: tuple[int, int] = (300, 200),
+) -> Path:
     content = {
-        "images": [{"id": 1, "file_name": name, "width": 300, "height": 200}],
+        "images": [{"id": 1, "file_name": name, "width": size[0], "height": size[1]}],
         "categories": [{"id": 1, "name": "car"}, {"id": 2, "name": "tree"}],
         "annotations": [
             {
