@@ -20,6 +20,7 @@ from smalldet.cli.planning import plan
 from smalldet.cli.predicting import demo, predict
 from smalldet.cli.printing import complain, console, note, option_mistakes, show_log, stderr
 from smalldet.cli.recipes import recipe
+from smalldet.cli.serving import serve
 from smalldet.cli.training import train
 from smalldet.training.stopping import RunStoppedError
 
@@ -36,6 +37,7 @@ for verb in (
     compare,
     predict,
     change,
+    serve,
     convert,
     export,
     recipe,

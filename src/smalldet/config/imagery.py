@@ -74,6 +74,11 @@ class ImageryOptions(Frozen):
         description="Height of the ground in metres above the ellipsoid, for files placed by RPCs; "
         "their mean height if not given.",
     )
+    driver: str | None = Field(
+        default=None,
+        description="The one of GDAL's drivers that may open files, e.g. GTiff, for pictures of "
+        "strangers: some formats name other files to read. Any if not given.",
+    )
 
     @field_validator("bands")
     @classmethod
@@ -106,3 +111,4 @@ class ImageryKeywords(TypedDict, total=False):
     stretch: str | None
     assume_crs: str | None
     height_m: float | None
+    driver: str | None

@@ -61,7 +61,7 @@ def open_file(path: str, options: ImageryOptions = USUAL) -> Opened:
         FileNotFoundError: there is no such file.
         ValueError: it is not a picture, is damaged, or claims a size that it cannot hold.
     """
-    dataset = open_dataset(path)
+    dataset = open_dataset(path, driver=options.driver)
     with damage_named(path):
         return _opened(path, dataset, options)
 
@@ -109,14 +109,15 @@ def _opened(path: str, dataset: DatasetReader, options: ImageryOptions) -> Opene
     found, told = _facts(dataset)
     if sequential:
         found["max_handles"] = 1
-    target = path
+    target, driver = path, options.driver
     if options.nodata is not None:
         part = Part(path, 0, 0, dataset.width, dataset.height)
         layout = Layout.of(dataset)
         target = virtual_raster(part.width, part.height, layout, [part], options.nodata)
+        driver = None
         dataset.close()
         dataset = open_dataset(target, path)
-    pixels = RasterPixels(target, dataset, path, blocks=blocks, **found)
+    pixels = RasterPixels(target, dataset, path, blocks=blocks, driver=driver, **found)
     return Opened(pixels, place, (*remarks, *told))
 
 

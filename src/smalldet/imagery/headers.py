@@ -38,7 +38,7 @@ def read_header(path: str, options: ImageryOptions) -> Header:
         FileNotFoundError, ValueError: there is no such file, it is no picture, or its georeference
             is damaged.
     """
-    with open_dataset(path) as dataset, damage_named(path):
+    with open_dataset(path, driver=options.driver) as dataset, damage_named(path):
         return Header(
             path,
             dataset.width,

@@ -64,12 +64,13 @@ def damage_named(path: str) -> Generator[None]:
         raise ValueError(f"{path}: is damaged or cut short: {reason}") from error
 
 
-def open_dataset(path: str, name: str | None = None) -> DatasetReader:
+def open_dataset(path: str, name: str | None = None, driver: str | None = None) -> DatasetReader:
     """Open anything that GDAL can name: a file, a URL, /vsicurl/, s3://.
 
     Args:
         path: what GDAL opens.
         name: what errors call it, where `path` is the text of a virtual raster.
+        driver: the one of GDAL's drivers that may open it; any if None.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -78,7 +79,7 @@ def open_dataset(path: str, name: str | None = None) -> DatasetReader:
     _bound_block_cache()
     try:
         with ignoring(NotGeoreferencedWarning):  # most pictures lie on no map
-            dataset = rasterio.open(path)
+            dataset = rasterio.open(path, driver=driver)
     except GDAL_ERRORS as error:
         raise _explained(name or path, error) from error
     except UnicodeEncodeError as error:
@@ -128,6 +129,7 @@ class RasterPixels:
         blocks: which of its blocks hold pixels, where some do not.
         colour_bands: which of its bands are red, green and blue, where it says so.
         ignores_alpha: what it marks as alpha is a band as any other.
+        driver: the one of GDAL's drivers that may open it again; any if None.
     """
 
     def __init__(
@@ -139,8 +141,9 @@ class RasterPixels:
         blocks: TiffBlocks | None = None,
         colour_bands: Colours | None = None,
         ignores_alpha: bool = False,
+        driver: str | None = None,
     ) -> None:
-        self._path, self._name = path, name or path
+        self._path, self._name, self._driver = path, name or path, driver
         self.colour_bands = colour_bands
         self._blocks = blocks
         self._free = [dataset]
@@ -180,7 +183,7 @@ class RasterPixels:
             try:
                 handle = self._free.pop()
             except IndexError:
-                handle = open_dataset(self._path, self._name)
+                handle = open_dataset(self._path, self._name, self._driver)
             try:
                 with damage_named(self._name):
                     yield handle
