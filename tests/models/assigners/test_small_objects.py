@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from smalldet.geometry.boxes import box_sides
+from smalldet.geometry.boxes import box_sides, xyxy_to_cxcywh
+from smalldet.models.assigners.measures import OrientedMeasure
 from smalldet.models.assigners.small_objects import Assignment, SmallObjectAssigner, Truth
 from smalldet.models.locations import Locations, grid_locations
 from smalldet.models.speck.head import decode_boxes
@@ -138,6 +141,22 @@ def test_a_gpu_is_not_waited_for_once_a_picture() -> None:
             SmallObjectAssigner()(*untrained(places, 0, num), places, truth)
         waits.append(counted.num)
     assert waits == [2, 2]
+
+
+def test_of_oriented_boxes_it_is_waited_for_once_more_a_batch() -> None:
+    places, waits, measure = locations(), [], OrientedMeasure()
+    for num in (1, 8):
+        targets = [
+            replace(target, rboxes=F.pad(xyxy_to_cxcywh(target.boxes), (0, 1), value=0.5))
+            for target in (scattered(10, i) for i in range(num))
+        ]
+        truth = Truth.of(targets, CPU, measure)
+        logits, boxes = untrained(places, 0, num)
+        with Waits() as counted:
+            rboxes = F.pad(xyxy_to_cxcywh(boxes), (0, 1), value=0.3)
+            SmallObjectAssigner(measure=measure)(logits, rboxes, places, truth)
+        waits.append(counted.num)
+    assert waits == [3, 3]
 
 
 def test_a_lone_object_of_any_size_learns_at_several_locations() -> None:

@@ -16,7 +16,7 @@ from smalldet.models.losses import small_overlap
 from smalldet.models.oriented_losses import small_oriented_overlap
 from smalldet.targets import Target
 
-Limits = tuple[float | Tensor, float | Tensor]
+Limits = tuple[float, float]
 """What half a side of an object counts as at least and at most, pixels."""
 
 
@@ -35,8 +35,15 @@ class BoxMeasure(Protocol):
         """Centre and half sides, each (N, 2), of an upright box round all that is near."""
         ...
 
-    def near(self, points: Tensor, boxes: Tensor, limits: Limits) -> Tensor | None:
-        """(P,) bool, which of the points that `reach` holds are near; None: all are."""
+    def near(self, points: Tensor, boxes: Tensor, least: Tensor, most: Tensor) -> Tensor | None:
+        """(P,) bool, which of the points that `reach` holds are near; None: all are.
+
+        Args:
+            points: (P, 2).
+            boxes: (P, K).
+            least: (P, 1) what half a side counts as at least, pixels.
+            most: (P, 1) and at most.
+        """
         ...
 
     def overlap(self, predicted: Tensor, truth: Tensor) -> Tensor:
@@ -61,7 +68,7 @@ class UprightMeasure:
         centre = (boxes[:, :2] + boxes[:, 2:]) / 2
         return centre, ((boxes[:, 2:] - boxes[:, :2]) / 2).clamp(*limits)  # pyright: ignore[reportArgumentType, reportCallIssue]
 
-    def near(self, points: Tensor, boxes: Tensor, limits: Limits) -> Tensor | None:
+    def near(self, points: Tensor, boxes: Tensor, least: Tensor, most: Tensor) -> Tensor | None:
         return None
 
     def overlap(self, predicted: Tensor, truth: Tensor) -> Tensor:
@@ -86,12 +93,13 @@ class OrientedMeasure:
         return rbox_areas(boxes).sqrt()
 
     def reach(self, boxes: Tensor, limits: Limits) -> tuple[Tensor, Tensor]:
-        around = enclosing_boxes(_held(boxes, limits))
+        least, most = (torch.full_like(boxes[:, :1], limit) for limit in limits)
+        around = enclosing_boxes(_held(boxes, least, most))
         return boxes[:, :2], (around[:, 2:] - around[:, :2]) / 2
 
-    def near(self, points: Tensor, boxes: Tensor, limits: Limits) -> Tensor | None:
+    def near(self, points: Tensor, boxes: Tensor, least: Tensor, most: Tensor) -> Tensor | None:
         apart = points_in_frames(points[:, None], boxes)[:, 0].abs()
-        return (apart <= _held(boxes, limits)[:, 2:4] / 2).all(1)
+        return (apart <= _held(boxes, least, most)[:, 2:4] / 2).all(1)
 
     def overlap(self, predicted: Tensor, truth: Tensor) -> Tensor:
         return small_oriented_overlap(predicted, truth)
@@ -101,7 +109,7 @@ class OrientedMeasure:
         return 1 / (1 + kullback_leibler(truth, fields))
 
 
-def _held(rboxes: Tensor, limits: Limits) -> Tensor:
-    """Oriented boxes (N, 5) whose half sides are held within limits."""
-    least, most = (2 * limit for limit in limits)
-    return torch.cat([rboxes[:, :2], rboxes[:, 2:4].clamp(least, most), rboxes[:, 4:]], 1)  # pyright: ignore[reportArgumentType, reportCallIssue]
+def _held(rboxes: Tensor, least: Tensor, most: Tensor) -> Tensor:
+    """Oriented boxes (N, 5) whose half sides are held within limits (N, 1)."""
+    sides = torch.minimum(torch.maximum(rboxes[:, 2:4], 2 * least), 2 * most)
+    return torch.cat([rboxes[:, :2], sides, rboxes[:, 4:]], 1)

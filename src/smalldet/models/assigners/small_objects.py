@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from smalldet.models.assigners.matching import assign_unmatched, claim
-from smalldet.models.assigners.measures import BoxMeasure, UprightMeasure
+from smalldet.models.assigners.measures import BoxMeasure, Limits, UprightMeasure
 from smalldet.models.locations import Level, Locations
 from smalldet.targets import Target
 
@@ -158,8 +158,9 @@ class SmallObjectAssigner:
         finest = min(level.stride for level in locations.levels)
         # a stride of more than twice the object cannot tell it from its neighbours
         coarsest = (2 * self.measure.sides(boxes)).clamp(min=finest)
+        limits = self.reach_strides, self.most_strides
         spans = [
-            _span(self.measure.reach(boxes, self._limits(level.stride)), level, coarsest)
+            _span(self.measure.reach(boxes, _times(level.stride, limits)), level, coarsest)
             for level in locations.levels
         ]
         top, left, height, width = torch.stack(spans, 2)  # each (N, levels)
@@ -188,16 +189,19 @@ class SmallObjectAssigner:
         self, locations: Locations, boxes: Tensor, objects: Tensor, places: Tensor, counts: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Of the pairs of a rectangle those that are near."""
-        limits = self._limits(locations.strides[places, None])
-        near = self.measure.near(locations.centres[places], boxes[objects], limits)
+        stride = locations.strides[places, None]
+        least, most = self.reach_strides * stride, self.most_strides * stride
+        near = self.measure.near(locations.centres[places], boxes[objects], least, most)
         if near is None:
             return objects, places, counts
         counts = torch.zeros_like(counts).index_add(0, objects, near.long())
         rows = near.nonzero()[:, 0]
         return objects[rows], places[rows], counts
 
-    def _limits(self, stride: float | Tensor) -> tuple[float | Tensor, float | Tensor]:
-        return self.reach_strides * stride, self.most_strides * stride
+
+def _times(stride: int, limits: Limits) -> Limits:
+    least, most = limits
+    return least * stride, most * stride
 
 
 def _span(reach_of: tuple[Tensor, Tensor], level: Level, coarsest: Tensor) -> Tensor:
