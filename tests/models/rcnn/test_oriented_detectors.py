@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import pytest
 import torch
@@ -12,6 +13,7 @@ from smalldet.geometry.boxes import clip_boxes
 from smalldet.geometry.oriented import canonical, enclosing_boxes, points_in_frames
 from smalldet.geometry.overlaps import iou, pairwise
 from smalldet.geometry.rotated import rotated_iou_table
+from smalldet.models.checkpoints import torchvision
 from smalldet.models.checkpoints.native import transfer_from
 from smalldet.models.detector import Detector
 from smalldet.models.families import FAMILIES
@@ -75,6 +77,24 @@ def started_from(upright: str, family: str) -> tuple[Detector, Detector]:
     fresh = transfer_from(given, detector, "given")
     assert fresh and all("turn" in key for key in fresh), "all that is upright goes along"
     return given, detector
+
+
+@pytest.mark.parametrize(
+    ("family", "upright", "network"),
+    [
+        ("rotated_retinanet", "retinanet", "retinanet_resnet50_fpn"),
+        ("oriented_rcnn", "faster_rcnn", "fasterrcnn_mobilenet_v3_large_fpn"),
+    ],
+)
+def test_networks_of_torchvision_go_along_whole_but_not_back(
+    family: str, upright: str, network: str, tmp_path: Path
+) -> None:
+    given = FAMILIES[upright](network=network).build(("car", "ship"), SIDE)
+    config = FAMILIES[family](network=network)
+    detector = config.build(("car", "ship"), SIDE).eval()
+    assert all("turn" in key for key in transfer_from(given, detector, "given"))
+    with pytest.raises(ValueError, match="no oriented boxes"):
+        torchvision.save(tmp_path / "turned.pth", detector, config)
 
 
 def test_rotated_retinanet_starts_with_the_boxes_of_an_upright_one() -> None:

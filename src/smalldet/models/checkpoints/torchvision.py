@@ -81,6 +81,10 @@ def save(path: Path, detector: Detector, config: DetectorConfig) -> None:
             f"{path}: torchvision knows its own networks only (model.network=...), and this is a "
             f"{config.family} over {over}"
         )
+    if config.needs_rboxes:
+        raise ValueError(
+            f"{path}: torchvision has no oriented boxes, and {config.family} finds such"
+        )
     foreign = [key for key in OF_OTHERS if getattr(config.conventions, key)]
     foreign += ["anchors"] if config.anchors is not None else []
     foreign += ["attention"] if config.attention != "none" else []

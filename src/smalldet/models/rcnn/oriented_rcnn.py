@@ -11,7 +11,8 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from smalldet.models.losses import OrientedBoxLoss, oriented_box_loss
+from smalldet.models.losses import OrientedBoxLoss
+from smalldet.models.oriented_losses import small_oriented_loss
 from smalldet.models.rcnn.box_forms import ORIENTED
 from smalldet.models.rcnn.box_outputs import TurnedOutputs
 from smalldet.models.rcnn.faster_rcnn import FasterRcnn, FasterRcnnConfig
@@ -34,7 +35,9 @@ class OrientedRcnnConfig(FasterRcnnConfig):
     )
     pool_samples: int = Field(default=2, ge=1, description="a bin and axis")
     box_loss: Literal["l1"] | OrientedBoxLoss = Field(
-        default="l1", description="smooth l1 of the codes as published, or of boxes as Gaussians"
+        default="l1",
+        description="smooth l1 of the codes as published, or of the boxes as Gaussians, mixed with "
+        "NWD under 32 px",
     )
 
     @property
@@ -42,7 +45,7 @@ class OrientedRcnnConfig(FasterRcnnConfig):
         return True
 
     def box_errors(self) -> BoxErrors | None:
-        return None if self.box_loss == "l1" else partial(oriented_box_loss, kind=self.box_loss)
+        return None if self.box_loss == "l1" else partial(small_oriented_loss, kind=self.box_loss)
 
     def build(self, class_names: Sequence[str], tile_px: int) -> OrientedRcnn:
         """An untrained Oriented R-CNN."""

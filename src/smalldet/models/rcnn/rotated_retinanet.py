@@ -14,7 +14,8 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from smalldet.models.losses import OrientedBoxLoss, oriented_box_loss
+from smalldet.models.losses import OrientedBoxLoss
+from smalldet.models.oriented_losses import small_oriented_loss
 from smalldet.models.rcnn.anchors import build_assign
 from smalldet.models.rcnn.box_forms import ORIENTED
 from smalldet.models.rcnn.box_outputs import TurnedOutputs
@@ -29,7 +30,8 @@ class RotatedRetinaNetConfig(RetinaNetConfig):
         default="rotated_retinanet", description="which kind of detector"
     )
     box_loss: Literal["l1"] | OrientedBoxLoss = Field(
-        default="kld", description="l1 of the codes, or of the boxes as Gaussians"
+        default="prob_iou",
+        description="l1 of the codes, or of the boxes as Gaussians, mixed with NWD under 32 px",
     )
 
     @model_validator(mode="after")
@@ -47,7 +49,7 @@ class RotatedRetinaNetConfig(RetinaNetConfig):
         pyramid, anchors, head = self.parts(len(class_names))
         boxes: Any = head.regression_head
         boxes.bbox_reg = TurnedOutputs(boxes.bbox_reg, ShapeCoder.more)
-        errors = None if self.box_loss == "l1" else partial(oriented_box_loss, kind=self.box_loss)
+        errors = None if self.box_loss == "l1" else partial(small_oriented_loss, kind=self.box_loss)
         return RotatedRetinaNet(
             class_names,
             tile_px=tile_px,
