@@ -11,6 +11,7 @@ import shapely
 from numpy.typing import NDArray
 
 from smalldet.changing.plane import Objects
+from tests.inference.conftest import make_result as make_result
 
 
 @dataclass(frozen=True, eq=False)

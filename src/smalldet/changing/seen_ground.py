@@ -83,8 +83,8 @@ def mostly(holds: Any, objects: Objects) -> Flags:
         b[:, None] + share * (e - b)[:, None] for b, e in zip(*np.split(bounds.T, 2), strict=True)
     )
     grid = np.stack(np.broadcast_arrays(x[:, None, :], y[:, :, None]), axis=-1)
-    held = holds(grid.reshape(-1, 2)).reshape(len(objects), -1)
-    return held.mean(axis=1) >= SEEN_FRAC if len(objects) else np.zeros(0, dtype=np.bool_)
+    held = holds(grid.reshape(-1, 2)).reshape(len(objects), SAMPLES * SAMPLES)
+    return np.asarray(held.mean(axis=1) >= SEEN_FRAC)
 
 
 class Pictures:

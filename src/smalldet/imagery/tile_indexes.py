@@ -46,9 +46,12 @@ def listed_pictures(path: Path) -> list[str] | None:
 
 def _by_tile_index(path: Path) -> list[str] | None:
     try:
-        if LOCATION not in raw.read(path, max_features=1, read_geometry=False)[0]["fields"]:
+        if (
+            LOCATION
+            not in raw.read(path, layer=0, max_features=1, read_geometry=False)[0]["fields"]
+        ):
             return None
-        fields = raw.read(path, columns=[LOCATION], read_geometry=False)[3]
+        fields = raw.read(path, layer=0, columns=[LOCATION], read_geometry=False)[3]
     except (DataSourceError, DataLayerError):  # a GeoPackage of pictures alone, or no list at all
         return None
     return [_local(path, None if name is None else str(name)) for name in fields[0]]
