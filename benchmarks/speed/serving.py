@@ -24,6 +24,7 @@ import zlib
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import rasterio
@@ -144,7 +145,7 @@ def things_to_send(folder: Path, side: int) -> dict[str, bytes]:
     x, y = drawn.shape[1] // 2 - side // 2, drawn.shape[0] // 2 - side // 2
     Image.fromarray(drawn[y : y + side, x : x + side, :3]).save(content, "JPEG", quality=92)
     picture = content.getvalue()
-    place = {"crs": "EPSG:32633", "transform": rasterio.Affine(1, 0, 0, 0, -1, 0)}
+    place: dict[str, Any] = {"crs": "EPSG:32633", "transform": rasterio.Affine(1, 0, 9, 0, -1, 9)}
     shape = {"width": 20_000, "height": 20_000, "count": 3, "dtype": "uint8"}
     options = {"driver": "GTiff", "compress": "DEFLATE", "tiled": True, "SPARSE_OK": False}
     with rasterio.open(folder / "bomb.tif", "w", **options, **shape, **place):

@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import rasterio
@@ -133,14 +134,19 @@ def draw_large(folder: Path, path: Path, side: int) -> ImageRecord:
     with rasterio.open(record.path) as file:
         patch = file.read()[:3]
     across = -(-side // width)
-    options = {"tiled": True, "compress": "JPEG", "photometric": "YCBCR", "BIGTIFF": "YES"}
+    options: dict[str, Any] = {
+        "tiled": True,
+        "compress": "JPEG",
+        "photometric": "YCBCR",
+        "BIGTIFF": "YES",
+    }
     place = {"crs": "EPSG:32633", "transform": from_origin(391_000, 5_824_000, 0.25, 0.25)}
-    shape = {"width": side, "height": side, "count": 3, "dtype": "uint8"}
+    shape: dict[str, Any] = {"width": side, "height": side, "count": 3, "dtype": "uint8"}
     with rasterio.open(path, "w", driver="GTiff", **options, **place, **shape) as file:
         for top in range(0, side, height):
             rows = min(height, side - top)
             band = np.tile(patch, (1, 1, across))[:, :rows, :side]
-            file.write(band, window=Window(0, top, side, rows))
+            file.write(band, window=Window(0, top, side, rows))  # pyright: ignore[reportCallIssue]
     return record
 
 

@@ -23,7 +23,10 @@ from smalldet.serving.options import ServeOptions
 from smalldet.serving.run import listening_socket, server_of
 from smalldet.serving.service import Service
 from smalldet.tile_models import TileModel
-from tests.inference.conftest import SquareFinder, draw_squares  # noqa: F401 (a fixture)
+from tests.inference.conftest import (
+    SquareFinder,
+    draw_squares,  # noqa: F401 (a fixture)  # pyright: ignore[reportUnusedImport]
+)
 
 WAIT_S = 60.0
 

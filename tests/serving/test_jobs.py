@@ -181,10 +181,9 @@ def test_damaged_jobs_are_passed_over(tmp_path: Path) -> None:
 def test_old_jobs_are_forgotten(tmp_path: Path, save_squares) -> None:
     path, _, _ = save_squares("a.png", 50, 50, 2)
     with listening(options_for(tmp_path, keep_jobs=2)) as client:
-        for _ in range(4):
-            last = client.finished(client.post("/jobs", path).json["id"])
+        made = [client.finished(client.post("/jobs", path).json["id"]) for _ in range(4)]
         time.sleep(0.2)
         kept = client.get("/jobs").json
-        assert len(kept) == 2 and kept[0]["id"] == last["id"]
+        assert len(kept) == 2 and kept[0]["id"] == made[-1]["id"]
         folders = [file.parent.name for file in (tmp_path / "jobs").glob("*/job.json")]
         assert sorted(folders) == sorted(job["id"] for job in kept)

@@ -30,13 +30,13 @@ class Slow(SquareFinder):
         self.batches: list[int] = []
         self.threads: set[int] = set()
 
-    def detect(self, images: torch.Tensor, conf: float, most: int) -> list[Detections]:
+    def detect(self, images: torch.Tensor, conf: float, max_detections: int) -> list[Detections]:
         self.threads.add(threading.get_ident())
         self.batches.append(len(images))
         time.sleep(0.01)
         if bool((images[:, 2] == 13).any()):
             raise RuntimeError("unlucky")
-        return super().detect(images, conf, most)
+        return super().detect(images, conf, max_detections)
 
 
 def soon() -> Limits:

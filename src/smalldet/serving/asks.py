@@ -24,25 +24,35 @@ class Ask(BaseModel):
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
-    name: str | None = Field(None, max_length=1000, description="A picture of the data folder.")
-    url: str | None = Field(
-        None, max_length=2000, description="A picture at an address, of the hosts allowed."
+    name: str | None = Field(
+        default=None, max_length=1000, description="A picture of the data folder."
     )
-    conf: float | None = Field(None, ge=0, le=1, description="Least score.")
+    url: str | None = Field(
+        default=None, max_length=2000, description="A picture at an address, of the hosts allowed."
+    )
+    conf: float | None = Field(default=None, ge=0, le=1, description="Least score.")
     classes: Annotated[list[str], Field(max_length=1000)] = []
-    tile_px: int | None = Field(None, ge=64, le=2048, description="Side of a tile.")
-    overlap_frac: float = Field(0.2, ge=0, le=0.5, description="Least overlap of tiles.")
+    tile_px: int | None = Field(default=None, ge=64, le=2048, description="Side of a tile.")
+    overlap_frac: float = Field(default=0.2, ge=0, le=0.5, description="Least overlap of tiles.")
     scales: Annotated[list[float], Field(max_length=4)] = [1.0]
-    gsd_m: float | None = Field(None, gt=0, description="Metres a pixel.")
-    no_gsd_match: bool = Field(False, description="Take the picture as it is.")
-    min_size_m: float | None = Field(None, gt=0, description="Least size in metres.")
-    max_size_m: float | None = Field(None, gt=0, description="Size in metres to stay under.")
-    whole_pass: bool = Field(False, description="Look also at the whole picture as one tile.")
-    scout: bool = Field(False, description="Pass over tiles in which a small picture is empty.")
-    max_detections: int | None = Field(None, ge=1, description="The strongest are kept.")
+    gsd_m: float | None = Field(default=None, gt=0, description="Metres a pixel.")
+    no_gsd_match: bool = Field(default=False, description="Take the picture as it is.")
+    min_size_m: float | None = Field(default=None, gt=0, description="Least size in metres.")
+    max_size_m: float | None = Field(
+        default=None, gt=0, description="Size in metres to stay under."
+    )
+    whole_pass: bool = Field(
+        default=False, description="Look also at the whole picture as one tile."
+    )
+    scout: bool = Field(
+        default=False, description="Pass over tiles in which a small picture is empty."
+    )
+    max_detections: int | None = Field(default=None, ge=1, description="The strongest are kept.")
     bands: Annotated[list[int], Field(max_length=64)] = []
-    stretch: str | None = Field(None, max_length=100, description="Values that become 0 and 255.")
-    nodata: float | None = Field(None, description="Value of pixels without data.")
+    stretch: str | None = Field(
+        default=None, max_length=100, description="Values that become 0 and 255."
+    )
+    nodata: float | None = Field(default=None, description="Value of pixels without data.")
 
     def predict_options(self) -> PredictOptions:
         """How it is predicted.
@@ -72,7 +82,7 @@ def read_area(text: str) -> str:
         shape = shapely.make_valid(shapely.from_geojson(text))
     except (shapely.errors.ShapelyError, ValueError, TypeError) as error:
         raise Refusal(422, "area: is no GeoJSON") from error
-    if shape is None or shape.is_empty or shapely.get_dimensions(shape) != 2:
+    if not shapely.is_geometry(shape) or shape.is_empty or shapely.get_dimensions(shape) != 2:
         raise Refusal(422, "area: must be a polygon, in pixels of the picture")
     if shapely.get_num_coordinates(shape) > MAX_CORNERS:
         raise Refusal(422, f"area: has more than {MAX_CORNERS} corners")

@@ -15,9 +15,10 @@ ORIENTED = ("cx", "cy", "w", "h", "angle")
 
 def box_columns(boxes: Any, rboxes: Any | None) -> dict[str, NDArray[Any]]:
     """Boxes (N, 4) xyxy by column, and oriented ones (N, 5) where there are such."""
-    columns = dict(zip(CORNERS, np.asarray(boxes, np.float32).T, strict=True))
+    columns: dict[str, NDArray[Any]] = {}
+    columns.update(zip(CORNERS, np.asarray(boxes, np.float32).T, strict=True))
     if rboxes is not None:
-        columns |= zip(ORIENTED, np.asarray(rboxes, np.float32).T, strict=True)
+        columns.update(zip(ORIENTED, np.asarray(rboxes, np.float32).T, strict=True))
     return columns
 
 

@@ -7,7 +7,7 @@ import shutil
 import threading
 import time
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 from uuid import uuid4
 
 import torch
@@ -34,18 +34,18 @@ class Job(BaseModel):
     name: str = Field(description="What the client calls the picture.")
     sent: bool = Field(description="Whether the picture was sent, and not named.")
     ask: Ask
-    area: str | None = Field(None, description="Polygon in pixels, as well-known text.")
+    area: str | None = Field(default=None, description="Polygon in pixels, as well-known text.")
     state: State = "waiting"
     created: float = Field(default_factory=time.time, description="Seconds since 1970.")
     began: float | None = None
     ended: float | None = None
-    done: int = Field(0, description="Tiles that are done.")
-    total: int = Field(0, description="Tiles in all; 0 until it is known.")
-    message: str = Field("", description="What went wrong, or what to know.")
+    done: int = Field(default=0, description="Tiles that are done.")
+    total: int = Field(default=0, description="Tiles in all; 0 until it is known.")
+    message: str = Field(default="", description="What went wrong, or what to know.")
     width: int = 0
     height: int = 0
-    counts: dict[str, int] = Field({}, description="Objects found, by class.")
-    class_names: tuple[str, ...] = Field((), description="What the model knew.")
+    counts: dict[str, int] = Field(default={}, description="Objects found, by class.")
+    class_names: tuple[str, ...] = Field(default=(), description="What the model knew.")
 
     @property
     def is_over(self) -> bool:
@@ -155,7 +155,8 @@ class JobStore:
         if job.state != "done":
             raise Refusal(409, f"the job is {job.state}; it has no results")
         try:
-            columns, _ = read_tensors(self.of(job) / "found.safetensors")
+            tensors, _ = read_tensors(self.of(job) / "found.safetensors")
+            columns: dict[str, Any] = {**tensors}
             return Detections(**columns, class_names=job.class_names)
         except (ValueError, OSError, TypeError) as error:
             raise Refusal(410, "the results are gone or damaged") from error

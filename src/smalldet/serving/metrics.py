@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from prometheus_client import (
     CollectorRegistry,
@@ -25,7 +26,7 @@ class Metrics:
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)
-        own = {"registry": self.registry, "namespace": "smalldet"}
+        own: dict[str, Any] = {"registry": self.registry, "namespace": "smalldet"}
         self.requests = Counter(
             "requests", "Requests that were answered.", ("method", "route", "status"), **own
         )

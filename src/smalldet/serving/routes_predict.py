@@ -35,7 +35,9 @@ Picture = Annotated[UploadFile | None, File(description="The picture, in any for
 class PredictQuery(Ask):
     """What is asked of a picture, and how the answer is written."""
 
-    format: str = Field("json", max_length=40, description="json, or a format of `predict`.")
+    format: str = Field(
+        default="json", max_length=40, description="json, or a format of `predict`."
+    )
 
 
 @router.post("/predict", response_class=Response)

@@ -127,9 +127,9 @@ class Service:
                 self._as_job.max_px,
                 max_decoded_px=self._as_job.max_decoded_px,
             ) as scene:
-                size = {"width": scene.width, "height": scene.height}
+                width, height = scene.width, scene.height
             is_sent = ask.name is None
-            job = Job(name=sent.name, sent=is_sent, ask=ask, area=area, **size)
+            job = Job(name=sent.name, sent=is_sent, ask=ask, area=area, width=width, height=height)
             self.store.add(job, sent.path if is_sent else None)
         self.runner.start(job)
         return job
