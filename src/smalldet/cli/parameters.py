@@ -14,6 +14,7 @@ from smalldet.evaluation.options import EvaluateOptions
 from smalldet.evaluation.size_ranges import read_sizes
 
 DEFAULT_MODEL = "speck-n-aerial"
+ORIENTED_MODEL = "speck-n-thermal-oriented"
 
 Model = Annotated[
     str,

@@ -11,6 +11,7 @@ from cyclopts import Parameter
 from smalldet.cli.parameters import (
     DEFAULT_MODEL,
     FLATTENED,
+    ORIENTED_MODEL,
     Backend,
     ClassNames,
     Device,
@@ -100,6 +101,10 @@ def demo(
         str | None, Parameter(help="Your own picture instead of the drawn scene.")
     ] = None,
     model: Model = DEFAULT_MODEL,
+    oriented: Annotated[
+        bool,
+        Parameter(help="Find oriented boxes, by the embedded model that does, unless --model."),
+    ] = False,
     conf: Annotated[float | None, Parameter(help="Least score; default: the model's own.")] = None,
     device: Device = "auto",
     backend: Backend = "auto",
@@ -108,6 +113,8 @@ def demo(
     from smalldet.demo.run import run_demo
     from smalldet.tile_models import open_tile_model
 
+    if oriented and model == DEFAULT_MODEL:
+        model = ORIENTED_MODEL
     tile_model = open_tile_model(model, device=device, backend=backend, say=note)
     run_demo(out, source=source, model=tile_model, conf=conf, console=console)
 
