@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -77,3 +78,14 @@ def test_of_a_large_picture_the_window_with_the_mistakes_is_shown(tmp_path: Path
     with Image.open(path) as picture:
         assert picture.size == (1024, 1024)
         assert _near(picture, (2400 - (2500 - 1024), 1060 - (1100 - 1024)), YELLOW)
+
+
+def test_oriented_boxes_are_drawn_as_they_lie(tmp_path: Path) -> None:
+    record = _record(tmp_path / "a.png", (64, 64), [[14, 14, 50, 50]])
+    record = replace(record, rboxes=np.array([[32, 32, 40, 8, np.pi / 4]], dtype=np.float32))
+    index, matches = matches_at(Index(("car",), (record,)), [Detections.empty(("car",))], 0.25)
+    [path] = draw_worst(index, matches, tmp_path / "out")
+    picture = Image.open(path)
+    scale = picture.width // 64
+    assert _near(picture, (46 * scale, 46 * scale), YELLOW), "its end, along the diagonal"
+    assert not _near(picture, (46 * scale, 18 * scale), YELLOW), "a corner of the upright box"

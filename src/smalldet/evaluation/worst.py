@@ -13,7 +13,7 @@ from smalldet.data.index import ImageRecord, Index
 from smalldet.evaluation.matching import Matches
 from smalldet.evaluation.rows import Rows
 from smalldet.imagery import open_scene
-from smalldet.imagery.drawing import Colour, outline_boxes, picture_of, write_text
+from smalldet.imagery.drawing import Colour, outline_boxes, outline_rboxes, picture_of, write_text
 from smalldet.inference.writers.picture import save_picture
 
 _WINDOW_PX = 1024
@@ -96,9 +96,14 @@ def _draw_rows(
     kind: str,
     class_names: tuple[str, ...],
 ) -> None:
-    """Boxes in the colour of what they are; mistakes with their class."""
+    """Boxes in the colour of what they are, as they lie; mistakes with their class."""
     boxes = (rows.boxes - np.array(window[:2] * 2)) * scale
-    outline_boxes(draw, boxes, [_COLOURS[kind]] * len(boxes))
+    paint = [_COLOURS[kind]] * len(boxes)
+    if rows.rboxes is None:
+        outline_boxes(draw, boxes, paint)
+    else:
+        placed = rows.rboxes - np.array([*window[:2], 0, 0, 0])
+        outline_rboxes(draw, placed * (scale, scale, scale, scale, 1), paint)
     if kind not in ("missed", "false alarms"):
         return
     for (x1, _, _, y2), label, score in zip(
