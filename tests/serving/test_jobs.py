@@ -178,6 +178,14 @@ def test_damaged_jobs_are_passed_over(tmp_path: Path) -> None:
     service.close()
 
 
+def test_two_servers_do_not_share_their_jobs(tmp_path: Path) -> None:
+    first = Service(SquareFinder(), "squares", options_for(tmp_path))
+    with pytest.raises(ValueError, match="--jobs-dir"):
+        Service(SquareFinder(), "squares", options_for(tmp_path))
+    first.close()
+    Service(SquareFinder(), "squares", options_for(tmp_path)).close()
+
+
 def test_old_jobs_are_forgotten(tmp_path: Path, save_squares) -> None:
     path, _, _ = save_squares("a.png", 50, 50, 2)
     with listening(options_for(tmp_path, keep_jobs=2)) as client:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import hmac
-import json
 import time
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable
 from http.cookies import CookieError, SimpleCookie
-from typing import Any
 
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
+from smalldet.serving.bodies import Answer, Body, BodyLimits, Headers
 from smalldet.serving.refusals import Refusal
 
 COOKIE = "smalldet"
@@ -21,25 +19,8 @@ STATIC = "/static/"
 READING = frozenset(("GET", "HEAD", "OPTIONS"))
 LOCAL_HOSTS = frozenset(("127.0.0.1", "localhost", "[::1]", "::1"))
 
-SLACK_BYTES = 1 << 20
-"""Of a form, besides the picture."""
 MAX_HEADER_BYTES = 16 << 10
-IDLE_S, SEND_S, DRAIN_S = 20.0, 60.0, 3.0
-"""Between two parts of a body; to take a part of an answer; to hear out who sends too much."""
 
-POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; "
-    "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
-)
-HEADERS = [
-    (b"content-security-policy", POLICY.encode()),
-    (b"x-content-type-options", b"nosniff"),
-    (b"referrer-policy", b"no-referrer"),
-    (b"cross-origin-resource-policy", b"same-origin"),
-    (b"cross-origin-opener-policy", b"same-origin"),
-]
-
-Headers = dict[bytes, bytes]
 Observe = Callable[[str, str, int, float], None]
 """Called with method, route, status and seconds of every answer."""
 
@@ -94,15 +75,15 @@ class Guards:
         self, app: ASGIApp, door: Door, max_bytes: int, body_s: float, observe: Observe
     ) -> None:
         self._app, self._door, self._observe = app, door, observe
-        self._max_bytes, self._body_s = max_bytes, body_s
+        self._limits = BodyLimits(max_bytes, body_s)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        answer = _Answer(send)
+        answer = Answer(send)
         started_s = time.monotonic()
-        body = _Body(receive, self._max_bytes, started_s + self._body_s, answer)
+        body = Body(receive, self._limits, answer)
         headers: Headers = dict(scope["headers"])
         try:
             _check_headers(scope)
@@ -116,96 +97,12 @@ class Guards:
             await self._app(scope, body.receive, answer.send)
             if not answer.has_begun and answer.refusal is not None:
                 await answer.refuse()
-        route = getattr(scope.get("route"), "path", "other")
-        self._observe(scope["method"], route, answer.status, time.monotonic() - started_s)
-
-
-class _Answer:
-    """Sends an answer with our headers, or a refusal in its place."""
-
-    def __init__(self, send: Send) -> None:
-        self._send = send
-        self.refusal: Refusal | None = None
-        self.has_begun, self.status = False, 0
-
-    async def send(self, message: Message) -> None:
-        if message["type"] == "http.response.start":
-            if self.refusal is not None:
-                await self.refuse()
-                return
-            self.has_begun, self.status = True, message["status"]
-            message = {**message, "headers": [*message.get("headers", []), *HEADERS]}
-        elif self.refusal is not None and self.status == self.refusal.status:
-            return  # the rest of what the application would have said
-        await asyncio.wait_for(self._send(message), SEND_S)
-
-    async def refuse(self) -> None:
-        """Say what is wrong, once, and close the connection: the client may be sending yet."""
-        assert self.refusal is not None
-        if self.has_begun:
-            return
-        self.has_begun, self.status = True, self.refusal.status
-        content = json.dumps({"detail": self.refusal.text}).encode()
-        headers = [
-            (b"content-type", b"application/json"),
-            (b"content-length", str(len(content)).encode()),
-            (b"connection", b"close"),
-            *HEADERS,
-        ]
-        if self.status == 401:
-            headers.append((b"www-authenticate", b"Bearer"))
-        start: MutableMapping[str, Any] = {"type": "http.response.start", "status": self.status}
-        await asyncio.wait_for(self._send({**start, "headers": headers}), SEND_S)
-        await asyncio.wait_for(self._send({"type": "http.response.body", "body": content}), SEND_S)
-
-
-class _Body:
-    """Receives a body within limits."""
-
-    def __init__(
-        self, receive: Receive, max_bytes: int, deadline_s: float, answer: _Answer
-    ) -> None:
-        self._receive, self._answer = receive, answer
-        self._max_bytes, self._deadline_s = max_bytes, deadline_s
-        self._num_bytes, self._is_whole = 0, False
-
-    def check_length(self, headers: Headers) -> None:
-        """By what the client says of it; raises Refusal."""
-        told = headers.get(b"content-length", b"0")
-        if told.isdigit() and int(told) > self._max_bytes + SLACK_BYTES:
-            raise self._too_large()
-
-    async def receive(self) -> Message:
-        if self._is_whole:  # what comes now is that the client went away
-            return await self._receive()
-        left_s = min(IDLE_S, self._deadline_s - time.monotonic())
-        try:
-            message = await asyncio.wait_for(self._receive(), max(left_s, 0))
-        except TimeoutError:
-            return self._end(Refusal(408, "the request came too slowly"))
-        self._num_bytes += len(message.get("body", b""))
-        self._is_whole = not message.get("more_body", False)
-        if self._num_bytes > self._max_bytes + SLACK_BYTES:
-            await self.drain()
-            return self._end(self._too_large())
-        return message
-
-    async def drain(self) -> None:
-        """Hear a client out for a while: one that is cut off while sending sees no answer."""
-        try:
-            async with asyncio.timeout(DRAIN_S):
-                while not self._is_whole:
-                    message = await self._receive()
-                    self._is_whole = not message.get("more_body", False)
-        except TimeoutError:
-            self._is_whole = True
-
-    def _end(self, refusal: Refusal) -> Message:
-        self._answer.refusal, self._is_whole = refusal, True
-        return {"type": "http.disconnect"}
-
-    def _too_large(self) -> Refusal:
-        return Refusal(413, f"more than {self._max_bytes / 1e6:g} MB; this service takes no more")
+        finally:
+            body.release()
+            route = getattr(scope.get("route"), "path", "other")
+            # clients may name any method, and each would be counted for itself
+            method = scope["method"] if route != "other" else "other"
+            self._observe(method, route, answer.status, time.monotonic() - started_s)
 
 
 def _check_headers(scope: Scope) -> None:

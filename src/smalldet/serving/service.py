@@ -12,6 +12,7 @@ from typing import BinaryIO
 from smalldet.inference.results import Result
 from smalldet.serving.asks import Ask
 from smalldet.serving.data_folder import DataFolder
+from smalldet.serving.folder_lock import FolderLock
 from smalldet.serving.intake import Intake
 from smalldet.serving.job_runner import JobRunner
 from smalldet.serving.jobs import Job, JobStore
@@ -48,6 +49,7 @@ class Service:
         self.data = None if options.data_dir is None else DataFolder(options.data_dir)
         self.truth = None if options.truth is None else Truth(options.truth)
         folder = options.jobs_dir or user_cache() / "jobs"
+        self._lock = FolderLock(folder)
         self.store = JobStore(folder, options.keep_jobs)
         self.intake = Intake(options, self.data, folder)
         self._overviews, self._stop = folder / "overviews", threading.Event()
@@ -84,6 +86,7 @@ class Service:
         for pool in (self.viewing, self.telling, self.preparing):
             pool.shutdown(cancel_futures=True)
         self.scenes.close()
+        self._lock.close()
 
     @contextmanager
     def turn(self) -> Generator[None]:

@@ -1,0 +1,41 @@
+"""FolderLock: one server for a folder of jobs, or two would do the same work in the same files."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+
+NAME = ".lock"
+
+
+class FolderLock:
+    """Holds a folder until it is closed, or the process ends in whatever way.
+
+    Args:
+        folder: made where there is none.
+
+    Raises:
+        ValueError: another server holds it.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._file = (folder / NAME).open("w", encoding="utf-8")
+        try:
+            _lock(self._file.fileno())
+        except OSError as error:
+            self._file.close()
+            raise ValueError(
+                f"{folder}: another server keeps its jobs there; name another folder by --jobs-dir"
+            ) from error
+
+    def close(self) -> None:
+        self._file.close()
+
+
+def _lock(descriptor: int) -> None:
+    """Raises OSError where the file is held; a system without such locks holds none."""
+    with contextlib.suppress(ModuleNotFoundError):
+        import fcntl
+
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
