@@ -10,14 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rasterio.crs import CRS
 
-from smalldet.changing.counts import (
-    Zones,
-    counts_layer,
-    grouping,
-    on_common_ground,
-    over_time_layer,
-    zones_of,
-)
+from smalldet.changing.counts import counts_layer, on_common_ground, over_time_layer
 from smalldet.changing.dates import Dates, gather_dates
 from smalldet.changing.estimate import Estimated, estimate
 from smalldet.changing.layers import MapPlace, change_layer, has_points
@@ -27,6 +20,7 @@ from smalldet.changing.periods import Period, compare_dates
 from smalldet.changing.recall import Known
 from smalldet.changing.report import ChangeReport, remarks_of
 from smalldet.changing.scenes import predict_date
+from smalldet.changing.zones import Zones, grouping, zones_of
 from smalldet.config.imagery import USUAL, ImageryOptions
 from smalldet.inference.options import PredictOptions
 from smalldet.inference.predict import Listener
