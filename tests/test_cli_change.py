@@ -366,4 +366,4 @@ def test_python_says_the_same(predictions, tmp_path):
     assert report.whole.columns["class"].tolist() == ["Car"]
     assert report.changes.columns["score_old"][0] >= 0.6
     with pytest.raises(ValueError, match="tolerance: no such key"):
-        smalldet.change(old, new, tolerance=2)
+        smalldet.change(old, new, tolerance=2)  # pyright: ignore[reportCallIssue]

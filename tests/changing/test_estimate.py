@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from smalldet.changing.compare import compare, reaches
-from smalldet.changing.estimate import Grouping, estimate
+from smalldet.changing.estimate import estimate
 from smalldet.changing.recall import Known, Recall
 from smalldet.changing.shift import find_shift
+from smalldet.changing.tally import Grouping
 
 KNOWN = Known(Recall.constant(0.775))
 WORLDS = 12

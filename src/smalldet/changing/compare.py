@@ -93,7 +93,7 @@ def compare(
     old_left, new_left = np.ones(len(old), np.bool_), np.ones(len(new), np.bool_)
     old_left[stayed.old], new_left[stayed.new] = False, False
     old_seen, new_seen = seen[1](old) | ~old_left, seen[0](new) | ~new_left
-    could = stayed[:0]
+    could = stayed[np.zeros(len(stayed), np.bool_)]
     if moved_within_m is not None:
         left = (np.flatnonzero(old_left & old_seen), np.flatnonzero(new_left & new_seen))
         far = [np.full(len(rows), moved_within_m) for rows in left]

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from smalldet.changing.compare import Status
 from smalldet.changing.dates import Date, Dates
-from smalldet.changing.estimate import Interval, Numbers
 from smalldet.changing.periods import Period
+from smalldet.changing.tally import Interval, Numbers
 from smalldet.changing.zones import Zones, grouping, seen_frac
 from smalldet.inference.writers.layers import Layer
 from smalldet.inference.writers.zoning import Rows

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,60 +19,18 @@ from smalldet.changing.evidence import Evidence, Posterior, chances, draw_poster
 from smalldet.changing.odds import Odds
 from smalldet.changing.recall import Known
 from smalldet.changing.shift import Scatter, Surroundings
+from smalldet.changing.tally import Grouping, Numbers, Tally
 
 Floats = NDArray[np.float64]
 Rows = NDArray[np.int64]
 
-NUM_DRAWS = 400
+NUM_DRAWS, LEAST_DRAWS, MAX_NUMBERS = 400, 100, 40_000_000
+"""Draws, and how many numbers of groups they may hold at most."""
 NUM_ROUNDS = 3
 """What is alone at one date depends on what is gone at the other, and back."""
 FIRST_GUESS = 0.1
 LEAST_RECALL = 0.05
 """Objects that are found more rarely say nothing of how many there are."""
-INTERVAL = (0.025, 0.975)
-
-
-@dataclass(frozen=True, eq=False)
-class Grouping:
-    """Objects in groups, such as those of each zone and class; an object may be in several.
-
-    Args:
-        old: (P,) rows of the old date, and (P,) the group of each.
-        new: the same of the new date.
-        num: of groups.
-    """
-
-    old: tuple[Rows, Rows]
-    new: tuple[Rows, Rows]
-    num: int
-
-
-@dataclass(frozen=True, eq=False)
-class Interval:
-    """(G,) means and 95 % intervals of true numbers, of groups."""
-
-    mean: Floats
-    low: Floats
-    high: Floats
-
-
-@dataclass(frozen=True, eq=False)
-class Numbers:
-    """True numbers of groups, on ground that both dates have seen.
-
-    Args:
-        old: objects at the first date.
-        new: objects at the second.
-        gone: of the first that are not there at the second.
-        appeared: of the second that were not there at the first.
-        net: `appeared` less `gone`.
-    """
-
-    old: Interval
-    new: Interval
-    gone: Interval
-    appeared: Interval
-    net: Interval
 
 
 @dataclass(frozen=True, eq=False)
@@ -180,46 +139,76 @@ def _drawn(
     rng: np.random.Generator,
 ) -> Estimated:
     """Means over all draws, and of groups their spread."""
-    dates = (compared.old, compared.new)
-    p = [np.zeros(len(objects)) for objects in dates]
-    kinds = ("old", "new", "gone", "appeared")
-    drawn = [{kind: np.zeros((NUM_DRAWS, one.num)) for kind in kinds} for one in groupings]
-    meant = [{kind: np.zeros(one.num) for kind in kinds} for one in groupings]
-    partnered = _partnered(compared)
-    for k in range(NUM_DRAWS):
-        for date, objects in enumerate(dates):
-            gone, real, found = (np.zeros(len(objects)) for _ in range(3))
-            recall = np.ones(len(objects))
-            for side, other in zip(sides[date], sides[1 - date], strict=True):
-                rows, posterior = side.rows, side.posterior
-                of = chances(side.evidence, posterior.gone[k], posterior.place[k], posterior.moved)
-                gone[rows], real[rows] = of.gone, of.real
-                found[rows] = np.select(
-                    [partnered[date][rows] == 1, partnered[date][rows] == 2],
-                    [of.stayed, of.moved],
-                    of.gone,
-                )
-                low, high = (bound[rows] for bound in bounds[date])
-                recall[rows] = low + other.posterior.place[k] * (high - low)
-            p[date] += found / NUM_DRAWS
-            if not groupings:
+    num_draws = _num_draws(groupings)
+    tallies = [Tally(grouping, num_draws) for grouping in groupings]
+    p = [np.zeros(len(one)) for one in scores]
+    partners = _partnered(compared)
+    for draw in range(num_draws):
+        for date in (0, 1):
+            one = _one_draw(sides[date], sides[1 - date], bounds[date], partners[date], draw)
+            p[date] += one.said / num_draws
+            if not tallies:
                 continue
-            recall = np.maximum(recall, LEAST_RECALL)
-            chance = rng.random(len(objects))
-            each = rng.geometric(recall)
-            values = {
-                ("old", "new")[date]: (real / recall, each * (chance < real)),
-                ("gone", "appeared")[date]: (gone / recall, each * (chance < gone)),
-            }
-            for grouping, draws, means in zip(groupings, drawn, meant, strict=True):
-                rows, group = (grouping.old, grouping.new)[date]
-                for kind, (mean, value) in values.items():
-                    means[kind] += np.bincount(group, mean[rows], grouping.num) / NUM_DRAWS
-                    draws[kind][k] = np.bincount(group, value[rows], grouping.num)
+            chance, each = rng.random(len(one.said)), rng.geometric(one.recall)
+            likely = one.real / one.recall, one.gone / one.recall
+            numbers = each * (chance < one.real), each * (chance < one.gone)
+            for tally in tallies:
+                tally.add(draw, date, likely, numbers)
     for date, seen in enumerate((compared.old_seen, compared.new_seen)):
         p[date] = np.where(seen, p[date], scores[date])
-    numbers = [_numbers(draws, means) for draws, means in zip(drawn, meant, strict=True)]
-    return Estimated(p[0], p[1], numbers)
+    return Estimated(p[0], p[1], [tally.numbers() for tally in tallies])
+
+
+def _num_draws(groupings: Sequence[Grouping]) -> int:
+    """As many as there is memory for, where groups are many."""
+    most = max((grouping.num for grouping in groupings), default=0)
+    return max(LEAST_DRAWS, min(NUM_DRAWS, MAX_NUMBERS // max(most, 1)))
+
+
+class _Draw(NamedTuple):
+    """(N,) of the objects of a date, in one draw.
+
+    Args:
+        said: probability of what is said of each.
+        real: that it is real.
+        gone: that it is real and not at the other date.
+        recall: of its own date, at its size.
+    """
+
+    said: Floats
+    real: Floats
+    gone: Floats
+    recall: Floats
+
+
+def _one_draw(
+    sides: Sequence[_Side],
+    others: Sequence[_Side],
+    bounds: tuple[Floats, Floats],
+    partner: NDArray[np.int8],
+    number: int,
+) -> _Draw:
+    """One draw of a date; what was not judged is 0.
+
+    Args:
+        sides: of the date, by class.
+        others: of the other date.
+        bounds: (N,) of the recall.
+        partner: (N,) see `_partnered`.
+        number: of the draw.
+    """
+    num = len(partner)
+    one = _Draw(np.zeros(num), np.zeros(num), np.zeros(num), np.ones(num))
+    for side, other in zip(sides, others, strict=True):
+        rows, posterior = side.rows, side.posterior
+        at = (posterior.gone[number], posterior.place[number], posterior.moved)
+        of = chances(side.evidence, *at)
+        one.real[rows], one.gone[rows] = of.real, of.gone
+        one.said[rows] = np.choose(partner[rows], (of.gone, of.stayed, of.moved))
+        low, high = (bound[rows] for bound in bounds)
+        recall = low + other.posterior.place[number] * (high - low)
+        one.recall[rows] = np.maximum(recall, LEAST_RECALL)
+    return one
 
 
 def _partnered(compared: Compared) -> tuple[NDArray[np.int8], NDArray[np.int8]]:
@@ -228,14 +217,3 @@ def _partnered(compared: Compared) -> tuple[NDArray[np.int8], NDArray[np.int8]]:
     for number, pairs in enumerate((compared.stayed, compared.moved), start=1):
         old[pairs.old] = new[pairs.new] = number
     return old, new
-
-
-def _numbers(draws: dict[str, Floats], means: dict[str, Floats]) -> Numbers:
-    draws = {**draws, "net": draws["appeared"] - draws["gone"]}
-    means = {**means, "net": means["appeared"] - means["gone"]}
-    return Numbers(
-        **{
-            kind: Interval(means[kind], *np.quantile(draws[kind], INTERVAL, axis=0))
-            for kind in ("old", "new", "gone", "appeared", "net")
-        }
-    )

@@ -161,7 +161,8 @@ class _Shares(NamedTuple):
 def _shares(evidence: Evidence, place: float, moved: float) -> _Shares:
     recall = evidence.low + place * (evidence.high - evidence.low)
     gain = evidence.score * (_odds_of_being_there(evidence, recall, moved) - 1)
-    low, high = 0.0, 1.0
+    low, high, step = 0.0, 1.0, 1.0 / NUM_SHARES
+    share = log = np.zeros(NUM_SHARES)
     for _ in range(NUM_FINER):
         step = (high - low) / NUM_SHARES
         share = low + (np.arange(NUM_SHARES) + 0.5) * step

@@ -55,7 +55,7 @@ class Odds:
         for some, density in zip(pairs, densities, strict=True):
             own = (some.old, some.new)[date]
             odds = density * self._explains(date, label, alone, some)
-            columns.append(np.bincount(own, odds, minlength=num))
+            columns.append(np.bincount(own, odds, minlength=num).astype(np.float64))
         return columns[0], columns[1], columns[2]
 
     def _explains(self, date: int, label: int, alone: float, pairs: Pairs) -> Floats:

@@ -78,7 +78,7 @@ def nearest_first(pairs: Pairs) -> Pairs:
     left, kept = np.arange(len(pairs)), [np.zeros(0, dtype=np.int64)]
     while len(left):
         firsts = [np.unique(side[left], return_index=True)[1] for side in (pairs.old, pairs.new)]
-        mutual = left[np.intersect1d(*firsts)]
+        mutual = left[np.intersect1d(firsts[0], firsts[1])]
         kept.append(mutual)
         taken = np.isin(pairs.old[left], pairs.old[mutual])
         taken |= np.isin(pairs.new[left], pairs.new[mutual])

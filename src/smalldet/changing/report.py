@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -78,7 +79,7 @@ class ChangeReport:
                 )
 
 
-def _interval(table, kind: str, row: int, *, signed: bool = False) -> str:
+def _interval(table: Mapping[str, Any], kind: str, row: int, *, signed: bool = False) -> str:
     sign = "+" if signed else ""
     mean, low, high = (table[f"{kind}_{part}"][row] for part in ("est", "low", "high"))
     return f"{mean:{sign},.0f} ({low:{sign},.0f} to {high:{sign},.0f})"

@@ -12,8 +12,8 @@ import shapely
 from numpy.typing import NDArray
 
 from smalldet.changing.dates import Dates
-from smalldet.changing.estimate import Grouping
 from smalldet.changing.periods import Period
+from smalldet.changing.tally import Grouping
 from smalldet.inference.writers.layers import Shapes
 from smalldet.inference.writers.metric_map import MetricMap
 from smalldet.inference.writers.zoning import Rows, Zoned, zoned_on_map

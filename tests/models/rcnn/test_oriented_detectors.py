@@ -89,8 +89,8 @@ def started_from(upright: str, family: str) -> tuple[Detector, Detector]:
 def test_networks_of_torchvision_go_along_whole_but_not_back(
     family: str, upright: str, network: str, tmp_path: Path
 ) -> None:
-    given = FAMILIES[upright](network=network).build(("car", "ship"), SIDE)
-    config = FAMILIES[family](network=network)
+    given = FAMILIES[upright].model_validate({"network": network}).build(("car", "ship"), SIDE)
+    config = FAMILIES[family].model_validate({"network": network})
     detector = config.build(("car", "ship"), SIDE).eval()
     assert all("turn" in key for key in transfer_from(given, detector, "given"))
     with pytest.raises(ValueError, match="no oriented boxes"):
