@@ -96,8 +96,10 @@ def compare_change(
     ]
     remarks = (*dates.remarks, *remarks_of(periods, known))
     whole, zoned = tables[0], tables[1:] or tables
-    written = [] if out is None else write_layers(Path(out), changes, tuple(zoned), options)
-    return ChangeReport(dates.class_names, periods, changes, whole, zoned, remarks, tuple(written))
+    written = [] if out is None else write_layers(Path(out), changes, zoned, options)
+    return ChangeReport(
+        dates.class_names, periods, changes, whole, tuple(zoned), remarks, tuple(written)
+    )
 
 
 def _kept(

@@ -132,11 +132,12 @@ def draw_posterior(
         rng: where chance comes from.
     """
     low, high = 0.0, 1.0
-    places, of_places = np.array([0.5]), [_shares(evidence, 0.5, moved)]
+    places: Floats = np.array([0.5])
+    of_places = [_shares(evidence, 0.5, moved)]
     if (evidence.low < evidence.high).any():
         for num in NUM_PLACES:
             step = (high - low) / num
-            places = low + (np.arange(num) + 0.5) * step
+            places = np.asarray(low + (np.arange(num) + 0.5) * step, dtype=np.float64)
             of_places = [_shares(evidence, place, moved) for place in places.tolist()]
             whole = np.array([np.logaddexp.reduce(one.log_weight) for one in of_places])
             likely = places[whole > whole.max() - SEEK]
@@ -147,7 +148,7 @@ def draw_posterior(
     share = np.concatenate([one.share for one in of_places])[cells]
     step = np.repeat([one.step for one in of_places], NUM_SHARES)[cells]
     gone = np.clip(share + (rng.random(num_draws) - 0.5) * step, 0, 1)
-    return Posterior(gone, places[cells // NUM_SHARES], moved)
+    return Posterior(gone, np.asarray(places[cells // NUM_SHARES], dtype=np.float64), moved)
 
 
 class _Shares(NamedTuple):
@@ -165,7 +166,7 @@ def _shares(evidence: Evidence, place: float, moved: float) -> _Shares:
     share = log = np.zeros(NUM_SHARES)
     for _ in range(NUM_FINER):
         step = (high - low) / NUM_SHARES
-        share = low + (np.arange(NUM_SHARES) + 0.5) * step
+        share = np.asarray(low + (np.arange(NUM_SHARES) + 0.5) * step, dtype=np.float64)
         log = sum(
             np.log1p(np.outer(1 - share, gain[first : first + ROWS_AT_ONCE])).sum(axis=1)
             for first in range(0, len(gain), ROWS_AT_ONCE)

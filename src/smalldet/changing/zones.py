@@ -147,7 +147,7 @@ def seen_frac(zoned: Zoned, dates: Dates) -> NDArray[np.float64]:
     points, zone = points[inside], zone[inside]
     assert zoned.crs is not None  # dates are compared on a map
     metres = dates.plane.metres(points, zoned.crs)
-    seen = np.isfinite(metres).all(axis=1)
+    seen = np.asarray(np.isfinite(metres).all(axis=1))
     for date in dates.dates:
         seen[seen] = date.ground.holds(metres[seen])
     num = np.bincount(zone, minlength=len(zoned.shapes))

@@ -205,7 +205,7 @@ class Seat:
             model.stride,
         )
         self.tile_px, self.conf, self.seen = model.tile_px, model.conf, model.seen
-        self.runtime = model.runtime
+        self.runtime, self.finds_masks = model.runtime, model.finds_masks
 
     @property
     def fingerprint(self) -> str:
