@@ -31,8 +31,8 @@ class LossOptions(Frozen):
     turn_weight: float = Field(
         default=0.5,
         ge=0,
-        description="of the error of an oriented box's direction, which counts as much as the "
-        "object is long, beside its box loss",
+        description="of the error of an oriented box's direction and slimness, beside its box "
+        "loss; a direction counts as much as the object is long",
     )
     box_weight: float = Field(
         default=2.0, gt=0, description="of the box loss against the class loss"
