@@ -122,7 +122,7 @@ class Body:
         if self._num_bytes > self._limits.max_bytes + SLACK_BYTES:
             await self.drain()
             return self._end(self._too_large())
-        if self._limits.is_full:
+        if size and self._limits.is_full:
             return self._end(Refusal(503, "too many pictures are being sent; try again later"))
         return message
 

@@ -17,6 +17,7 @@ COOKIE = "smalldet"
 OPEN_TO_ALL = frozenset(("/", "/health", "/login"))
 STATIC = "/static/"
 READING = frozenset(("GET", "HEAD", "OPTIONS"))
+METHODS = READING | {"POST", "DELETE"}
 LOCAL_HOSTS = frozenset(("127.0.0.1", "localhost", "[::1]", "::1"))
 
 MAX_HEADER_BYTES = 16 << 10
@@ -94,14 +95,18 @@ class Guards:
             await body.drain()
             await answer.refuse()
         else:
-            await self._app(scope, body.receive, answer.send)
+            try:
+                await self._app(scope, body.receive, answer.send)
+            except Exception:
+                if answer.refusal is None:  # else it is that the body ends too early
+                    raise
             if not answer.has_begun and answer.refusal is not None:
                 await answer.refuse()
         finally:
             body.release()
             route = getattr(scope.get("route"), "path", "other")
             # clients may name any method, and each would be counted for itself
-            method = scope["method"] if route != "other" else "other"
+            method = scope["method"] if scope["method"] in METHODS else "other"
             self._observe(method, route, answer.status, time.monotonic() - started_s)
 
 
