@@ -265,7 +265,9 @@ def test_several_dates_are_a_table_over_time(change, predictions, tmp_path):
     assert table[0]["gone"] == "nan" and float(table[2]["gone"]) == west[10:20].sum()
     assert float(table[1]["appeared"]) == pytest.approx(west[100:].sum(), abs=1)
     assert (tmp_path / "counts_change.csv").exists()
-    status, _, told = change(*dates, "--out", tmp_path / "counts.gpkg", *words, "--zones", "grid:250m")
+    status, _, told = change(
+        *dates, "--out", tmp_path / "counts.gpkg", *words, "--zones", "grid:250m"
+    )
     assert status == 0, told
     _, found = rows(tmp_path / "counts.gpkg")
     assert {(one["date_old"], one["date_new"]) for one in found} == {
