@@ -9,7 +9,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 import torch
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -189,6 +189,8 @@ def test_retinanet_rounds_to_pixels(drawn, pictures, tmp_path_factory):
 @fresh
 def test_oriented_boxes_survive(name: str, drawn, pictures, tmp_path_factory):
     index = index_of(pictures, drawn)
+    if name == "rolabelimg":  # without an object nothing tells it from Pascal VOC
+        assume(any(len(record.boxes) for record in index.records))
     read = again(name, index, tmp_path_factory.mktemp(name)).renamed(NAMES)
     for record, other in zip(index.records, read.records, strict=True):
         kept = np.flatnonzero(~record.ignore) if name == "yolo" else np.arange(len(record.boxes))
