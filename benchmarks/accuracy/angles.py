@@ -1,12 +1,13 @@
 """Error of directions against the true direction, through a full circle: is there a jump anywhere?
 
     python -m benchmarks.accuracy.angles [--model FILE] [--set hituav] [--objects 40] [--steps 300]
+        [--plot FILE.svg]
 
 With a model that finds oriented boxes: long objects of a labelled set's validation pictures, each
 in a window of 128 px that is turned round it by 0, 5, ... 355 degrees. Without one, a small Speck
 learns drawn bars of any direction for `--steps` steps of 8 (a minute of one core), and is asked for
 bars of every direction. Prints a row for each of them: how many were found, and of those the error
-of the angle in degrees and the IoU.
+of the angle in degrees and the IoU. `--plot` draws them (`uv pip install matplotlib`).
 """
 
 from __future__ import annotations
@@ -48,6 +49,7 @@ def main(
     objects: int = 40,
     steps: int = 300,
     step_deg: int = 5,
+    plot: Path | None = None,
     shared: Path | None = None,
 ) -> None:
     """Print the table.
@@ -56,6 +58,7 @@ def main(
         objects: long ones that are turned, or bars of each direction.
         steps: of training where there is no model.
         step_deg: between two directions.
+        plot: found against true directions, and the errors by direction.
     """
     if model is None:
         find = _trained_on_bars(steps)
@@ -69,32 +72,57 @@ def main(
         "| turn deg | found | mean error deg | 90 % below | mean IoU |\n|---:|---:|---:|---:|---:|"
     )
     everything: list[Tensor] = []
-    for degrees in range(0, 360, step_deg):
+    directions = range(0, 360, step_deg)
+    for degrees in directions:
         turned = _turned(tiles.float(), math.radians(degrees)).round().byte()
         truth = rboxes + torch.tensor([0, 0, 0, 0, math.radians(degrees)])
         best = torch.stack([_best(*pair) for pair in zip(find(turned), truth, strict=True)])
         everything.append(best)
         print(_row(str(degrees), best), flush=True)
     print(_row("all", torch.cat(everything)))
+    if plot is not None:
+        _draw(plot, list(directions), everything)
 
 
 def _row(title: str, best: Tensor) -> str:
     errors, overlaps = best[best[:, 1] > LEAST_IOU].unbind(1)
+    errors = errors.abs()
     figures = (errors.mean(), errors.quantile(0.9), overlaps.mean())
     cells = (f"{len(errors) / len(best):.0%}", *(f"{float(f):.2f}" for f in figures))
     return "| " + " | ".join((title, *cells)) + " |"
 
 
 def _best(found: Detections, rbox: Tensor) -> Tensor:
-    """(2,) degrees of error and IoU of what lies best on an oriented box (5,)."""
+    """(2,) signed degrees of error and IoU of what lies best on an oriented box (5,)."""
     if not len(found):
         return torch.zeros(2)
     assert found.rboxes is not None, "the model finds upright boxes"
     overlaps = rotated_iou(found.rboxes.cpu(), rbox)
     row = overlaps.argmax()
     apart = float(found.rboxes[row, 4]) - float(rbox[4])
-    error = abs((apart + math.pi / 2) % math.pi - math.pi / 2)
+    error = (apart + math.pi / 2) % math.pi - math.pi / 2
     return torch.tensor([math.degrees(error), float(overlaps[row])])
+
+
+def _draw(path: Path, directions: list[int], bests: list[Tensor]) -> None:
+    """Left each object's turn as found against its true one, right the sizes of the errors."""
+    from matplotlib import pyplot as plt  # no dependency of the package
+
+    figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4.2), layout="constrained")
+    found = [best[best[:, 1] > LEAST_IOU, 0].numpy() for best in bests]
+    for degrees, errors in zip(directions, found, strict=True):
+        left.plot(np.full(len(errors), degrees), degrees + errors, ".", color="C0", ms=2)
+    left.set(xlabel="true turn, degrees", ylabel="turn as found, degrees (modulo 180)")
+    sizes = [np.abs(errors) for errors in found]
+    right.plot(directions, [one.mean() for one in sizes], label="mean")
+    right.plot(directions, [np.quantile(one, 0.9) for one in sizes], label="nine tenths below")
+    right.set(xlabel="true turn, degrees", ylabel="error, degrees", ylim=0)
+    right.legend()
+    for axes in (left, right):
+        axes.set(xlim=(0, 360), xticks=range(0, 361, 45))
+        axes.grid(alpha=0.3)
+    plt.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": path.stem})
+    figure.savefig(path, metadata={"Date": None})
 
 
 def _turned(tiles: Tensor, angle: float) -> Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pyogrio.raw
@@ -14,7 +15,7 @@ from affine import Affine
 from PIL import Image
 
 from smalldet.imagery import open_scene
-from smalldet.inference.area import Area, OutsideAreaError
+from smalldet.inference.area import Area, OutsideAreaError, SceneInside
 from smalldet.inference.options import PredictOptions
 from smalldet.inference.predict import Listener, predict_sources
 from smalldet.inference.prediction_checkpoint import OtherRunError
@@ -91,6 +92,23 @@ def test_the_same_objects_are_found_inside_and_none_outside(finder, scene, tmp_p
         assert np.array_equal(found.scores.numpy(), wanted.scores.numpy())
         assert tiles[-1][1] < 25  # of 48
     assert {tuple(b) for b in found.boxes.tolist()} <= {tuple(b) for b in wanted.boxes.tolist()}
+
+
+def test_many_threads_ask_at_once(scene):
+    """Tiles are read by several threads; GEOS alone would crash the process."""
+    path, *_ = scene
+    turn = np.linspace(0, 2 * np.pi, 20_000, endpoint=False)
+    around = [350 + 300 * np.cos(turn), 250 + (200 + 5 * np.cos(90 * turn)) * np.sin(turn)]
+    polygon = shapely.Polygon(np.stack(around, axis=1))
+    corner = np.random.default_rng(0).integers(0, 440, (64, 2))
+    windows = np.concatenate((corner, corner + 60), axis=1)
+    with open_scene(path) as opened:
+        wanted = shapely.intersects(polygon, shapely.box(*windows.T))
+        for _ in range(20):
+            inside = SceneInside(opened, shapely.from_wkb(shapely.to_wkb(polygon)))
+            with ThreadPoolExecutor(8) as threads:
+                for answer in threads.map(inside.has_data, [windows] * 8):
+                    assert np.array_equal(answer, wanted)
 
 
 def test_pictures_without_a_place_take_pixels_and_say_so(finder, scene, tmp_path, caplog):

@@ -16,6 +16,7 @@ from smalldet.cli.comparing import compare
 from smalldet.cli.converting import convert
 from smalldet.cli.evaluating import evaluate
 from smalldet.cli.exporting import export
+from smalldet.cli.listing import models
 from smalldet.cli.planning import plan
 from smalldet.cli.predicting import demo, predict
 from smalldet.cli.printing import complain, console, note, option_mistakes, show_log, stderr
@@ -41,6 +42,7 @@ for verb in (
     convert,
     export,
     recipe,
+    models,
     demo,
 ):
     app.command(verb)

@@ -11,7 +11,7 @@ from smalldet.class_names import ClassNames
 from smalldet.data.index import Index
 from smalldet.exporting.check_tiles import check_tiles
 from smalldet.exporting.int8 import Gate, Quantised, quantised
-from smalldet.exporting.licence import licence_of
+from smalldet.models.licence import licence_of
 from smalldet.exporting.options import ExportOptions
 from smalldet.graphs.facts import GraphFacts, facts_of, to_metadata
 from smalldet.graphs.network_graph import network_graph

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import threading
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -87,11 +88,15 @@ class SceneInside(Scene):
         self.__dict__.update(scene.__dict__)
         self.polygon = polygon
         shapely.prepare(polygon)
+        # GEOS builds a prepared polygon's index at the first question: two threads at once crash
+        self._asking = threading.Lock()
 
     def has_data(self, windows: ArrayLike) -> NDArray[np.bool_]:
         """As of the scene, and False for windows that do not meet the polygon."""
         left, top, right, bottom = np.asarray(windows, dtype=np.float64).reshape(-1, 4).T
-        met = shapely.intersects(self.polygon, shapely.box(left, top, right, bottom))
+        boxes = shapely.box(left, top, right, bottom)
+        with self._asking:
+            met = shapely.intersects(self.polygon, boxes)
         return np.asarray(met) & super().has_data(windows)
 
     def holds(self, detections: Detections) -> Tensor:
@@ -102,4 +107,5 @@ class SceneInside(Scene):
             boxes = detections.boxes.double()
             centre = (boxes[:, :2] + boxes[:, 2:]) / 2
         x, y = centre.T.numpy()
-        return torch.from_numpy(np.asarray(shapely.intersects_xy(self.polygon, x, y)))
+        with self._asking:
+            return torch.from_numpy(np.asarray(shapely.intersects_xy(self.polygon, x, y)))

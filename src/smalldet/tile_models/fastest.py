@@ -69,9 +69,8 @@ def _trial(openers: Sequence[tuple[str, Opener]]) -> tuple[dict[str, TileModel],
     """Models that agree with the first, and seconds a tile of each."""
     (first, open_first), *others = openers
     reference = open_first()
-    side = -(-reference.tile_px // reference.stride) * reference.stride
-    tiles = textured_tiles(1, (reference.in_channels, side, side))
-    models, seconds = {first: reference}, {first: _seconds(reference, tiles)}
+    tiles = _tile_for(reference)
+    models, seconds = {first: reference}, {first: seconds_a_tile(reference)}
     (wanted,) = reference.detect(tiles, LEAST_SCORE, NUM_COMPARED)
     for name, opener in others:
         try:
@@ -81,13 +80,18 @@ def _trial(openers: Sequence[tuple[str, Opener]]) -> tuple[dict[str, TileModel],
             continue  # it cannot carry this model: another one does
         if num_without_partner(wanted, given, REDUCED) > REDUCED.lost_share * len(wanted):
             continue
-        models[name], seconds[name] = model, _seconds(model, tiles)
+        models[name], seconds[name] = model, seconds_a_tile(model)
     return models, seconds
 
 
-def _seconds(model: TileModel, tiles: torch.Tensor) -> float:
-    """Of a tile, at best; the first time does not count."""
-    times = []
+def _tile_for(model: TileModel) -> torch.Tensor:
+    side = -(-model.tile_px // model.stride) * model.stride
+    return textured_tiles(1, (model.in_channels, side, side))
+
+
+def seconds_a_tile(model: TileModel) -> float:
+    """Of a tile of the model's own side, at best; the first time does not count."""
+    tiles, times = _tile_for(model), []
     for _ in range(1 + NUM_TIMED):
         start = time.perf_counter()
         model.detect(tiles, model.conf, NUM_COMPARED)
