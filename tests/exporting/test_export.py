@@ -15,11 +15,11 @@ from pydantic import ValidationError
 import smalldet
 from smalldet.exporting import export as export_module
 from smalldet.exporting.export import export_model
-from smalldet.models.licence import licence_of
 from smalldet.exporting.options import ExportOptions
 from smalldet.graphs.facts import FACTS_KEY
 from smalldet.models import model_path
 from smalldet.models.checkpoints.native import save_detector
+from smalldet.models.licence import licence_of
 from smalldet.models.speck.config import SpeckConfig
 
 

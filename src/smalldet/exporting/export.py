@@ -11,7 +11,6 @@ from smalldet.class_names import ClassNames
 from smalldet.data.index import Index
 from smalldet.exporting.check_tiles import check_tiles
 from smalldet.exporting.int8 import Gate, Quantised, quantised
-from smalldet.models.licence import licence_of
 from smalldet.exporting.options import ExportOptions
 from smalldet.graphs.facts import GraphFacts, facts_of, to_metadata
 from smalldet.graphs.network_graph import network_graph
@@ -19,6 +18,7 @@ from smalldet.graphs.onnx_file import in_half_precision, with_metadata, write_on
 from smalldet.graphs.openvino_folder import graph_files, read_openvino, write_openvino
 from smalldet.models import import_model, model_path
 from smalldet.models.checkpoints.loaded_model import LoadedModel
+from smalldet.models.licence import licence_of
 from smalldet.tile_models.graph_model import GraphTileModel, content_fingerprint
 from smalldet.tile_models.onnxruntime_model import open_onnx
 from smalldet.tile_models.openvino_model import open_exactly
