@@ -66,9 +66,7 @@ def _print_table(facts: Sequence[ModelFacts], speeds: Sequence[str] | None) -> N
         cells += [] if speeds is None else [speeds[row]]
         table.add_row(*cells, one.licence)
     console.print(table)
-    say(
-        "Sides: a tenth to nine tenths of the objects in training. `smalldet models NAME` says more."
-    )
+    say("Sides: 10th to 90th percentile in training. `smalldet models NAME` says more.")
 
 
 def _print_one(facts: ModelFacts, speed: str | None) -> None:
