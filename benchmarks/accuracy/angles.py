@@ -1,7 +1,7 @@
 """Error of directions against the true direction, through a full circle: is there a jump anywhere?
 
     python -m benchmarks.accuracy.angles [--model FILE] [--set hituav] [--objects 40] [--steps 300]
-        [--plot FILE.svg]
+        [--plot FILE.png]
 
 With a model that finds oriented boxes: long objects of a labelled set's validation pictures, each
 in a window of 128 px that is turned round it by 0, 5, ... 355 degrees. Without one, a small Speck
@@ -121,8 +121,7 @@ def _draw(path: Path, directions: list[int], bests: list[Tensor]) -> None:
     for axes in (left, right):
         axes.set(xlim=(0, 360), xticks=range(0, 361, 45))
         axes.grid(alpha=0.3)
-    plt.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": path.stem})
-    figure.savefig(path, metadata={"Date": None})
+    figure.savefig(path, dpi=90)
 
 
 def _turned(tiles: Tensor, angle: float) -> Tensor:

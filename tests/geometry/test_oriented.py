@@ -96,7 +96,7 @@ def test_the_enclosing_box_holds_the_corners_and_touches_them(rbox: Tensor) -> N
     torch.testing.assert_close(enclosing_boxes(rbox), tight, rtol=0, atol=1e-9)
 
 
-@pytest.mark.parametrize("num_points", [1, 2, 3, 4, 8, 12])
+@pytest.mark.parametrize("num_points", [1, 2, 3, 4, 8, 12, 33, 2000])
 def test_the_smallest_rectangle_is_as_small_as_shapelys(num_points: int) -> None:
     draw = torch.Generator().manual_seed(num_points)
     points = torch.rand(200, num_points, 2, generator=draw, dtype=torch.float64) * 50 + 1000
@@ -128,7 +128,8 @@ def test_the_rectangle_round_two_boxes_of_one_ship_is_the_ship() -> None:
 def test_no_sets_and_no_points() -> None:
     assert min_area_rectangle(torch.zeros(0, 4, 2)).shape == (0, 5)
     assert rboxes_to_quads(torch.zeros(0, 5)).shape == (0, 4, 2)
-    assert min_area_rectangle(torch.full((3, 2), 7.0)).tolist() == [7, 7, 0, 0, 0]
+    for num in (3, 300):
+        assert min_area_rectangle(torch.full((num, 2), 7.0)).tolist() == [7, 7, 0, 0, 0]
     with pytest.raises(ValueError, match="K >= 1"):
         min_area_rectangle(torch.zeros(3, 0, 2))
 

@@ -10,10 +10,15 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+import shapely
 import torch
 from torch import Tensor
 
 from smalldet.geometry.polygons import in_float64
+
+MANY_POINTS = 32
+"""The directions of all pairs of so many take a quarter of a megabyte."""
 
 
 def canonical(rboxes: Tensor) -> Tensor:
@@ -44,8 +49,8 @@ def min_area_rectangle(points: Tensor) -> Tensor:
     """The smallest oriented box that holds all points of each set.
 
     One of its sides lies along an edge of the convex hull (Freeman and Shapira 1975), and every
-    such edge joins two of the points, so the directions of all pairs are tried: for sets of up to a
-    few dozen points. Among equally small ones the first in the order of the points is taken.
+    such edge joins two of the points, so the directions of all pairs are tried; of many points
+    those of the hull alone. Among equally small ones the first in that order is taken.
 
     Args:
         points: (..., K, 2), K >= 1. Sets of unlike size are filled up by repeating a point.
@@ -57,6 +62,7 @@ def min_area_rectangle(points: Tensor) -> Tensor:
     if num_points == 0:
         raise ValueError("no rectangle encloses no points: points must be (..., K, 2) with K >= 1")
     exact = in_float64(points)
+    exact = _hulls(exact) if num_points > MANY_POINTS else exact
     origin = exact[..., :1, :]
     placed = exact - origin
     axis = _directions(placed)
@@ -187,6 +193,18 @@ def _directions(points: Tensor) -> Tensor:
     length = torch.hypot(apart[..., :1], apart[..., 1:])
     rightward = torch.tensor((1.0, 0.0), dtype=points.dtype, device=points.device)
     return torch.where(length > 0, apart / torch.where(length > 0, length, 1), rightward)
+
+
+def _hulls(points: Tensor) -> Tensor:
+    """The corners of each set's convex hull, (..., K, 2) to (..., H, 2); few are repeated."""
+    sets = points.reshape(-1, *points.shape[-2:]).cpu().numpy()
+    corners = [
+        shapely.get_coordinates(hull) for hull in shapely.convex_hull(shapely.multipoints(sets))
+    ]
+    most = max(map(len, corners), default=1)
+    filled = [np.pad(one, ((0, most - len(one)), (0, 0)), mode="edge") for one in corners]
+    shape = (*points.shape[:-2], most, 2)
+    return torch.from_numpy(np.array(filled).reshape(shape)).to(points)
 
 
 def _dots(directions: Tensor, points: Tensor) -> Tensor:
