@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -63,7 +64,7 @@ TINY_DETR = {
     "freeze_backbone_batch_norms": False,
 }
 
-SMALLEST = {
+SMALLEST: dict[str, dict[str, Any]] = {
     "d_fine": {"num_queries": 60, "layers": {**TINY_DETR, "backbone_config": TINY_HGNET}},
     "rt_detr_v2": {"num_queries": 60, "layers": {**TINY_DETR, "backbone_config": TINY_RESNET}},
     "faster_rcnn": {**TINY_PYRAMID, "hidden_width": 32, "num_proposals": 300},

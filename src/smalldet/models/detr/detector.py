@@ -35,6 +35,9 @@ class Detr(Detector):
         weights: of the class loss, of L1 and of the box loss.
     """
 
+    pixel_mean: Tensor
+    pixel_std: Tensor
+
     def __init__(
         self,
         class_names: Sequence[str],
@@ -100,21 +103,22 @@ class Detr(Detector):
     def losses(self, outputs: Outputs, images: Tensor, targets: list[Target]) -> dict[str, Tensor]:
         """`class`, `l1` and `box`, sums over all layers divided by the objects of the batch."""
         height, width = images.shape[-2:]
-        layers = [outputs[:2]]
-        if len(outputs) > 2:
-            layers += zip(outputs[2].unbind(1), outputs[3].unbind(1), strict=True)
+        last_logits, last_boxes, *earlier = outputs
+        layers = [(last_logits, last_boxes)]
+        if earlier:
+            layers += zip(*(one.unbind(1) for one in earlier), strict=True)
         terms = [
             layer_losses(logits.float(), boxes.float(), (height, width), targets, self.box_loss)
             for logits, boxes in layers
         ]
-        num = mean_over_processes(outputs[0].new_tensor(sum(len(one.boxes) for one in targets)))
+        num = mean_over_processes(last_logits.new_tensor(sum(len(one.boxes) for one in targets)))
         totals = torch.stack(terms).sum(0) / num.float().clamp(min=1)
         named = zip(("class", "l1", "box"), totals, self.weights, strict=True)
         return {name: weight * total for name, total, weight in named}
 
     def num_positives(self, outputs: Outputs, size: Size, targets: list[Target]) -> list[Tensor]:
         counts: list[Tensor] = []
-        for logits, boxes, target in zip(*outputs[:2], targets, strict=True):
+        for logits, boxes, target in zip(outputs[0], outputs[1], targets, strict=True):
             _, objects = matched_queries(logits.float(), boxes.float(), size, target)
             counts.append(torch.bincount(objects.cpu(), minlength=len(target.boxes)))
         return counts
