@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 
+from smalldet.cli import main
 from smalldet.models import is_hub_name, load_model
 from smalldet.models.checkpoints.loaded_model import ImportHints
 from smalldet.models.checkpoints.native import load_detector, save_detector
 from smalldet.models.checkpoints.read_model import read_model
 from smalldet.models.detr.networks import NETWORKS, transformers
+from smalldet.targets import Target
 from tests.models.test_contract import SIDE, SMALLEST, pictures
 
 NAMES = {0: "car", 1: "ship"}
@@ -67,8 +70,10 @@ def test_detections_are_those_of_its_own_processor(family: str, tmp_path: Path) 
     ours = torch.cat((found.labels[:, None].float() * SIDE, found.boxes), dim=1)
     theirs = torch.cat((wanted["labels"][:, None].float() * SIDE, wanted["boxes"]), dim=1)
     exact = "donot_use_mm_for_euclid_dist"
-    apart = torch.cdist(ours, theirs, compute_mode=exact)  # nearly equal scores may come in another order
-    assert (apart.min(dim=0).values < 1e-2).sum() >= 39  # and one may be the last or left out
+    apart = torch.cdist(
+        ours, theirs, compute_mode=exact
+    )  # nearly equal scores may come in another order
+    assert (apart.min(dim=0).values < 1e-2).sum() >= 39  # one may be the last or left out
 
 
 def test_pictures_are_normalised_as_the_folder_says(tmp_path: Path) -> None:
@@ -85,6 +90,31 @@ def test_pictures_are_normalised_as_the_folder_says(tmp_path: Path) -> None:
     again = load_detector(tmp_path / "ours.safetensors")
     with torch.no_grad():
         torch.testing.assert_close(again.network(pictures(1))[0], wanted, rtol=1e-4, atol=1e-5)
+
+
+def test_a_folder_is_trained_on_from_the_command_line(
+    tmp_path: Path, draw_set: Callable[..., Path], caplog: pytest.LogCaptureFixture
+) -> None:
+    """With other classes and tiles than its own, and too few queries for some of them."""
+    saved("d_fine", tmp_path / "hub", do_normalize=False, size={"height": 96, "width": 96})
+    folder = draw_set("train").parent
+    with pytest.raises(SystemExit) as stop:
+        main(
+            [
+                "train", "--data", str(folder), "--out", str(tmp_path / "run"), "--device", "cpu",
+                "--model", str(tmp_path / "hub"), "--tile", "64", "--batch", "4", "--epochs", "1",
+                "data.cache_mb=0",
+            ]
+        )  # fmt: skip
+    assert not stop.value.code
+    trained = read_model(tmp_path / "run" / "last.safetensors")
+    assert trained.config.family == "d_fine"
+    assert trained.detector.tile_px == 64
+    nothing = torch.zeros(50, dtype=torch.long)
+    boxes = torch.tensor([[10.0, 10, 14, 14]]).expand(50, -1)
+    for _ in range(2):
+        trained.detector.loss(pictures(1), [Target.of(boxes, nothing, 1)])
+    assert caplog.text.count("50 objects and the model 40 queries") == 1
 
 
 def test_other_networks_and_damage_are_refused_by_name(tmp_path: Path) -> None:

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from smalldet.models.detector_config import DetectorConfig
 from smalldet.models.detr.detector import Detr
 from smalldet.models.detr.networks import build_network
 from smalldet.models.losses import BoxLoss
+
+SHORT_FLOAT = re.compile(r"[-+]?\d+[eE][-+]?\d+")
+
+
+def _with_numbers(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _with_numbers(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_with_numbers(inner) for inner in value]
+    return float(value) if isinstance(value, str) and SHORT_FLOAT.fullmatch(value) else value
 
 
 class DetrConfig(DetectorConfig):
@@ -30,6 +41,12 @@ class DetrConfig(DetectorConfig):
     class_weight: float = Field(default=1.0, gt=0, description="of the class loss")
     l1_weight: float = Field(default=5.0, ge=0, description="of L1 in parts of the tile's sides")
     box_weight: float = Field(default=2.0, ge=0, description="of box_loss")
+
+    @field_validator("layers", mode="after")
+    @classmethod
+    def _numbers_of_texts(cls, layers: dict[str, Any]) -> dict[str, Any]:
+        """YAML takes 1e-05 for a text."""
+        return _with_numbers(layers)
 
     @model_validator(mode="after")
     def _mean_with_std(self) -> Self:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,6 +16,8 @@ from smalldet.models.detr.losses import layer_losses, matched_queries
 from smalldet.models.losses import BoxLoss, mean_over_processes
 from smalldet.models.postprocess import select_detections
 from smalldet.targets import Target
+
+logger = logging.getLogger(__name__)
 
 
 class Detr(Detector):
@@ -68,6 +71,7 @@ class Detr(Detector):
         self.register_buffer("pixel_std", std, persistent=False)
         self.box_loss: BoxLoss = box_loss
         self.weights = weights
+        self._has_warned = False
 
     def network(self, images: Tensor) -> Outputs:
         pictures = (as_float(images) - self.pixel_mean) / self.pixel_std
@@ -103,6 +107,7 @@ class Detr(Detector):
     def losses(self, outputs: Outputs, images: Tensor, targets: list[Target]) -> dict[str, Tensor]:
         """`class`, `l1` and `box`, sums over all layers divided by the objects of the batch."""
         height, width = images.shape[-2:]
+        self._warn_of_crowds(outputs[0].shape[1], max(len(one.boxes) for one in targets))
         last_logits, last_boxes, *earlier = outputs
         layers = [(last_logits, last_boxes)]
         if earlier:
@@ -127,6 +132,17 @@ class Detr(Detector):
         if "class_embed." in key or "enc_score_head." in key:
             return torch.arange(num_classes)[:, None]
         return None
+
+    def _warn_of_crowds(self, num_queries: int, most_objects: int) -> None:
+        """Once, where a tile has objects that no query is left for."""
+        if most_objects > num_queries and not self._has_warned:
+            self._has_warned = True
+            logger.warning(
+                "a tile has %d objects and the model %d queries: the others are not learned; take "
+                "smaller tiles (data.tile_px) or more queries (model.num_queries)",
+                most_objects,
+                num_queries,
+            )
 
     def _in_pixels(self, boxes: Tensor, size: Size) -> Tensor:
         height, width = size
