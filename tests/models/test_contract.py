@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -26,7 +27,46 @@ def thin(network: str, width: float = 0.125) -> str:
     return re.sub(r"^width:.*", f"width: {width}", known_text(network), flags=re.MULTILINE)
 
 
-SMALLEST = {
+TINY_HGNET = {
+    "model_type": "hgnet_v2",
+    "stem_channels": [3, 8, 8],
+    "stage_in_channels": [8, 16, 32, 64],
+    "stage_mid_channels": [8, 8, 16, 16],
+    "stage_out_channels": [16, 32, 64, 128],
+    "stage_num_blocks": [1, 1, 1, 1],
+    "stage_downsample": [False, True, True, True],
+    "stage_light_block": [False, False, True, True],
+    "stage_kernel_size": [3, 3, 5, 5],
+    "stage_numb_of_layers": [2, 2, 2, 2],
+    "embedding_size": 8,
+    "depths": [1, 1, 1, 1],
+    "hidden_sizes": [16, 32, 64, 128],
+    "out_features": ["stage2", "stage3", "stage4"],
+}
+TINY_RESNET = {
+    "model_type": "rt_detr_resnet",
+    "embedding_size": 16,
+    "hidden_sizes": [16, 32, 64, 128],
+    "depths": [1, 1, 1, 1],
+    "layer_type": "basic",
+    "out_features": ["stage2", "stage3", "stage4"],
+}
+TINY_DETR = {
+    "encoder_in_channels": [32, 64, 128],
+    "encoder_hidden_dim": 32,
+    "encoder_ffn_dim": 32,
+    "encoder_attention_heads": 4,
+    "d_model": 32,
+    "decoder_in_channels": [32, 32, 32],
+    "decoder_ffn_dim": 32,
+    "decoder_attention_heads": 4,
+    "decoder_layers": 2,
+    "freeze_backbone_batch_norms": False,
+}
+
+SMALLEST: dict[str, dict[str, Any]] = {
+    "d_fine": {"num_queries": 60, "layers": {**TINY_DETR, "backbone_config": TINY_HGNET}},
+    "rt_detr_v2": {"num_queries": 60, "layers": {**TINY_DETR, "backbone_config": TINY_RESNET}},
     "faster_rcnn": {**TINY_PYRAMID, "hidden_width": 32, "num_proposals": 300},
     "mask_rcnn": {**TINY_PYRAMID, "hidden_width": 32, "num_proposals": 300},
     "oriented_rcnn": {**TINY_PYRAMID, "hidden_width": 32, "num_proposals": 300},
@@ -65,7 +105,13 @@ SMALLEST = {
         "attention_at": ("backbone", "neck"),
     },
 }
-WIDER = {"text": thin("yolov5n", 0.25)}
+WIDER = {
+    "yolo": {"text": thin("yolov5n", 0.25)},
+    **{
+        family: {"layers": {**SMALLEST[family]["layers"], "encoder_ffn_dim": 64}}
+        for family in ("d_fine", "rt_detr_v2")
+    },
+}
 CLASSES = ("car", "ship", "plane")
 SIDE = 128
 
@@ -101,10 +147,16 @@ def objects_of_all_sizes() -> Target:
 
 def test_loss_is_finite_and_reaches_every_parameter(detector: Detector) -> None:
     detector.train()
+    for weights in detector.parameters():
+        if weights.ndim > 1 and not weights.any():  # behind zeros nothing learns in the first step
+            nn.init.normal_(weights, std=0.01)
     torch.stack(
         list(detector.loss(pictures(2), [objects_of_all_sizes()] * 2).values())
     ).sum().backward()
-    for name, parameter in detector.named_parameters():
+    learned = {k: v for k, v in detector.named_parameters() if v.requires_grad}
+    fixed = set(dict(detector.named_parameters())) - set(learned)
+    assert fixed <= {"transformer.decoder.up", "transformer.decoder.reg_scale"}
+    for name, parameter in learned.items():
         assert parameter.grad is not None, name
         assert torch.isfinite(parameter.grad).all(), name
         assert parameter.grad.abs().sum() > 0, f"{name} learns nothing"
@@ -297,7 +349,7 @@ def test_weights_that_do_not_fit_are_refused(
     detector: Detector, config: ModelConfig, tmp_path
 ) -> None:
     path = tmp_path / "m.safetensors"
-    wider = WIDER if config.family == "yolo" else {"width": 48}
+    wider = WIDER.get(config.family, {"width": 48})
     save_detector(path, detector, config.model_copy(update=wider))
     assert load_file(path)
     with pytest.raises(ValueError, match="do not fit"):

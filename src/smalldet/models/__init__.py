@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from smalldet.class_names import ClassNames, parse_class_names
 from smalldet.models.checkpoints.loaded_model import ImportHints, LoadedModel
 from smalldet.models.checkpoints.read_model import read_model, write_model
+from smalldet.models.checkpoints.transformers_folder import WEIGHTS, from_hub, is_weights
 from smalldet.models.detector import Detector
 
 EMBEDDED = Path(__file__).parents[1] / "weights"
 DEFAULT_MODEL = "speck-n-aerial"
+HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w-]*(?:\.\d[\w-]*)*")
+"""`owner/model`; what ends like a file is a file."""
 
 __all__ = [
     "DEFAULT_MODEL",
@@ -19,6 +23,8 @@ __all__ = [
     "convert_model",
     "embedded_models",
     "import_model",
+    "is_hub_name",
+    "is_transformers",
     "load_model",
     "model_path",
 ]
@@ -29,17 +35,35 @@ def embedded_models() -> list[str]:
     return sorted(path.stem for path in EMBEDDED.glob("*.safetensors"))
 
 
+def is_transformers(path: Path) -> bool:
+    """Whether it is a folder that transformers' `save_pretrained` wrote."""
+    return is_weights(path / WEIGHTS)
+
+
+def is_hub_name(name: str) -> bool:
+    """Whether a word may name a model of the hub: `owner/model`, and no file or folder here."""
+    return HUB_NAME.fullmatch(name) is not None and not Path(name.split("/")[0]).exists()
+
+
 def model_path(name_or_path: str | Path = DEFAULT_MODEL) -> Path:
     """The file of an embedded model or of a checkpoint.
 
+    Args:
+        name_or_path: of an embedded model; a file; a folder of transformers; or `owner/model` of
+            the hub of Hugging Face, which is downloaded once.
+
     Raises:
-        FileNotFoundError: neither; the message lists the embedded names.
+        FileNotFoundError: none of these; the message lists the embedded names.
     """
-    embedded = EMBEDDED / f"{name_or_path}.safetensors"
+    embedded, path = EMBEDDED / f"{name_or_path}.safetensors", Path(name_or_path)
     if embedded.is_file():
         return embedded
-    if Path(name_or_path).is_file():
-        return Path(name_or_path)
+    if path.is_file():
+        return path
+    if is_transformers(path):
+        return path / WEIGHTS
+    if is_hub_name(str(name_or_path)):
+        return from_hub(str(name_or_path))
     raise FileNotFoundError(
         f"{name_or_path}: no such model file, and no embedded model of that name; "
         f"embedded are {embedded_models()}"

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 from pydantic import SerializeAsAny, ValidatorFunctionWrapHandler, WrapValidator
 
 from smalldet.models.detector_config import DetectorConfig
+from smalldet.models.detr.config import DFineConfig, RtDetrV2Config
 from smalldet.models.rcnn.faster_rcnn import FasterRcnnConfig
 from smalldet.models.rcnn.mask_rcnn import MaskRcnnConfig
 from smalldet.models.rcnn.oriented_rcnn import OrientedRcnnConfig
@@ -19,11 +20,13 @@ from smalldet.models.speck.config import SpeckConfig
 from smalldet.models.yolo.config import YoloConfig
 
 FAMILIES: dict[str, type[DetectorConfig]] = {
+    "d_fine": DFineConfig,
     "faster_rcnn": FasterRcnnConfig,
     "mask_rcnn": MaskRcnnConfig,
     "oriented_rcnn": OrientedRcnnConfig,
     "retinanet": RetinaNetConfig,
     "rotated_retinanet": RotatedRetinaNetConfig,
+    "rt_detr_v2": RtDetrV2Config,
     "speck": SpeckConfig,
     "yolo": YoloConfig,
 }

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from smalldet.config.load import override
-from smalldet.models import embedded_models, import_model
+from smalldet.models import embedded_models, import_model, is_hub_name, is_transformers
 from smalldet.models.families import FAMILIES
 from smalldet.models.yolo.known import KNOWN
 
@@ -39,7 +39,7 @@ def model_assignments(name: str, overrides: Sequence[str] = ()) -> tuple[str, ..
     path = Path(name)
     if path.suffix in NETWORK_TEXTS and path.is_file():
         return (_model({"family": "yolo", "network": str(path.resolve())}),)
-    if name in embedded_models() or path.is_file():
+    if name in embedded_models() or path.is_file() or is_transformers(path) or is_hub_name(name):
         return _start(name, overrides)
     if len(path.parts) > 1 or path.suffix:
         raise FileNotFoundError(f"--model {name}: no such file")
@@ -76,7 +76,7 @@ def _start(name: str, overrides: Sequence[str]) -> tuple[str, ...]:
         "network": said.get("start_network"),
     }
     loaded = import_model(name, **told)
-    start = str(Path(name).resolve()) if Path(name).is_file() else name
+    start = str(Path(name).resolve()) if Path(name).exists() else name
     return (_model(loaded.config.model_dump(mode="json")), f"training.start={json.dumps(start)}")
 
 

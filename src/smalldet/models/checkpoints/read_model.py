@@ -14,6 +14,7 @@ from smalldet.models.checkpoints import (
     keras_retinanet,
     native,
     torchvision,
+    transformers_folder,
     ultralytics,
 )
 from smalldet.models.checkpoints.build_checked import MISFITS
@@ -28,7 +29,7 @@ TENSORFLOW = re.compile(r"\.(pb|index|meta|data-\d+-of-\d+)$|\.ckpt")
 PICKLE = b"\x80"
 KINDS = (
     "smalldet's own .safetensors, Darknet .weights, Ultralytics YOLOv5 and YOLOv3 .pt, "
-    "torchvision .pth, Detectron2 .pkl and .pth, keras-retinanet .h5"
+    "torchvision .pth, Detectron2 .pkl and .pth, keras-retinanet .h5, folders of transformers"
 )
 
 
@@ -95,6 +96,8 @@ def _importer(path: Path) -> Importer:
         head = file.read(16)
     if path.suffix == ".weights":
         return darknet.load
+    if transformers_folder.is_weights(path):
+        return transformers_folder.load
     if head[8:9] == b"{" or path.suffix == ".safetensors":
         return _load_native
     if head[:8] == keras_retinanet.MAGIC:

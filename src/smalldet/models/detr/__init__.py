@@ -1,0 +1,1 @@
+"""Detectors whose queries become objects: D-FINE and RT-DETRv2 on transformers' modules."""
