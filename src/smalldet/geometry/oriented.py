@@ -198,9 +198,8 @@ def _directions(points: Tensor) -> Tensor:
 def _hulls(points: Tensor) -> Tensor:
     """The corners of each set's convex hull, (..., K, 2) to (..., H, 2); few are repeated."""
     sets = points.reshape(-1, *points.shape[-2:]).cpu().numpy()
-    corners = [
-        shapely.get_coordinates(hull) for hull in shapely.convex_hull(shapely.multipoints(sets))
-    ]
+    hulls = np.atleast_1d(np.asarray(shapely.convex_hull(shapely.multipoints(sets))))
+    corners = [shapely.get_coordinates(hull) for hull in hulls]
     most = max(map(len, corners), default=1)
     filled = [np.pad(one, ((0, most - len(one)), (0, 0)), mode="edge") for one in corners]
     shape = (*points.shape[:-2], most, 2)
