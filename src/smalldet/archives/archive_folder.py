@@ -15,7 +15,7 @@ import shutil
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from smalldet.archives.messages import Failure, SceneRecord
 from smalldet.archives.partitions import scenes_in
@@ -51,7 +51,10 @@ class ArchiveFolder:
             raise ValueError(f"{path}: holds detections without a run.json; name another folder")
         self._lock = FolderLock(path, HELD)
 
-    def close(self) -> None:
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
         self._lock.close()
 
     def begin(self, facts: Mapping[str, str]) -> None:

@@ -21,6 +21,9 @@ from smalldet.imagery.places import assumed_crs
 from smalldet.inference.options import MapOptions, PredictOptions
 from smalldet.inference.writers.placing import SOURCE
 
+MAX_REMARKS = 50
+"""Different ones that are told: pictures of an archive may all have something to remark on."""
+
 
 @dataclass(frozen=True)
 class ArchiveOutcome:
@@ -101,8 +104,7 @@ def predict_archive(
         raise ValueError("--crs source: an archive's results have one coordinate system; name it")
     archive_crs(maps)
     assumed_crs(imagery)
-    folder = ArchiveFolder(Path(out))
-    try:
+    with ArchiveFolder(Path(out)) as folder:
         found = archive_sources(sources, imagery, archive.asset)
         with RayWorkers(archive, device) as workers:
             setup = WorkerSetup(
@@ -130,8 +132,6 @@ def predict_archive(
             tuple(handout.failures.values()),
             tuple(written),
         )
-    finally:
-        folder.close()
 
 
 def _said(maps: MapOptions, imagery: ImageryOptions) -> dict[str, str]:
@@ -153,5 +153,6 @@ class _Telling:
             self._listener.on_failure(failure)
         for text, name in islice(self._handout.remarks.items(), self._num_remarks, None):
             self._num_remarks += 1
-            self._listener.on_remark(f"{name}: {text}" if name else text)
+            if self._num_remarks <= MAX_REMARKS:
+                self._listener.on_remark(f"{name}: {text}" if name else text)
         self._listener.on_progress(self._handout.num_done, self._num_scenes)

@@ -76,7 +76,7 @@ def archive_sources(
             there.append(name)
         else:
             missing[name] = None
-    found = find_sources(there, imagery) if there or not plain else []
+    found = find_sources(there, imagery) if there or not sources else []
     return Found((*found, *missing), tuple(failures))
 
 

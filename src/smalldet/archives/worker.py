@@ -31,6 +31,9 @@ from smalldet.inference.results import Result
 from smalldet.inference.writers.layers import Layer
 from smalldet.tile_models import TileModel
 
+OF_SCENE = "%s: %s"
+"""How sentences of a scene are logged, its name first."""
+
 
 @dataclass(frozen=True)
 class WorkerSetup:
@@ -174,7 +177,7 @@ class SceneWorker:
 
     def _told(self) -> tuple[tuple[str, str], ...]:
         """What is to be told since the last unit."""
-        return (*self._remarks.items(), *((text, "") for text in self._log.taken()))
+        return tuple((self._log.taken() | self._remarks).items())
 
 
 def failure(source: FileSource, error: Exception) -> Failure:
@@ -190,16 +193,20 @@ def finds_oriented_boxes(model: TileModel) -> bool:
 
 
 class _Warnings(logging.Handler):
-    """Keeps what is logged as a warning."""
+    """Keeps what is logged as a warning, each sentence with the scene that it is told of first."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
-        self._texts: dict[str, None] = {}
+        self._texts: dict[str, str] = {}
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._texts[record.getMessage()] = None
+        if record.msg == OF_SCENE and isinstance(record.args, tuple):
+            name, text = map(str, record.args)
+        else:
+            name, text = "", record.getMessage()
+        self._texts.setdefault(text, name)
 
-    def taken(self) -> list[str]:
-        texts = list(self._texts)
-        self._texts.clear()
+    def taken(self) -> dict[str, str]:
+        """{sentence: scene}, less those taken before."""
+        texts, self._texts = self._texts, {}
         return texts
