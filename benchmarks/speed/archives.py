@@ -215,9 +215,10 @@ def kills(photo: Path, place: Path, num: int, model: str, backend: str, num_kill
     subprocess.run([*words, str(place / "unbroken")], check=True, stdout=subprocess.DEVNULL)
     killed = killed_run([*words, str(place / "broken")], place / "broken", num_kills)
     whole, broken = rows_of(place / "unbroken"), rows_of(place / "broken")
+    num_doubled = len(broken) - len({row[:4] for row in broken})
     print(
-        f"\nkilled: {', '.join(killed)}; {len(whole)} rows unbroken, {len(broken)} after the kills, "
-        f"equal: {whole == broken}; doubled: {len(broken) - len({row[:4] for row in broken})}",
+        f"\nkilled: {', '.join(killed)}; {len(whole)} rows in an unbroken run, {len(broken)} after "
+        f"the kills; equal: {whole == broken}; doubled: {num_doubled}",
         flush=True,
     )
 
@@ -240,7 +241,7 @@ def main(
     os.environ["OMP_NUM_THREADS"] = "1"
     photo = shared_folder(shared) / "data" / PHOTO
     load = ", ".join(f"{value:.1f}" for value in os.getloadavg())
-    print(f"{os.cpu_count()} cores, load {load} before")
+    print(f"{os.cpu_count()} cores, load {load} before", flush=True)
     with tempfile.TemporaryDirectory() as temporary:
         place = Path(temporary)
         if "rate" in parts:

@@ -62,7 +62,7 @@ def scene_layer(result: Result, maps: MapOptions, *, oriented: bool) -> Layer:
 
 def _in_pixels(result: Result, oriented: bool) -> dict[str, NDArray[Any]]:
     boxes, rboxes = result.detections.boxes, result.detections.rboxes
-    columns = dict(zip(PIXELS, boxes.float().numpy().T, strict=True))
+    columns: dict[str, NDArray[Any]] = dict(zip(PIXELS, boxes.float().numpy().T, strict=True))
     if oriented:
         rboxes = boxes.new_zeros(0, 5) if rboxes is None else rboxes
         columns |= dict(zip(ORIENTED, rboxes.float().numpy().T, strict=True))

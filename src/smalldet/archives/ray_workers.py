@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from types import TracebackType
@@ -151,7 +151,7 @@ class RayWorkers:
         hand = self._busy.pop(ref)
         unit = hand.unit
         try:
-            answer = ray.get(ref)
+            answer: Any = ray.get(ref)
         except RaySystemError:
             raise
         except RayError as error:
@@ -232,7 +232,7 @@ def _connect(options: ArchiveOptions) -> None:
         ) from error
 
 
-def _usual_cpus(resources: dict[str, float], num_gpus: int) -> int:
+def _usual_cpus(resources: Mapping[str, float], num_gpus: int) -> int:
     if not num_gpus:
         return 1
     return max(1, int(resources.get("CPU", 1) // resources["GPU"]))

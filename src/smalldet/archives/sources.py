@@ -66,8 +66,8 @@ def archive_sources(
         entries = list(listed)
         if not entries:
             raise ValueError(f"{source}: lists no pictures")
-        for entry in entries:
-            (failures.append if isinstance(entry, Failure) else plain.append)(entry)
+        failures += [entry for entry in entries if isinstance(entry, Failure)]
+        plain += [entry for entry in entries if isinstance(entry, str)]
     named = {str(source) for source in sources}
     there: list[str] = []
     missing: dict[str, None] = {}
