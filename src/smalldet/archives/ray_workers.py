@@ -226,7 +226,7 @@ def _connect(options: ArchiveOptions) -> None:
         return
     try:
         ray.init(address=options.workers, **quiet)
-    except (ConnectionError, RuntimeError, ValueError) as error:
+    except (ConnectionError, RuntimeError, ValueError, RayError) as error:
         raise ConnectionError(
             f"--workers {options.workers}: no Ray cluster answers: {_first_line(error)}"
         ) from error
