@@ -46,6 +46,7 @@ def in_pieces(out: Path) -> tuple[object, ...]:
     return ("--separate", "--conf", 0.02, "--device", "cpu", "--ray", *pieces)
 
 
+@pytest.mark.slow
 def test_an_archive_is_what_predict_finds_scene_by_scene(write_scene, model, tmp_path):
     """Small scenes in bundles, a large one in parts, and a broken one as a row."""
     names = [
@@ -76,8 +77,10 @@ def test_an_archive_is_what_predict_finds_scene_by_scene(write_scene, model, tmp
             wanted = predictor.predict(scene)
         own = sorted((r for r in found if r["source"] == name), key=lambda r: r["id"])
         assert len(own) > 10
-        assert [[r[key] for key in ("x1", "y1", "x2", "y2")] for r in own] == wanted.boxes.tolist()
-        assert [r["score"] for r in own] == wanted.scores.double().tolist()
+        boxes = [[row[key] for key in ("x1", "y1", "x2", "y2")] for row in own]
+        # another number of threads may round otherwise
+        assert boxes == [pytest.approx(box, abs=0.01) for box in wanted.boxes.tolist()]
+        assert [row["score"] for row in own] == pytest.approx(wanted.scores.tolist(), abs=1e-4)
     assert json.loads((out / "run.json").read_text())["model"] == tile_model.fingerprint
     assert not (out / ".notes").exists()
 

@@ -138,7 +138,7 @@ class Handout:
             self._first.append(Bundle(unit.sources[:middle]))
             self._first.append(Bundle(unit.sources[middle:]))
             return
-        source = unit.sources[0] if isinstance(unit, Bundle) else unit.source
+        source = next(iter(unit.sources)) if isinstance(unit, Bundle) else unit.source
         if str(source) in self.failures:  # another part of it failed meanwhile
             return
         if not blameless:

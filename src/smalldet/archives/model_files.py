@@ -77,7 +77,7 @@ class PackedModel:
                 file.parent.mkdir(parents=True, exist_ok=True)
                 file.write_bytes(content)
             path, network = Path(folder, self.name), self.network
-            if network in self.files:
+            if network is not None and network in self.files:
                 network = str(Path(folder, network))
             model = open_tile_model(
                 path,
