@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
+from smalldet.archives.options import ArchiveOptions
+from smalldet.cli.archiving import predict_on_ray
 from smalldet.cli.parameters import (
     DEFAULT_MODEL,
     FLATTENED,
@@ -17,6 +19,7 @@ from smalldet.cli.parameters import (
     Device,
     Model,
     Network,
+    parameter_name,
 )
 from smalldet.cli.printing import complain, console, note, progress_bar, say
 from smalldet.config.imagery import USUAL, ImageryOptions
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
     from smalldet.detections import Detections
 
 DEFAULTS, DEFAULT_MAPS = PredictOptions(), MapOptions()
+DEFAULT_ARCHIVE = ArchiveOptions()
 
 
 def predict(
@@ -53,8 +57,35 @@ def predict(
     resume: Annotated[
         bool, Parameter(help="Go on with a prediction that was stopped.", negative="")
     ] = False,
+    ray: Annotated[
+        bool,
+        Parameter(
+            help="Predict an archive on many workers by Ray; --out is a folder of GeoParquet, and "
+            "the same command goes on where it was stopped.",
+            negative="",
+        ),
+    ] = False,
+    archive: Annotated[ArchiveOptions, FLATTENED] = DEFAULT_ARCHIVE,
 ) -> None:
     """Find objects in pictures of any size and write them to files."""
+    if ray or archive.workers is not None:
+        predict_on_ray(
+            sources,
+            out,
+            model=model,
+            class_names=class_names,
+            network=network,
+            backend=backend,
+            device=device,
+            options=options,
+            imagery=imagery,
+            maps=maps,
+            archive=archive,
+        )
+        return
+    if archive != DEFAULT_ARCHIVE:
+        (name, *_) = archive.model_dump(exclude_defaults=True)
+        raise ValueError(f"--{parameter_name(name)} goes with --ray")
     from smalldet.inference.predict import Listener, predict_sources
     from smalldet.tile_models import open_tile_model
 

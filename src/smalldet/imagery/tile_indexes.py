@@ -59,10 +59,18 @@ def _by_tile_index(path: Path) -> list[str] | None:
 
 def _by_stac(path: Path) -> list[str] | None:
     content = _read_json(path)
+    items = stac_in(content)
+    if items is None:
+        return None
+    return [asset for item in items for asset in _assets(path, item, ())]
+
+
+def stac_in(content: object) -> list[dict[str, Any]] | None:
+    """The items, lists of items, collections or catalogs of a JSON; None where it is no STAC."""
     items = content if isinstance(content, list) else [content]
     if not items or not all(isinstance(item, dict) and _is_stac(item) for item in items):
         return None
-    return [asset for item in items for asset in _assets(path, cast("dict[str, Any]", item), ())]
+    return cast("list[dict[str, Any]]", items)
 
 
 def _is_stac(content: dict[str, Any]) -> bool:
@@ -78,7 +86,7 @@ def _assets(path: Path, content: dict[str, Any], above: tuple[Path, ...]) -> Ite
     """Pictures of an item, of the items in a list, or of all that a collection or catalog links."""
     kind = content.get("type")
     if kind == "Feature":
-        yield _asset(path, content)
+        yield _local(path, asset_href(str(path), content))
     elif kind == "FeatureCollection":
         for item in content.get("features", []):
             yield from _assets(path, item, above)
@@ -95,8 +103,24 @@ def _assets(path: Path, content: dict[str, Any], above: tuple[Path, ...]) -> Ite
             yield from _assets(below, linked, (*above, path.resolve()))
 
 
-def _asset(path: Path, item: dict[str, Any]) -> str:
-    """The one asset of an item that is its picture."""
+def asset_href(where: str, item: dict[str, Any], wanted: str | None = None) -> str:
+    """What an item calls the one of its assets that is its picture.
+
+    Args:
+        where: the item comes from.
+        item: of STAC.
+        wanted: key of the asset; else that whose key or role says that it is the picture.
+
+    Raises:
+        ValueError: there is no such asset.
+    """
+    name = item.get("id", "an item")
+    if wanted is not None:
+        assets = dict(item.get("assets") or {})
+        if wanted not in assets:
+            there = ", ".join(map(str, assets)) or "none"
+            raise ValueError(f"{where}: {name} has no asset {wanted!r}; it has {there}")
+        return str(assets[wanted].get("href"))
     ranked: list[tuple[int, str]] = []
     single: set[str] = set()
     for key, asset in dict(item.get("assets") or {}).items():
@@ -110,16 +134,15 @@ def _asset(path: Path, item: dict[str, Any]) -> str:
             single.add(names[0])
         rank = min((WANTED.index(role) for role in roles if role in WANTED), default=len(WANTED))
         ranked.append((rank, str(asset.get("href"))))
-    name = item.get("id", "an item")
     if not ranked:
-        raise ValueError(f"{path}: {name} has no picture among its assets")
+        raise ValueError(f"{where}: {name} has no picture among its assets")
     best = min(ranked, key=lambda pair: pair[0])
     if best[0] and single >= COLOURS:
         raise ValueError(
-            f"{path}: {name} has red, green and blue in a file each; join them first by "
+            f"{where}: {name} has red, green and blue in a file each; join them first by "
             "`gdalbuildvrt -separate`"
         )
-    return _local(path, best[1])
+    return best[1]
 
 
 def _local(path: Path, name: object) -> str:

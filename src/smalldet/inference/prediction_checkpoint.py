@@ -22,6 +22,17 @@ INTERVAL_S = 20.0
 """Least time between two files."""
 
 
+def file_name(rows: range) -> str:
+    """Of the file that tells of these rows of tiles."""
+    return f"{rows.start:09d}-{rows.stop:09d}.safetensors"
+
+
+def rows_of(name: str) -> range | None:
+    """What a file tells of, by its name; None where it is no file of a checkpoint."""
+    found = NAME.fullmatch(name)
+    return None if found is None else range(int(found[1]), int(found[2]))
+
+
 class OtherRunError(ValueError):
     """A checkpoint was written by a run with other options, another model or another picture."""
 
@@ -78,21 +89,24 @@ class PredictionCheckpoint:
         """Write what waits."""
         if not self._waiting:
             return
-        values = columns_in(cat(self._waiting))
-        columns = {name: cast(Tensor, column).contiguous() for name, column in values.items()}
-        name = f"{self._first_row:09d}-{self._next_row:09d}.safetensors"
-        texts = self._texts(self._first_row, self._next_row)
-        write_tensors(self._folder / name, columns, texts)
+        self.write(cat(self._waiting), range(self._first_row, self._next_row))
         self._waiting, self._first_row = [], self._next_row
         self._last_write_s = time.monotonic()
+
+    def write(self, detections: TileDetections, rows: range) -> None:
+        """The detections of some rows of tiles as a file of their own."""
+        values = columns_in(detections)
+        columns = {name: cast(Tensor, column).contiguous() for name, column in values.items()}
+        texts = self._texts(rows.start, rows.stop)
+        write_tensors(self._folder / file_name(rows), columns, texts)
 
     def _texts(self, first: int, behind: int) -> dict[str, str]:
         return {"run": json.dumps(self._run), "rows": f"{first}-{behind}"}
 
     def _files(self) -> list[tuple[int, int, Path]]:
         """First row, row behind the last, and file, in the order of rows."""
-        found = [(NAME.fullmatch(path.name), path) for path in self._folder.glob("*.safetensors")]
-        return sorted((int(name[1]), int(name[2]), path) for name, path in found if name)
+        found = [(rows_of(path.name), path) for path in self._folder.glob("*.safetensors")]
+        return sorted((rows.start, rows.stop, path) for rows, path in found if rows is not None)
 
     def _check_run(self) -> None:
         """By the first sound file."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from copy import copy
 from dataclasses import replace
 from functools import partial
@@ -149,8 +149,7 @@ class Predictor:
         checkpoint: Path | None,
     ) -> Detections:
         picture = Picture(source.name, source.width, source.height, source.crs, source.transform)
-        if self._area is not None:
-            source = self._area.within(source)
+        source = self._inside(source)
         sizes_m = self.options.min_size_m, self.options.max_size_m
         metres = metres_for_sizes(source.name, self.gsd(source)) if any(sizes_m) else None
         matching = self._matching(source)
@@ -172,6 +171,40 @@ class Predictor:
         if isinstance(source, SceneInside):
             detections = detections[source.holds(detections)]
         return replace(detections[: self.options.max_detections], picture=picture)
+
+    def num_tiles(self, scene: Scene) -> int:
+        """Tiles of a scene, as `predict` goes through them.
+
+        Raises:
+            ValueError: as `predict`.
+        """
+        inside = self._inside(scene)
+        return len(self._tiling(inside, self._matching(inside)))
+
+    def predict_rows(self, scene: Scene, rows: range, checkpoint: Path) -> None:
+        """Note what some of a scene's tiles show, for `predict` to go on with.
+
+        When all tiles are noted, by whatever processes, `predict` with this checkpoint merges them
+        to what it would have found by itself.
+
+        Args:
+            scene: stays open.
+            rows: of its tiles, within `num_tiles`.
+            checkpoint: folder that gets one file.
+
+        Raises:
+            ValueError: as `predict`, or there is a scout, which looks at a scene as a whole.
+        """
+        if self._scout is not None:
+            raise ValueError("a scout looks at a whole scene; it cannot be predicted in parts")
+        inside = self._inside(scene)
+        matching = self._matching(inside)
+        tiling = self._tiling(inside, matching)
+        of_part = torch.zeros(len(tiling), dtype=torch.bool)
+        of_part[rows.start : rows.stop] = True
+        steps = self._runner.steps(inside, tiling.only(of_part), self.conf, rows.start)
+        found = cat([self._runner.nothing(tiling), *(detections for detections, _ in steps)])
+        PredictionCheckpoint(checkpoint, self._run(inside, matching)).write(found, rows)
 
     def predict_tiles(self, scene: Scene, on_progress: Told | None = None) -> TileDetections:
         """Objects of each tile, before the merge; tiles without data are passed over."""
@@ -201,6 +234,26 @@ class Predictor:
         """Bands to read unless told: None for colour, so that grey is repeated, else the first."""
         channels = self.model.in_channels
         return None if channels == 3 else range(1, channels + 1)
+
+    def facts(self, without: Collection[str] = ()) -> dict[str, str]:
+        """All that detections depend on besides the scene: {what: value}.
+
+        Args:
+            without: options to leave out.
+        """
+        facts = {
+            "model": self.model.fingerprint,
+            "runtime": self.model.runtime,
+            **self.options.model_dump(exclude=set(without)),
+            "tile_px": self.tile_px,
+            "conf": self.conf,
+            "area": None if self._area is None else self._area.fingerprint,
+        }
+        return {key: str(value) for key, value in facts.items()}
+
+    def _inside(self, scene: Scene) -> Scene:
+        """What of a scene is looked at."""
+        return scene if self._area is None else self._area.within(scene)
 
     def _matching(self, scene: Scene) -> Matching:
         """At which scales the scene is looked at, and for what."""
@@ -281,19 +334,11 @@ class Predictor:
 
     def _run(self, scene: Scene, matching: Matching) -> dict[str, str]:
         """All that the detections of a scene's tiles depend on, for the checkpoint."""
-        facts = {
-            "model": self.model.fingerprint,
-            "runtime": self.model.runtime,
-            "picture": picture_fingerprint(scene),
-            "bands": scene.bands,
-            **self.options.model_dump(exclude=set(PredictOptions.AFTER_TILES)),
-            "tile_px": self.tile_px,
-            "conf": self.conf,
-            "area": None if self._area is None else self._area.fingerprint,
-        }
+        facts = self.facts(PredictOptions.AFTER_TILES)
+        facts |= {"picture": picture_fingerprint(scene), "bands": str(scene.bands)}
         if matching.told:
             facts["ground sample distance"] = matching.told
-        return {key: str(value) for key, value in facts.items()}
+        return facts
 
 
 def _wanted(classes: Sequence[str], class_names: tuple[str, ...]) -> Tensor:

@@ -9,10 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import BinaryIO
 
+from smalldet.folder_lock import FolderLock
 from smalldet.inference.results import Result
 from smalldet.serving.asks import Ask
 from smalldet.serving.data_folder import DataFolder
-from smalldet.serving.folder_lock import FolderLock
 from smalldet.serving.intake import Intake
 from smalldet.serving.job_runner import JobRunner
 from smalldet.serving.jobs import Job, JobStore
@@ -49,7 +49,8 @@ class Service:
         self.data = None if options.data_dir is None else DataFolder(options.data_dir)
         self.truth = None if options.truth is None else Truth(options.truth)
         folder = options.jobs_dir or user_cache() / "jobs"
-        self._lock = FolderLock(folder)
+        held = "another server keeps its jobs there; name another folder by --jobs-dir"
+        self._lock = FolderLock(folder, held)
         self.store = JobStore(folder, options.keep_jobs)
         self.intake = Intake(options, self.data, folder)
         self._overviews, self._stop = folder / "overviews", threading.Event()

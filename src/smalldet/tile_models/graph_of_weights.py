@@ -38,7 +38,9 @@ class ModelFile:
     def key(self) -> str:
         """What tells it from all others, by content."""
         said = self.network or ""
-        described = Path(said).read_bytes() if said and Path(said).is_file() else b""
+        described = b""
+        if said and Path(said).is_file():
+            said, described = Path(said).name, Path(said).read_bytes()
         names = repr(parse_class_names(self.class_names))
         return content_fingerprint(self.path.read_bytes(), names.encode(), said.encode(), described)
 

@@ -127,6 +127,12 @@ def open_tile_model(
     return fastest(openers, ModelFile(path, class_names, network).key(), on, say)
 
 
+def backend_of(model: TileModel) -> str:
+    """The name of the runtime that computes a model: a `backend` of `open_tile_model`."""
+    how = model.runtime.partition(" in ")[2]
+    return next(runtime.name for runtime in RUNTIMES if how.startswith(runtime.name))
+
+
 def _named(name: str, able: list[Runtime], path: Path) -> Runtime:
     known = [runtime.name for runtime in RUNTIMES]
     if name not in known:

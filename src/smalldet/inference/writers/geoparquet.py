@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -27,22 +28,37 @@ def save_geoparquet(path: Path, layer: Layer) -> None:
         ValueError: pyarrow is not installed.
     """
     check_pyarrow(path)
+    path.write_bytes(geoparquet(layer))
+
+
+def geoparquet(layer: Layer, notes: Mapping[str, str] | None = None) -> bytes:
+    """The content of a GeoParquet file.
+
+    Args:
+        layer: shapes and columns.
+        notes: {key: text} of the file's metadata, besides what GeoParquet asks for.
+    """
     import pyarrow
     from pyarrow import parquet
 
-    columns = {name: pyarrow.array(values) for name, values in layer.columns.items()}
+    columns = {
+        # texts are texts where there are none, too
+        name: pyarrow.array(values, type=pyarrow.string() if values.dtype == object else None)
+        for name, values in layer.columns.items()
+    }
     columns["geometry"] = pyarrow.array(layer.well_known_binary(), type=pyarrow.binary())
-    table = pyarrow.table(columns).replace_schema_metadata({"geo": json.dumps(_facts(layer))})
+    facts = {"geo": json.dumps(_facts(layer)), **(notes or {})}
+    table = pyarrow.table(columns).replace_schema_metadata(facts)
     content = pyarrow.BufferOutputStream()
     parquet.write_table(table, content, compression="zstd")
-    path.write_bytes(content.getvalue())
+    return content.getvalue().to_pybytes()
 
 
 def _facts(layer: Layer) -> dict[str, Any]:
     shape: dict[str, Any] = {"encoding": "WKB", "geometry_types": [layer.geometry_type]}
     if layer.geometry_type != "Point":
         shape["orientation"] = "counterclockwise"
-    if len(layer.shapes):
+    if not shapely.is_missing(layer.shapes).all():
         shape["bbox"] = shapely.total_bounds(layer.shapes).tolist()
     if layer.crs != WGS84:  # which is what a reader takes it for
         shape["crs"] = None if layer.crs is None else layer.crs.to_dict(projjson=True)

@@ -29,6 +29,9 @@ from smalldet.inference.writers.placing import (
 Shapes = NDArray[Any]
 """(N,) shapely geometries."""
 
+NO_SHAPE = -1
+"""shapely's type of what is no geometry."""
+
 
 @dataclass(frozen=True, eq=False)
 class Layer:
@@ -37,7 +40,7 @@ class Layer:
     Args:
         name: of the layer.
         crs: coordinate system of the shapes; None for pixels.
-        shapes: (N,) polygons, multipolygons or points.
+        shapes: (N,) polygons, multipolygons or points; None for rows without a place.
         columns: {name: (N,) numbers or texts}.
         drawn_by: the column that a style goes by.
         colours: {value of that column: its colour}; None where it holds numbers, the more the
@@ -54,13 +57,13 @@ class Layer:
     @property
     def geometry_type(self) -> str:
         """The one type of all shapes, as GDAL calls it; that of polygons where there are none."""
-        kinds = set(np.unique(shapely.get_type_id(self.shapes)).tolist())
+        kinds = set(np.unique(shapely.get_type_id(self.shapes)).tolist()) - {NO_SHAPE}
         if kinds <= {int(shapely.GeometryType.POLYGON)}:
             return "Polygon"
         return "Point" if kinds == {int(shapely.GeometryType.POINT)} else "MultiPolygon"
 
     def well_known_binary(self) -> NDArray[Any]:
-        """(N,) bytes, all of `geometry_type`."""
+        """(N,) bytes, all of `geometry_type`, or None."""
         shapes = self.shapes
         if self.geometry_type == "MultiPolygon":
             single = np.flatnonzero(shapely.get_type_id(shapes) == shapely.GeometryType.POLYGON)

@@ -1,4 +1,4 @@
-"""FolderLock: one server for a folder of jobs, or two would do the same work in the same files."""
+"""FolderLock: one process for a folder, or two would do the same work in the same files."""
 
 from __future__ import annotations
 
@@ -13,21 +13,20 @@ class FolderLock:
 
     Args:
         folder: made where there is none.
+        held: what to say, behind the folder's name, where another process holds it.
 
     Raises:
-        ValueError: another server holds it.
+        ValueError: another process holds it.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, held: str) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._file = (folder / NAME).open("w", encoding="utf-8")
         try:
             _lock(self._file.fileno())
         except OSError as error:
             self._file.close()
-            raise ValueError(
-                f"{folder}: another server keeps its jobs there; name another folder by --jobs-dir"
-            ) from error
+            raise ValueError(f"{folder}: {held}") from error
 
     def close(self) -> None:
         self._file.close()

@@ -1,0 +1,1 @@
+"""Archives: many scenes on many workers, by Ray."""
