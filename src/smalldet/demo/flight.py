@@ -164,7 +164,8 @@ def _taken(
     right, bottom = np.ceil((view + camera[:2, 2]).max(axis=0) + MARGIN_PX).astype(int).tolist()
     picture = town.crop((left, top, right, bottom))
     for row in np.flatnonzero(visible > 0).tolist():
-        stamp(picture, sprites[row], *(spots[row] - (left, top)).tolist(), SHADOW_PX)
+        x, y = (spots[row] - (left, top)).tolist()
+        stamp(picture, sprites[row], x, y, SHADOW_PX)
     scale = math.hypot(camera[0, 0], camera[1, 0])
     soft = picture.filter(ImageFilter.GaussianBlur(0.45 * scale))
     within = np.array(camera[:2])

@@ -44,7 +44,7 @@ class BufferedIoU(BaseIoU):
     def _compute(
         self, boxes_1: NDArray[np.float64], boxes_2: NDArray[np.float64]
     ) -> NDArray[np.float64]:
-        return sv.box_iou_batch(self._grown(boxes_1), self._grown(boxes_2))
+        return sv.box_iou_batch(self._grown(boxes_1), self._grown(boxes_2)).astype(np.float64)
 
     def _grown(self, boxes: NDArray[np.float64]) -> NDArray[np.float64]:
         boxes = np.asarray(boxes, dtype=np.float64)
@@ -74,7 +74,7 @@ TRACKERS: Mapping[str, Callable[[BufferedIoU, Options], Any]] = MappingProxyType
         ),
     }
 )
-"""Trackers of Roboflow's library `trackers` by name; a new one is a line here and in the options."""
+"""Trackers of the library by name; a new one is a line here and in the options."""
 
 
 class Follower:

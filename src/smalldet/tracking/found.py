@@ -1,4 +1,4 @@
-"""What is found in each frame: by a model, whose detections are noted on the way, or from a file."""
+"""What is found in each frame: by a model, whose detections are noted, or from a file."""
 
 from __future__ import annotations
 

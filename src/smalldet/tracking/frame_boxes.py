@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ class FrameBoxes:
         labels: (N,) positions in `class_names`.
         class_names: of the labels.
         ignored: (N,) bool, of true boxes: what is neither to be found nor a mistake.
+        told_of: frames that a file tells of, with boxes or without; all if None.
     """
 
     frames: NDArray[np.int64]
@@ -39,6 +40,7 @@ class FrameBoxes:
     labels: NDArray[np.int64]
     class_names: tuple[str, ...]
     ignored: NDArray[np.bool_]
+    told_of: frozenset[int] | None = None
 
     def __len__(self) -> int:
         return len(self.frames)
@@ -121,12 +123,13 @@ def _of_coco(path: Path, frames: Frames) -> FrameBoxes:
             )
         place = {key: label for label, key in enumerate(classes)}
         kept = [one for one in entries if numbers.get(one["image_id"])]
-        return _of_entries(
+        read = _of_entries(
             kept,
             [numbers[one["image_id"]] or 0 for one in kept],
             [place[one["category_id"]] for one in kept],
             tuple(classes.values()),
         )
+        return replace(read, told_of=frozenset(filter(None, numbers.values())))
     except (KeyError, TypeError, IndexError) as error:
         raise ValueError(
             f"{path}: must be COCO json of boxes: images with id and file_name, categories with id "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from typing import Any, Protocol
 
 import av
 import numpy as np
+from av.error import FFmpegError
 from numpy.typing import NDArray
 
 from smalldet.config.imagery import USUAL, ImageryOptions
@@ -115,18 +117,19 @@ class VideoFrames:
         with _opened(self.name) as container:
             stream = container.streams.video[0]
             stream.thread_type = "AUTO"
-            for picture in _decoded(container, stream, self.name, lambda: number + 1, on_broken):
+            for picture in _decoded(container, stream):
                 number += 1
                 if span.ends_before(number):
                     return
-                if picture is None:  # broken, and told
+                if isinstance(picture, str):
+                    on_broken(f"{self.name}: frame {number} {picture}")
                     continue
                 stamp_s = picture.time if self._by_stamps else (number - 1) / self.fps
                 if begin_s is None:
                     begin_s = stamp_s or 0.0
-                # stamps that are missing, stand still or go back
-                follows = stamp_s is not None and stamp_s - begin_s > time_s
-                time_s = stamp_s - begin_s if follows else time_s + 1 / self.fps
+                since_s = math.nan if stamp_s is None else stamp_s - begin_s
+                # stamps may be missing, stand still or go back
+                time_s = since_s if since_s > time_s else time_s + 1 / self.fps
                 if number in span:
                     scene = open_scene(picture.to_ndarray(format="rgb24"))
                     scene.name = f"frame {number}"
@@ -144,7 +147,8 @@ class PictureFrames:
         bands: Sequence[int] | None,
         imagery: ImageryOptions,
     ) -> None:
-        self.name, self.fps, self.num_frames = name, fps, len(paths)
+        self.name, self.fps = name, fps
+        self.num_frames: int | None = len(paths)
         self._paths, self._bands, self._imagery = paths, bands, imagery
         self._numbers: dict[str, int] = {}
         for number, path in enumerate(paths, 1):
@@ -179,7 +183,7 @@ def natural_key(text: str) -> list[tuple[int, int | str]]:
 def _opened(name: str) -> Any:
     try:
         container = av.open(name)
-    except av.FFmpegError as error:
+    except FFmpegError as error:
         raise ValueError(f"{name}: cannot be read as a video ({error.strerror})") from error
     if not container.streams.video:
         container.close()
@@ -187,26 +191,19 @@ def _opened(name: str) -> Any:
     return container
 
 
-def _decoded(
-    container: Any, stream: Any, name: str, next_number: Callable[[], int], on_broken: Told
-) -> Iterator[Any]:
-    """Decoded pictures; None for one that cannot be decoded, which is told."""
+def _decoded(container: Any, stream: Any) -> Iterator[Any]:
+    """Decoded pictures; in the place of one that cannot be used, words of why."""
     packets = container.demux(stream)
     while True:
         try:
             packet = next(packets)
         except StopIteration:
             return
-        except av.FFmpegError as error:
-            on_broken(f"{name}: ends at frame {next_number()}: {error.strerror}")
+        except FFmpegError as error:
+            yield f"and what follows cannot be read ({error.strerror})"
             return
         try:
-            pictures = packet.decode()
-        except av.FFmpegError as error:
-            on_broken(f"{name}: frame {next_number()} cannot be decoded: {error.strerror}")
-            yield None
-            continue
-        for picture in pictures:
-            if picture.is_corrupt:
-                on_broken(f"{name}: frame {next_number()} is damaged")
-            yield None if picture.is_corrupt else picture
+            for picture in packet.decode():
+                yield "is damaged" if picture.is_corrupt else picture
+        except FFmpegError as error:
+            yield f"cannot be decoded ({error.strerror})"

@@ -55,9 +55,7 @@ class Positions:
         num = 0 if self._camera is None else self._camera.num_unknown
         if not num:
             return []
-        return [
-            f"in {num:,} frames it could not be seen how the camera moved; it is taken for still"
-        ]
+        return [f"in {num:,} frames the camera's motion could not be seen: it is taken for still"]
 
     def follow(self, frame: Frame, rgb: NDArray[np.uint8], boxes: Points) -> Transform:
         """(3, 3) from the pixels of the next frame to those of the first one."""
@@ -73,7 +71,7 @@ class Positions:
         return self._to_first
 
     def on_map(self, frame: Frame, points: Points) -> Points | None:
-        """(N, 2) pixels of the frame that was followed last, in `crs`; None where it has no place."""
+        """(N, 2) pixels of the frame that was followed last, in `crs`; None without a place."""
         scene = frame.scene
         if self.crs is None:
             return None

@@ -66,10 +66,12 @@ def score_tracks(
     Args:
         truth: true tracks.
         found: tracks.
-        frames: numbers of the frames that were looked at.
+        frames: numbers of the frames that were looked at; those that the truth does not tell of are
+            left out.
         sizes: half-open ranges of the square root of the area, px.
     """
-    numbers = sorted(frames)
+    told_of = truth.told_of
+    numbers = sorted(number for number in frames if told_of is None or number in told_of)
     ranges = {"all": (0.0, math.inf), **sizes}
     scores = [_score(name, span, truth, found, numbers) for name, span in ranges.items()]
     return [one for one in scores if one.num_boxes or one.size == "all"]

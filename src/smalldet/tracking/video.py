@@ -6,7 +6,7 @@ from collections import deque
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import av
 import numpy as np
@@ -66,7 +66,8 @@ class TrackVideo:
         scale = min(1.0, MAX_SIDE_PX / max(picture.size))
         if scale < 1:
             picture = picture.resize([max(2, round(side * scale)) for side in picture.size])
-        self._draw(picture, ids, boxes * scale, labels, np.linalg.inv(to_first), scale)
+        from_first = np.linalg.inv(to_first).astype(np.float64)
+        self._draw(picture, ids, boxes * scale, labels, from_first, scale)
         self._encode(picture, time_s)
 
     def close(self) -> None:
@@ -104,16 +105,17 @@ class TrackVideo:
             write_text(draw, (x2 + 3, y1 - 6), str(number))
 
     def _encode(self, picture: Image.Image, time_s: float) -> None:
-        if self._container is None:
+        if self._stream is None:
             self._open(*picture.size)
-        size = self._stream.width, self._stream.height
+        container, stream = cast("tuple[Any, Any]", (self._container, self._stream))
+        size = stream.width, stream.height
         if picture.size != size:  # an odd side, or pictures of different sizes
             picture = picture.crop((0, 0, *size))
         frame = av.VideoFrame.from_ndarray(np.asarray(picture))
         self._last_pts = max(self._last_pts + 1, round(time_s * float(self._rate)))
         frame.pts, frame.time_base = self._last_pts, 1 / self._rate
-        for packet in self._stream.encode(frame):
-            self._container.mux(packet)
+        for packet in stream.encode(frame):
+            container.mux(packet)
 
     def _open(self, width: int, height: int) -> None:
         codec = next(name for name in CODECS if name in av.codecs_available)
