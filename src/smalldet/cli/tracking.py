@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -23,6 +22,7 @@ from smalldet.cli.printing import complain, console, note, progress_bar, say
 from smalldet.config.imagery import USUAL, ImageryOptions
 from smalldet.evaluation.size_ranges import read_sizes
 from smalldet.inference.options import PredictOptions
+from smalldet.tracking.extra import check_installed
 from smalldet.tracking.options import TrackOptions
 
 if TYPE_CHECKING:
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from smalldet.tracking.scoring import TrackScore
 
 DEFAULT_TRACKING = TrackOptions()
-NEEDED = ("av", "cv2", "supervision", "trackers")
 
 
 def track(
@@ -56,12 +55,7 @@ def track(
     ] = False,
 ) -> None:
     """Follow small objects through the frames of a video."""
-    missing = [name for name in NEEDED if find_spec(name) is None]
-    if missing:
-        raise ValueError(
-            f"track needs {', '.join(missing)}, which {'are' if missing[1:] else 'is'} not "
-            'installed: pip install "smalldet[video]"'
-        )
+    check_installed()
     from smalldet.tile_models import open_tile_model
     from smalldet.tracking.track import TrackListener, track_frames
 
