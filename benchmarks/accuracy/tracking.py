@@ -4,8 +4,8 @@
 
 Draws a flight over a town (`benchmarks.accuracy.flight`), finds its vehicles by the embedded
 aerial model in tiles and in whole frames, and follows them. Detections are noted in the folder, so
-that a second run takes seconds. Rows of markdown tables are printed as they are measured: HOTA, MOTA
-and IDF1 of all vehicles, and HOTA, DetA and AssA by size.
+that a second run takes seconds. Rows of a markdown table are printed as they are measured: HOTA,
+MOTA and IDF1 of all vehicles, and HOTA (DetA, AssA) by size.
 """
 
 from __future__ import annotations

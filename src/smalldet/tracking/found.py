@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torchvision.ops import nms
 
 from smalldet.atomic_write import write_text
 from smalldet.inference.prediction_checkpoint import OtherRunError
@@ -18,6 +20,7 @@ from smalldet.tracking.frames import Frame, Frames
 from smalldet.tracking.mot_text import MotText
 
 BOX_DIGITS, SCORE_DIGITS = 2, 4
+SAME_IOU = 0.5
 DETECTIONS, RUN = "detections.txt", "run.json"
 
 
@@ -132,6 +135,17 @@ class ModelFinder:
 
     def close(self) -> None:
         self._text.close()
+
+
+def one_box_each(found: Found) -> Found:
+    """The strongest of boxes that overlap by half, whatever their classes.
+
+    Trackers do not look at classes: a vehicle that is found as a car and as a bus would get two
+    tracks.
+    """
+    boxes, scores = torch.from_numpy(found.boxes), torch.from_numpy(found.scores)
+    kept = np.sort(nms(boxes, scores, SAME_IOU).numpy())
+    return Found(found.boxes[kept], found.scores[kept], found.labels[kept])
 
 
 def rounded(

@@ -22,7 +22,7 @@ from smalldet.inference.predictor import Predictor
 from smalldet.tile_models import TileModel
 from smalldet.tracking.coco_video import SeenFrame, write_coco_video
 from smalldet.tracking.following import Follower
-from smalldet.tracking.found import FileFinder, Finder, ModelFinder
+from smalldet.tracking.found import FileFinder, Finder, ModelFinder, one_box_each
 from smalldet.tracking.frame_boxes import NO_TRACK, FrameBoxes, read_frame_boxes
 from smalldet.tracking.frames import Frames, open_frames
 from smalldet.tracking.map_lines import write_map_lines
@@ -229,7 +229,7 @@ class _Run:
         total = len(range(span.first, min(total, span.last or total) + 1, span.step))
         for frame in self.frames.read(span, self._note_broken):
             rgb = frame.rgb()
-            found = self.finder.find(frame)
+            found = one_box_each(self.finder.find(frame))
             to_first = self.positions.follow(frame, rgb, found.boxes)
             ids = self.follower.follow(found.boxes, found.scores, to_first, frame.time_s)
             rows = np.flatnonzero(ids != NO_TRACK)
