@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import weakref
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
+
+from smalldet.imagery import Scene, open_scene
+from smalldet.tracking import frames
 
 WIDTH, HEIGHT, SIDE = 192, 128, 6
 NUM_FRAMES = 12
@@ -40,8 +46,8 @@ def draw_flight(folder: Path, num_vehicles: int = 5, num_frames: int = NUM_FRAME
     speeds = rng.integers(-3, 4, (num_vehicles, 2))
     lines: list[str] = []
     boxes: list[NDArray[np.float64]] = []
-    frames = folder / "frames"
-    frames.mkdir(parents=True)
+    pictures = folder / "frames"
+    pictures.mkdir(parents=True)
     for number in range(1, num_frames + 1):
         corner = np.array([40, 30]) + (number - 1) * np.array(PAN_PX)
         picture = town[corner[1] : corner[1] + HEIGHT, corner[0] : corner[0] + WIDTH].copy()
@@ -55,12 +61,26 @@ def draw_flight(folder: Path, num_vehicles: int = 5, num_frames: int = NUM_FRAME
                 seen.append(np.array([x, y, x + SIDE, y + SIDE], dtype=np.float64))
         boxes.append(np.array(seen).reshape(-1, 4))
         # a name without leading zeros: frame 10 comes after frame 9
-        Image.fromarray(picture).save(frames / f"frame{number}.png")
+        Image.fromarray(picture).save(pictures / f"frame{number}.png")
     truth = folder / "gt.txt"
     truth.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    return Flight(frames, truth, boxes)
+    return Flight(pictures, truth, boxes)
 
 
 @pytest.fixture
 def flight(tmp_path: Path) -> Flight:
     return draw_flight(tmp_path)
+
+
+@pytest.fixture
+def scenes(monkeypatch: pytest.MonkeyPatch) -> Callable[[], int]:
+    """Tells how many of the frames that were opened are still there."""
+    alive: weakref.WeakSet[Scene] = weakref.WeakSet()
+
+    def opened(*words: Any, **options: Any) -> Scene:
+        scene = open_scene(*words, **options)
+        alive.add(scene)
+        return scene
+
+    monkeypatch.setattr(frames, "open_scene", opened)
+    return lambda: len(alive)

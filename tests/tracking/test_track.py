@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from torch import Tensor
 from smalldet.detections import Detections
 from smalldet.inference.options import PredictOptions
 from smalldet.inference.prediction_checkpoint import OtherRunError
+from smalldet.tracking.found import Found, one_box_each, rounded
 from smalldet.tracking.options import TrackOptions
 from smalldet.tracking.track import TrackReport, track_frames
 from tests.inference.conftest import SquareFinder
@@ -182,31 +184,27 @@ def test_tracks_lie_on_the_map_of_the_first_frame(flight: Flight, tmp_path: Path
 
 
 def test_few_frames_are_held_at_a_time(
-    flight: Flight, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    flight: Flight, tmp_path: Path, scenes: Callable[[], int]
 ) -> None:
-    import gc
+    class Watching(SquareFinder):
+        def detect(self, images: Tensor, conf: float, max_detections: int) -> list[Detections]:
+            held.append(scenes())
+            return super().detect(images, conf, max_detections)
 
-    from smalldet.imagery.scene import Scene
+    held: list[int] = []
+    track(flight, tmp_path / "out", Watching())
+    assert len(held) >= NUM_FRAMES and 0 < max(held) <= 2
 
-    most = 0
-    finder = SquareFinder()
-    detect = finder.detect
 
-    def counting(*words: Any) -> Any:
-        nonlocal most
-        gc.collect()
-        most = max(most, sum(isinstance(thing, Scene) for thing in gc.get_objects()))
-        return detect(*words)
-
-    monkeypatch.setattr(finder, "detect", counting)
-    track(flight, tmp_path / "out", finder)
-    assert 0 < most <= 2
+def test_an_object_of_two_classes_is_one_track() -> None:
+    """Trackers do not look at classes; the stronger class stays."""
+    boxes = np.array([[0.0, 0, 8, 8], [1, 0, 9, 8], [30, 0, 38, 8]])
+    found = one_box_each(Found(boxes, np.array([0.5, 0.9, 0.4]), np.array([0, 1, 0])))
+    assert found.boxes.tolist() == boxes[1:].tolist() and found.labels.tolist() == [1, 0]
 
 
 def test_scores_of_a_torch_model_end_in_the_same_columns() -> None:
     """Detections are float32; what is noted has two digits."""
-    from smalldet.tracking.found import rounded
-
     boxes = torch.tensor([[1.23456, 2.0, 3.0, 4.0]]).double().numpy()
     found = rounded(boxes, np.array([0.123456]), np.array([0]))
     assert found.boxes[0, 0] == 1.23 and found.scores[0] == 0.1235
