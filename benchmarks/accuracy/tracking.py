@@ -36,7 +36,7 @@ TRACKINGS: dict[str, dict[str, Any]] = {
             "tracker": name,
             "no_camera_motion": still,
         }
-        for name in ("bytetrack", "ocsort", "cbiou", "botsort")
+        for name in ("bytetrack", "ocsort", "cbiou")
         for still in (False, True)
     },
     "bytetrack, plain IoU": {"buffer_frac": 0.0, "buffer_px": 0.0},

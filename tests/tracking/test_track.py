@@ -59,7 +59,7 @@ def track(
     )
 
 
-@pytest.mark.parametrize("tracker", ["bytetrack", "ocsort", "cbiou", "botsort"])
+@pytest.mark.parametrize("tracker", ["bytetrack", "ocsort", "cbiou"])
 def test_each_tracker_follows_from_a_moving_camera(
     flight: Flight, tmp_path: Path, tracker: str
 ) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import supervision as sv
 from numpy.typing import NDArray
-from trackers import BoTSORTTracker, ByteTrackTracker, CBIoUTracker, OCSORTTracker
+from trackers import ByteTrackTracker, CBIoUTracker, OCSORTTracker
 from trackers.utils.iou import BaseIoU
 
 from smalldet.tracking.camera import Transform, warp_boxes
@@ -69,9 +69,6 @@ TRACKERS: Mapping[str, Callable[[BufferedIoU, Options], Any]] = MappingProxyType
         ),
         "ocsort": lambda iou, common: OCSORTTracker(iou=iou, **common),
         "cbiou": _cbiou,
-        "botsort": lambda iou, common: BoTSORTTracker(
-            track_activation_threshold=STRONG, iou=iou, enable_cmc=False, **common
-        ),
     }
 )
 """Trackers of the library by name; a new one is a line here and in the options."""

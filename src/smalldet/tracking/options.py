@@ -10,7 +10,7 @@ from pydantic import Field, field_validator
 
 from smalldet.config.base import Frozen
 
-TrackerName = Literal["bytetrack", "ocsort", "cbiou", "botsort"]
+TrackerName = Literal["bytetrack", "ocsort", "cbiou"]
 """Keys of `tracking.following.TRACKERS`, which needs the library to be read."""
 
 TrackFormat = Literal["mot", "coco-video", "geojson"]
@@ -20,7 +20,7 @@ class TrackOptions(Frozen):
     """How detections of frames become tracks, and what is written of them."""
 
     tracker: TrackerName = Field(
-        default="bytetrack", description="How boxes are joined: bytetrack, ocsort, cbiou, botsort."
+        default="bytetrack", description="How boxes are joined: bytetrack, ocsort, cbiou."
     )
     buffer_frac: float = Field(
         default=0.3,
