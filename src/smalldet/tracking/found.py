@@ -49,6 +49,8 @@ class Finder(Protocol):
 
     def find(self, frame: Frame) -> Found: ...
 
+    def close(self) -> None: ...
+
 
 class FileFinder:
     """Takes what a file says of each frame.
@@ -73,6 +75,9 @@ class FileFinder:
         kept = self._kept[rows]
         known = self._known
         return Found(known.boxes[rows][kept], known.scores[rows][kept], known.labels[rows][kept])
+
+    def close(self) -> None:
+        """Nothing is open."""
 
 
 class ModelFinder:
@@ -113,10 +118,6 @@ class ModelFinder:
             write_text(facts, json.dumps(dict(run), indent=1) + "\n")
             text = MotText(path)
         self._text = text
-
-    @property
-    def conf(self) -> float:
-        return self._predictor.conf
 
     def find(self, frame: Frame) -> Found:
         if self._noted is not None and frame.number <= self._last_noted:

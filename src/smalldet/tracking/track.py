@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -131,10 +132,11 @@ def track_frames(
     frames = open_frames(source, options.fps, bands, imagery)
     truth = None if options.truth is None else read_frame_boxes(options.truth, frames)
     positions = Positions(still=options.no_camera_motion, place=options.place, imagery=imagery)
-    finder = _finder(predictor, frames, out, options, predicting, imagery, resume)
     follower = Follower(options, frames.fps / options.span.step, start_conf)
-    run = _Run(frames, out, options, finder, follower, positions, listener)
-    report = run.through()
+    finder = _finder(predictor, frames, out, options, predicting, imagery, resume)
+    with closing(finder):
+        run = _Run(frames, out, options, finder, follower, positions, listener)
+        report = run.through()
     if truth is not None:
         numbers = [frame.number for frame in report.frames]
         report.scores = score_tracks(truth, report.tracks, numbers, sizes)
@@ -255,7 +257,7 @@ class _Run:
         self.listener.on_broken(why)
 
     def _tracks(self) -> FrameBoxes:
-        columns = {
+        columns: dict[str, Any] = {
             name: np.concatenate([getattr(part, name) for part in self.parts])
             for name in ("frames", "ids", "boxes", "scores", "labels", "ignored")
         }
