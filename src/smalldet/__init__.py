@@ -15,6 +15,7 @@ if TYPE_CHECKING:
         load,
         plan,
         predict,
+        track,
         train,
     )
     from smalldet.detections import Detections
@@ -29,6 +30,7 @@ __all__ = [
     "load",
     "plan",
     "predict",
+    "track",
     "train",
 ]
 
@@ -42,6 +44,7 @@ _HOMES = {
     "load": "smalldet.api",
     "plan": "smalldet.api",
     "predict": "smalldet.api",
+    "track": "smalldet.api",
     "train": "smalldet.api",
 }
 

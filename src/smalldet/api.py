@@ -1,10 +1,10 @@
-"""The Python API: what the command line does, in nine functions."""
+"""The Python API: what the command line does, in ten functions."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Unpack, overload
+from typing import TYPE_CHECKING, Any, Unpack, overload
 
 from smalldet.changing.change import compare_change
 from smalldet.changing.options import ChangeKeywords, ChangeOptions
@@ -26,11 +26,17 @@ from smalldet.inference.predictor import Predictor
 from smalldet.models import DEFAULT_MODEL, ClassNames, convert_model
 from smalldet.planning.plan import Plan, make_plan
 from smalldet.tile_models import open_tile_model
+from smalldet.tracking.extra import check_installed
+from smalldet.tracking.options import TrackKeywords, TrackOptions
 from smalldet.training.loop import train as run_training
 from smalldet.training.recipe import TrainRecipe, is_labels, read_recipe, recipe_for_labels
 
+if TYPE_CHECKING:
+    from smalldet.tracking.track import TrackReport
+
 IMAGERY = frozenset(ImageryKeywords.__annotations__)
 CHANGE = frozenset(ChangeKeywords.__annotations__)
+TRACK = frozenset(TrackKeywords.__annotations__)
 
 
 class PredictPictureKeywords(PredictKeywords, ImageryKeywords, total=False):
@@ -39,6 +45,10 @@ class PredictPictureKeywords(PredictKeywords, ImageryKeywords, total=False):
 
 class ChangeDatesKeywords(ChangeKeywords, PredictPictureKeywords, total=False):
     """Options of a comparison of dates, and of the prediction of those that are pictures."""
+
+
+class TrackFramesKeywords(TrackKeywords, PredictPictureKeywords, total=False):
+    """Options of tracking, and of the prediction of frames."""
 
 
 def load(
@@ -163,6 +173,55 @@ def change(
         ),
         predicting=PredictOptions.model_validate(others),
         imagery=ImageryOptions.model_validate(imagery),
+    )
+
+
+def track(
+    source: str | Path,
+    out: str | Path,
+    model: str | Path = DEFAULT_MODEL,
+    *,
+    resume: bool = False,
+    class_names: ClassNames | None = None,
+    network: str | None = None,
+    device: str = "auto",
+    backend: str = "auto",
+    **options: Unpack[TrackFramesKeywords],
+) -> TrackReport:
+    """Follow small objects through the frames of a video.
+
+    Args:
+        source: a video, or the frames as pictures: a folder or a pattern, in natural order.
+        out: folder for tracks, detections and the video.
+        model: as in `load`, and so `class_names`, `network`, `device` and `backend`.
+        resume: go on with a run that was stopped.
+        options: fields of `TrackOptions`: `tracker`, `frames`, `truth`, ...; among them also
+            options of `predict` and of the pictures.
+
+    Returns:
+        Its `tracks` are the boxes in columns, its `scores` what they are worth by size.
+
+    Raises:
+        FileNotFoundError, ValueError: see `smalldet.tracking.track.track_frames`.
+    """
+    check_installed()
+    from smalldet.tracking.track import track_frames
+
+    own: dict[str, Any] = {key: value for key, value in options.items() if key in TRACK}
+    imagery: dict[str, Any] = {key: value for key, value in options.items() if key in IMAGERY}
+    others: dict[str, Any] = {
+        key: value for key, value in options.items() if key not in TRACK | IMAGERY
+    }
+    return track_frames(
+        source,
+        Path(out),
+        TrackOptions.model_validate(own),
+        open_model=lambda: open_tile_model(
+            model, class_names=class_names, network=network, device=device, backend=backend
+        ),
+        predicting=PredictOptions.model_validate(others),
+        imagery=ImageryOptions.model_validate(imagery),
+        resume=resume,
     )
 
 

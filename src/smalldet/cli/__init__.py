@@ -22,6 +22,7 @@ from smalldet.cli.predicting import demo, predict
 from smalldet.cli.printing import complain, console, note, option_mistakes, show_log, stderr
 from smalldet.cli.recipes import recipe
 from smalldet.cli.serving import serve
+from smalldet.cli.tracking import track
 from smalldet.cli.training import train
 from smalldet.training.stopping import RunStoppedError
 
@@ -38,6 +39,7 @@ for verb in (
     compare,
     predict,
     change,
+    track,
     serve,
     convert,
     export,

@@ -1,0 +1,1 @@
+"""Tracks of small objects through the frames of a video."""
