@@ -45,7 +45,7 @@ def test_what_is_written_predicts_alone(weights: Path, picture: Path, tmp_path: 
     assert exported.comparison.raw_error < 1e-4 and exported.comparison.num_lost == 0
     texts = {each.key: each.value for each in onnx.load(exported.files[0]).metadata_props}
     facts = json.loads(texts[FACTS_KEY])
-    assert (facts["source"], facts["licence"]) == ("tiny", "CC BY 4.0 with thanks")
+    assert (facts["source"], facts["licence"]) == ("tiny", "CC BY 4.0")
     weights.unlink()
     found = smalldet.predict(picture, exported.files[0], backend="onnxruntime", conf=0.001)
     assert found.class_names == ("a", "b") and len(found) > 0
