@@ -15,6 +15,7 @@ import torch
 from hypothesis import settings
 from PIL import Image
 
+from smalldet.cli import main
 from tests.parity.outcomes import Outcome, Tally
 
 # One thread a process, commands that tests start included: tests run side by side, and the order of
@@ -167,3 +168,20 @@ def draw_set(tmp_path: Path) -> Callable[..., Path]:
         return path
 
     return draw
+
+
+@pytest.fixture
+def run_verb(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+    """Runs a command line; its exit status, and what it says on stdout and stderr."""
+
+    def run(*words: object) -> tuple[int, str, str]:
+        capsys.readouterr()
+        status = 0
+        try:
+            main([*map(str, words)])
+        except SystemExit as done:
+            status = int(done.code or 0)
+        said = capsys.readouterr()
+        return status, said.out, " ".join(said.err.split())
+
+    return run

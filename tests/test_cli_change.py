@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,6 @@ from affine import Affine
 from pyogrio import raw
 
 import smalldet
-from smalldet.cli import main
 from smalldet.inference.options import MapOptions
 from smalldet.inference.writers import write
 from tests.inference.conftest import TRANSFORM, make_result
@@ -34,20 +34,9 @@ Run = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def change(capsys: pytest.CaptureFixture[str]) -> Run:
+def change(run_verb: Callable[..., Any]) -> Run:
     """Runs `smalldet change`; its exit status, and what it says on stdout and stderr."""
-
-    def run(*words: object) -> tuple[int, str, str]:
-        capsys.readouterr()
-        status = 0
-        try:
-            main(["change", *map(str, words)])
-        except SystemExit as done:
-            status = int(done.code or 0)
-        said = capsys.readouterr()
-        return status, said.out, " ".join(said.err.split())
-
-    return run
+    return partial(run_verb, "change")
 
 
 @pytest.fixture

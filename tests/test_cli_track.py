@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import smalldet
-from smalldet.cli import main
 from smalldet.tracking import extra
 from tests.tracking.conftest import Flight, draw_flight
 
@@ -17,20 +18,9 @@ Run = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def track(capsys: pytest.CaptureFixture[str]) -> Run:
+def track(run_verb: Callable[..., Any]) -> Run:
     """Runs `smalldet track`; its exit status, and what it says on stdout and stderr."""
-
-    def run(*words: object) -> tuple[int, str, str]:
-        capsys.readouterr()
-        status = 0
-        try:
-            main(["track", *map(str, words)])
-        except SystemExit as done:
-            status = int(done.code or 0)
-        said = capsys.readouterr()
-        return status, said.out, " ".join(said.err.split())
-
-    return run
+    return partial(run_verb, "track")
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack, overload
 
@@ -20,13 +20,14 @@ from smalldet.evaluation.options import EvaluateKeywords, EvaluateOptions
 from smalldet.evaluation.report import Report
 from smalldet.exporting.export import Exported, export_model
 from smalldet.exporting.options import ExportKeywords, ExportOptions
+from smalldet.extras import check_installed
 from smalldet.imagery import Source
 from smalldet.inference.options import PredictKeywords, PredictOptions
 from smalldet.inference.predictor import Predictor
 from smalldet.models import DEFAULT_MODEL, ClassNames, convert_model
 from smalldet.planning.plan import Plan, make_plan
 from smalldet.tile_models import open_tile_model
-from smalldet.tracking.extra import check_installed
+from smalldet.tracking import extra
 from smalldet.tracking.options import TrackKeywords, TrackOptions
 from smalldet.training.loop import train as run_training
 from smalldet.training.recipe import TrainRecipe, is_labels, read_recipe, recipe_for_labels
@@ -123,8 +124,7 @@ def predict(
     Arguments as in `load`; among the options also fields of `ImageryOptions`: `bands`, `stretch`,
     `nodata`, `assume_crs`, `height_m`.
     """
-    imagery: dict[str, Any] = {key: value for key, value in options.items() if key in IMAGERY}
-    others: dict[str, Any] = {key: value for key, value in options.items() if key not in IMAGERY}
+    imagery, others = _shared_out(options, IMAGERY)
     predictor = load(
         model, class_names=class_names, network=network, device=device, backend=backend, **others
     )
@@ -159,11 +159,7 @@ def change(
     Raises:
         FileNotFoundError, ValueError: see `smalldet.changing.change.compare_change`.
     """
-    own: dict[str, Any] = {key: value for key, value in options.items() if key in CHANGE}
-    imagery: dict[str, Any] = {key: value for key, value in options.items() if key in IMAGERY}
-    others: dict[str, Any] = {
-        key: value for key, value in options.items() if key not in CHANGE | IMAGERY
-    }
+    own, imagery, others = _shared_out(options, CHANGE, IMAGERY)
     return compare_change(
         dates,
         out,
@@ -204,14 +200,10 @@ def track(
     Raises:
         FileNotFoundError, ValueError: see `smalldet.tracking.track.track_frames`.
     """
-    check_installed()
+    check_installed("track", extra.NEEDED, extra.EXTRA)
     from smalldet.tracking.track import track_frames
 
-    own: dict[str, Any] = {key: value for key, value in options.items() if key in TRACK}
-    imagery: dict[str, Any] = {key: value for key, value in options.items() if key in IMAGERY}
-    others: dict[str, Any] = {
-        key: value for key, value in options.items() if key not in TRACK | IMAGERY
-    }
+    own, imagery, others = _shared_out(options, TRACK, IMAGERY)
     return track_frames(
         source,
         Path(out),
@@ -396,3 +388,10 @@ def _recipe(recipe: str | Path | TrainRecipe, overrides: tuple[str, ...]) -> Tra
         return recipe
     path = Path(recipe)
     return (recipe_for_labels if is_labels(path) else read_recipe)(path, overrides)
+
+
+def _shared_out(options: Mapping[str, Any], *keys: Collection[str]) -> list[dict[str, Any]]:
+    """The options of each set of keys, and last those of none."""
+    known = [{key: options[key] for key in options if key in some} for some in keys]
+    rest = {key: options[key] for key in options if not any(key in some for some in keys)}
+    return [*known, rest]

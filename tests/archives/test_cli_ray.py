@@ -179,7 +179,7 @@ def test_what_cannot_be_is_told_before_the_work(
 
 
 def test_without_ray_the_error_names_the_extra(write_scene, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr("smalldet.cli.archiving.find_spec", lambda name: None)
+    monkeypatch.setattr("smalldet.extras.find_spec", lambda name: None)
     with pytest.raises(SystemExit):
         main(["predict", write_scene("a.tif"), "--ray", "--out", str(tmp_path / "out")])
     assert '--ray needs ray, pyarrow, which are not installed: pip install "smalldet[ray]"' in (

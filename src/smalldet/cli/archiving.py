@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from importlib.util import find_spec
 from pathlib import Path
 
 from smalldet.archives.options import ArchiveOptions
 from smalldet.cli.parameters import parameter_name
 from smalldet.cli.printing import complain, note, progress_bar, say
 from smalldet.config.imagery import ImageryOptions
+from smalldet.extras import check_installed
 from smalldet.inference.options import MapOptions, PredictOptions
 
 NEEDED = ("ray", "pyarrow")
@@ -33,12 +33,7 @@ def predict_on_ray(
     archive: ArchiveOptions,
 ) -> None:
     """What `smalldet predict --ray` does; see `predict_archive`."""
-    missing = [name for name in NEEDED if find_spec(name) is None]
-    if missing:
-        raise ValueError(
-            f"--ray needs {', '.join(missing)}, which {'are' if missing[1:] else 'is'} not "
-            'installed: pip install "smalldet[ray]"'
-        )
+    check_installed("--ray", NEEDED, "ray")
     for name in ONE_FILE:
         if getattr(maps, name) is not None:
             raise ValueError(

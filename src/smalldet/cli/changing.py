@@ -8,6 +8,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from smalldet.changing.options import ChangeOptions
+from smalldet.cli.opening import model_opener
 from smalldet.cli.parameters import (
     DEFAULT_MODEL,
     FLATTENED,
@@ -51,17 +52,6 @@ def change(
     """Tell what appeared, went, stayed, moved, or was not seen between dates."""
     from smalldet.changing.change import compare_change
     from smalldet.inference.predict import Listener
-    from smalldet.tile_models import TileModel, open_tile_model
-
-    def open_model() -> TileModel:
-        return open_tile_model(
-            model,
-            class_names=class_names,
-            network=network,
-            device=device,
-            backend=backend,
-            say=note,
-        )
 
     with progress_bar() as advance:
         listener = Listener(
@@ -74,7 +64,7 @@ def change(
             dates,
             out,
             options,
-            open_model=open_model,
+            open_model=model_opener(model, class_names, network, device, backend),
             predicting=predicting,
             imagery=imagery,
             listener=listener,

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
+from smalldet.cli.opening import model_opener
 from smalldet.cli.parameters import (
     DEFAULT_MODEL,
     FLATTENED,
@@ -15,11 +15,9 @@ from smalldet.cli.parameters import (
     Model,
     Network,
 )
-from smalldet.cli.printing import note, say
+from smalldet.cli.printing import say
+from smalldet.extras import check_installed
 from smalldet.serving.options import ServeOptions
-
-if TYPE_CHECKING:
-    from smalldet.tile_models import TileModel
 
 DEFAULTS = ServeOptions()
 NEEDED = ("fastapi", "uvicorn", "prometheus_client", "python_multipart")
@@ -35,23 +33,8 @@ def serve(
     backend: Backend = "auto",
 ) -> None:
     """Serve a model over HTTP, with a page to look at large scenes and what was found."""
-    missing = [name for name in NEEDED if find_spec(name) is None]
-    if missing:
-        raise ValueError(
-            f"serve needs {', '.join(missing)}, which {'are' if missing[1:] else 'is'} not "
-            'installed: pip install "smalldet[serve]"'
-        )
+    check_installed("serve", NEEDED, "serve")
     from smalldet.serving.run import serve as run_service
-    from smalldet.tile_models import open_tile_model
 
-    def open_model() -> TileModel:
-        return open_tile_model(
-            model,
-            class_names=class_names,
-            network=network,
-            device=device,
-            backend=backend,
-            say=note,
-        )
-
+    open_model = model_opener(model, class_names, network, device, backend)
     run_service(open_model, Path(model).name, options, say)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
+from smalldet.cli.opening import model_opener
 from smalldet.cli.parameters import (
     DEFAULT_MODEL,
     FLATTENED,
@@ -21,14 +22,14 @@ from smalldet.cli.predicting import DEFAULTS
 from smalldet.cli.printing import complain, console, note, progress_bar, say
 from smalldet.config.imagery import USUAL, ImageryOptions
 from smalldet.evaluation.size_ranges import read_sizes
+from smalldet.extras import check_installed
 from smalldet.inference.options import PredictOptions
-from smalldet.tracking.extra import check_installed
+from smalldet.tracking import extra
 from smalldet.tracking.options import TrackOptions
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from smalldet.tile_models import TileModel
     from smalldet.tracking.scoring import TrackScore
 
 DEFAULT_TRACKING = TrackOptions()
@@ -55,19 +56,8 @@ def track(
     ] = False,
 ) -> None:
     """Follow small objects through the frames of a video."""
-    check_installed()
-    from smalldet.tile_models import open_tile_model
+    check_installed("track", extra.NEEDED, extra.EXTRA)
     from smalldet.tracking.track import TrackListener, track_frames
-
-    def open_model() -> TileModel:
-        return open_tile_model(
-            model,
-            class_names=class_names,
-            network=network,
-            device=device,
-            backend=backend,
-            say=note,
-        )
 
     ranges, unit = read_sizes(sizes)
     if unit != "px":
@@ -81,7 +71,7 @@ def track(
             source,
             out,
             options,
-            open_model=open_model,
+            open_model=model_opener(model, class_names, network, device, backend),
             predicting=predicting,
             imagery=imagery,
             sizes=ranges,
