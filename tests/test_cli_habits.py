@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import re
 import sys
@@ -312,3 +313,18 @@ def test_without_a_terminal_a_line_is_printed_every_half_minute(
         "60%  a[b].tif: 60 of 100, 40 s left",
         "90%  a[b].tif: 90 of 100, 10 s left",
     ]
+
+
+def test_what_a_verb_logs_is_shown_beside_other_listeners(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A program that calls verbs may listen to the log itself."""
+    logger, other = logging.getLogger("smalldet"), logging.NullHandler()
+    before = list(logger.handlers)
+    logger.handlers[:] = [other]
+    try:
+        Image.new("RGB", (64, 64)).save(tmp_path / "a.png")
+        succeed("predict", str(tmp_path / "a.png"), "--out", str(tmp_path / "a.csv"), "--gsd", "0.5")
+        assert "0.5 m a pixel as given" in capsys.readouterr().err
+    finally:
+        logger.handlers[:] = before

@@ -1,5 +1,6 @@
 """A worker gives what `predict` gives, whole or in parts, and one bad scene loses no other."""
 
+import logging
 from pathlib import Path
 
 import pyarrow
@@ -146,3 +147,10 @@ def test_a_scene_outside_of_the_area_is_done_and_says_so(write_scene, make_worke
     answer = make_worker(area=area).work(Bundle((write_scene("a.tif"),)))
     assert answer.scenes[0].num_objects == 0 and "lies outside" in answer.scenes[0].remark
     assert not answer.failures and rows(answer.partition) == []
+
+
+def test_a_worker_leaves_no_ear_behind(write_scene, make_worker):
+    """Verbs that run in the same process afterwards print what is logged, once."""
+    before = list(logging.getLogger("smalldet").handlers)
+    make_worker().work(Bundle((write_scene("a.png"),)))
+    assert logging.getLogger("smalldet").handlers == before

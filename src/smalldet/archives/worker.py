@@ -78,18 +78,19 @@ class SceneWorker:
         torch.set_num_threads(setup.num_threads)
         self._setup = setup
         self._log = _Warnings()
-        logging.getLogger("smalldet").addHandler(self._log)
-        model, packed = setup.model.opened(setup.device)
-        self._predictor = Predictor(model, setup.options)
-        self._oriented = finds_oriented_boxes(model)
+        with self._log:
+            model, packed = setup.model.opened(setup.device)
+            self._predictor = Predictor(model, setup.options)
+            self._oriented = finds_oriented_boxes(model)
         return self._predictor.facts(without=("batch_size",)), packed
 
     def work(self, unit: Unit) -> Answer:
         """Do a unit."""
         self._remarks: dict[str, str] = {}
-        if isinstance(unit, Part):
-            return self._part(unit)
-        return self._join(unit) if isinstance(unit, Join) else self._bundle(unit)
+        with self._log:
+            if isinstance(unit, Part):
+                return self._part(unit)
+            return self._join(unit) if isinstance(unit, Join) else self._bundle(unit)
 
     def _bundle(self, unit: Bundle) -> Answer:
         layers: list[Layer] = []
@@ -193,11 +194,20 @@ def finds_oriented_boxes(model: TileModel) -> bool:
 
 
 class _Warnings(logging.Handler):
-    """Keeps what is logged as a warning, each sentence with the scene that it is told of first."""
+    """Keeps what is logged as a warning, each sentence with the scene that it is told of first.
+
+    While it is entered.
+    """
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
         self._texts: dict[str, str] = {}
+
+    def __enter__(self) -> None:
+        logging.getLogger("smalldet").addHandler(self)
+
+    def __exit__(self, *_: object) -> None:
+        logging.getLogger("smalldet").removeHandler(self)
 
     def emit(self, record: logging.LogRecord) -> None:
         if record.msg == OF_SCENE and isinstance(record.args, tuple):

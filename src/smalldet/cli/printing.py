@@ -93,7 +93,7 @@ class _LogLines(logging.Handler):
 def show_log() -> None:
     """Print what smalldet logs to stderr, of the first process alone."""
     logger = logging.getLogger("smalldet")
-    if is_main_process() and not logger.handlers:
+    if is_main_process() and not any(isinstance(each, _LogLines) for each in logger.handlers):
         logger.addHandler(_LogLines())
         logger.setLevel(logging.INFO)
 
