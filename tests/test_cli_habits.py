@@ -323,8 +323,9 @@ def test_what_a_verb_logs_is_shown_beside_other_listeners(
     before = list(logger.handlers)
     logger.handlers[:] = [other]
     try:
-        Image.new("RGB", (64, 64)).save(tmp_path / "a.png")
-        succeed("predict", str(tmp_path / "a.png"), "--out", str(tmp_path / "a.csv"), "--gsd", "0.5")
+        picture = str(tmp_path / "a.png")
+        Image.new("RGB", (64, 64)).save(picture)
+        succeed("predict", picture, "--out", str(tmp_path / "a.csv"), "--gsd", "0.5")
         assert "0.5 m a pixel as given" in capsys.readouterr().err
     finally:
         logger.handlers[:] = before
