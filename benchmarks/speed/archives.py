@@ -165,7 +165,10 @@ def killed_run(
             os.kill(chance.choice(pids), signal.SIGKILL)
             killed.append(what)
             before = partitions_in(out)
-        if process.wait() >= 0:
+        status = process.wait()
+        if status > 0:
+            raise SystemExit(f"ended with {status} after {', '.join(killed) or 'no kill'}")
+        if status == 0:
             return killed
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torchvision import ops
 
 from smalldet.detections import order_by_strength
 from smalldet.geometry.overlaps import iou
@@ -52,6 +51,8 @@ def _all_compared(boxes: Tensor, group: Tensor, iou_threshold: float) -> Tensor:
     Groups are kept apart by moving each to ground of its own, in float64: in float32 the move would
     round boxes of a large scene by whole pixels.
     """
+    from torchvision import ops  # takes seconds to import, and a CPU never comes here
+
     # MPS has no float64.
     place = torch.device("cpu") if boxes.device.type == "mps" else boxes.device
     apart = boxes.to(place, torch.float64)

@@ -17,7 +17,7 @@ from torch import Tensor
 from smalldet.config.base import Frozen
 from smalldet.models.checkpoints.loaded_model import LoadedModel
 from smalldet.models.checkpoints.native import model_config
-from smalldet.models.detector import Detector
+from smalldet.models.detector import Decoder, Detector
 from smalldet.models.seen import NOTHING_KNOWN, Seen
 
 FORMAT = "smalldet-graph-1"
@@ -101,8 +101,8 @@ def to_metadata(facts: GraphFacts, detector: Detector) -> dict[str, str]:
     return texts
 
 
-def from_metadata(texts: Mapping[str, str], where: str) -> tuple[GraphFacts, Detector]:
-    """Facts, and a detector that decodes: its network has no trained weights and is not to be run.
+def from_metadata(texts: Mapping[str, str], where: str) -> tuple[GraphFacts, Decoder]:
+    """Facts, and what decodes. Where that is a whole detector, its network has no trained weights.
 
     Args:
         texts: of a file.
@@ -112,9 +112,9 @@ def from_metadata(texts: Mapping[str, str], where: str) -> tuple[GraphFacts, Det
         ValueError: not written by smalldet, damaged, or the parts contradict each other.
     """
     facts = facts_in(texts, where)
-    detector = _decoder(facts, where)
-    _load_parts(detector, texts.get(PARTS_KEY, ""), where)
-    return facts, detector
+    decoder = _decoder(facts, where)
+    _load_parts(decoder, texts.get(PARTS_KEY, ""), where)
+    return facts, decoder
 
 
 def facts_in(texts: Mapping[str, str], where: str) -> GraphFacts:
@@ -136,42 +136,46 @@ def facts_in(texts: Mapping[str, str], where: str) -> GraphFacts:
         raise ValueError(f"{where}: damaged, or of another version: {reason}") from error
 
 
-def _decoder(facts: GraphFacts, where: str) -> Detector:
+def _decoder(facts: GraphFacts, where: str) -> Decoder:
     config = model_config(facts.model, where)
     try:
-        detector = config.build(facts.class_names, facts.tile_px)
+        decoder = config.decoder(facts.class_names, facts.tile_px)
     except (RuntimeError, ValueError, KeyError, TypeError, MemoryError) as error:
         raise ValueError(f"{where}: its model cannot be built: {error}") from error
     stated = (facts.stride, facts.bands)
-    if (detector.stride, detector.in_channels) != stated:
+    if (decoder.stride, decoder.in_channels) != stated:
         raise ValueError(
             f"{where}: stride and bands {stated} are not those of its model, "
-            f"{(detector.stride, detector.in_channels)}"
+            f"{(decoder.stride, decoder.in_channels)}"
         )
-    detector.conf, detector.seen = facts.conf, facts.seen
-    for name, parameter in detector.named_parameters():
-        if not _in_torch(name, detector):
-            parameter.data = torch.empty(0)  # the graph has its weights
-    return detector.eval()
+    decoder.conf, decoder.seen = facts.conf, facts.seen
+    if isinstance(decoder, Detector):
+        decoder.eval()
+        for name, parameter in decoder.named_parameters():
+            if not _in_torch(name, decoder):
+                parameter.data = torch.empty(0)  # the graph has its weights
+    return decoder
 
 
-def _load_parts(detector: Detector, text: str, where: str) -> None:
+def _load_parts(decoder: Decoder, text: str, where: str) -> None:
     """Weights of what `decode` runs itself."""
-    wanted = {key for key in detector.state_dict() if _in_torch(key, detector)}
+    state = decoder.state_dict() if isinstance(decoder, Detector) else {}
+    wanted = {key for key in state if _in_torch(key, decoder)}
     try:
         parts = safetensors.torch.load(base64.b64decode(text, validate=True)) if text else {}
         if parts.keys() != wanted:
             raise ValueError(f"there are {len(parts)} tensors of them, and {len(wanted)} needed")
-        detector.load_state_dict(parts, strict=False)
+        if isinstance(decoder, Detector):
+            decoder.load_state_dict(parts, strict=False)
     except (ValueError, RuntimeError, safetensors.SafetensorError) as error:
         raise ValueError(
             f"{where}: the weights of what is computed in torch are damaged: {error}"
         ) from error
 
 
-def _in_torch(key: str, detector: Detector) -> bool:
+def _in_torch(key: str, decoder: Decoder) -> bool:
     """Whether a parameter is of a part that `decode` runs."""
-    return key.split(".")[0] in detector.torch_parts
+    return key.split(".")[0] in decoder.torch_parts
 
 
 def _numbers(*candidates: Tensor | None) -> tuple[float, ...]:

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from smalldet.class_names import ClassNames, parse_class_names
 from smalldet.models.checkpoints.loaded_model import ImportHints, LoadedModel
-from smalldet.models.checkpoints.read_model import read_model, write_model
 from smalldet.models.checkpoints.transformers_folder import WEIGHTS, from_hub, is_weights
 from smalldet.models.detector import Detector
 
@@ -93,6 +92,8 @@ def import_model(
     network: str | None = None,
 ) -> LoadedModel:
     """As `load_model`, together with the schema that builds the detector again."""
+    from smalldet.models.checkpoints.read_model import read_model  # and the libraries of all kinds
+
     hints = ImportHints(class_names=parse_class_names(class_names), network=network)
     return read_model(model_path(name_or_path), hints)
 
@@ -109,6 +110,8 @@ def convert_model(
     Raises:
         FileExistsError: `target` exists.
     """
+    from smalldet.models.checkpoints.read_model import write_model
+
     path = Path(target)
     if path.exists():
         raise FileExistsError(f"{path}: exists already")

@@ -6,17 +6,12 @@ from collections.abc import Sequence
 from typing import Literal
 
 import torch
-from timm.layers.cbam import CbamModule
-from timm.layers.coord_attn import CoordAttn
-from timm.layers.eca import EcaModule
-from timm.layers.squeeze_excite import SEModule
 from torch import Tensor, nn
 
 AttentionKind = Literal["se", "eca", "cbam", "coord"]
 AttentionName = Literal["none"] | AttentionKind
 AttentionPlace = Literal["backbone", "neck"]
 
-_BLOCKS = {"se": SEModule, "eca": EcaModule, "cbam": CbamModule, "coord": CoordAttn}
 # how much of the gate's effect a block begins with
 START_STRENGTH = 0.1
 
@@ -46,11 +41,22 @@ class Attention(nn.Module):
 
     def __init__(self, name: AttentionName, channels: int) -> None:
         super().__init__()
-        self.gated = _BLOCKS[name](channels)
+        self.gated = _block(name, channels)
         self.strength = nn.Parameter(torch.full((channels, 1, 1), START_STRENGTH))
 
     def forward(self, x: Tensor) -> Tensor:
         return x + self.strength.to(x.dtype) * (self.gated(x) - x)
+
+
+def _block(name: AttentionName, channels: int) -> nn.Module:
+    # Schemas name attention and must be read soon: timm takes seconds to import.
+    from timm.layers.cbam import CbamModule
+    from timm.layers.coord_attn import CoordAttn
+    from timm.layers.eca import EcaModule
+    from timm.layers.squeeze_excite import SEModule
+
+    blocks = {"se": SEModule, "eca": EcaModule, "cbam": CbamModule, "coord": CoordAttn}
+    return blocks[name](channels)
 
 
 class LevelAttention(nn.Module):

@@ -1,4 +1,4 @@
-"""The contract of every detector: a network, and what is made of its outputs."""
+"""The contract of every detector: a network, and a decoder of its outputs."""
 
 from __future__ import annotations
 
@@ -20,15 +20,8 @@ Size = tuple[int, int]
 """Height and width of the pictures of a batch in pixels."""
 
 
-class Detector(nn.Module, ABC):
-    """Finds objects in tiles of equal size.
-
-    It has two halves. `network` turns pictures into tensors, always by the same steps, so that it
-    can be exported to other runtimes. `decode` makes detections of those tensors and `losses` a
-    loss; both know nothing of the pictures that the tensors do not say.
-
-    Pictures are (B, in_channels, H, W), uint8 0..255 or float 0..1; H and W are multiples of
-    `stride`. What comes back never depends on `self.training`, and nothing resizes in here.
+class Decoder(ABC):
+    """Makes detections of what a network gives, in whatever runtime it was computed.
 
     Attributes:
         class_names: what labels point into.
@@ -51,21 +44,33 @@ class Detector(nn.Module, ABC):
     torch_parts: tuple[str, ...] = ()
 
     @abstractmethod
-    def network(self, images: Tensor) -> Outputs:
-        """Raw outputs for pictures, normalisation included, decoding not."""
-
-    @abstractmethod
     def decode(
         self, outputs: Outputs, size: Size, conf: float = 0.05, max_detections: int = 3000
     ) -> list[Detections]:
         """Detections of each picture in its pixels, strongest first.
 
         Args:
-            outputs: of `network`, from whatever runtime.
+            outputs: of the network.
             size: of the pictures.
             conf: least score.
             max_detections: most of a picture.
         """
+
+
+class Detector(nn.Module, Decoder):
+    """Finds objects in tiles of equal size.
+
+    It has two halves. `network` turns pictures into tensors, always by the same steps, so that it
+    can be exported to other runtimes. `decode` makes detections of those tensors and `losses` a
+    loss; both know nothing of the pictures that the tensors do not say.
+
+    Pictures are (B, in_channels, H, W), uint8 0..255 or float 0..1; H and W are multiples of
+    `stride`. What comes back never depends on `self.training`, and nothing resizes in here.
+    """
+
+    @abstractmethod
+    def network(self, images: Tensor) -> Outputs:
+        """Raw outputs for pictures, normalisation included, decoding not."""
 
     @abstractmethod
     def losses(self, outputs: Outputs, images: Tensor, targets: list[Target]) -> dict[str, Tensor]:

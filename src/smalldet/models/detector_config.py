@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 from torch import Tensor
 
 from smalldet.config.base import Frozen
-from smalldet.models.detector import Detector
+from smalldet.models.detector import Decoder, Detector
 
 LARGEST = 1e6
 """No number of a network is larger."""
@@ -56,6 +56,13 @@ class DetectorConfig(Frozen):
             class_names: what it is to find.
             tile_px: side of the tiles that it predicts on unless told.
         """
+
+    def decoder(self, class_names: Sequence[str], tile_px: int) -> Decoder:
+        """What decodes the outputs of a network of this schema, where that runs elsewhere.
+
+        A family that can do so without its network need not wait for the libraries of that.
+        """
+        return self.build(class_names, tile_px)
 
     def fitted(self, sides: Tensor) -> Self:
         """The same with what it leaves to the data, such as anchors; itself if nothing is.

@@ -5,31 +5,49 @@ A family is one file with a `DetectorConfig` and one line here.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from importlib import import_module
 from typing import Annotated, Any
 
 from pydantic import SerializeAsAny, ValidatorFunctionWrapHandler, WrapValidator
 
 from smalldet.models.detector_config import DetectorConfig
-from smalldet.models.detr.config import DFineConfig, RtDetrV2Config
-from smalldet.models.rcnn.faster_rcnn import FasterRcnnConfig
-from smalldet.models.rcnn.mask_rcnn import MaskRcnnConfig
-from smalldet.models.rcnn.oriented_rcnn import OrientedRcnnConfig
-from smalldet.models.rcnn.retinanet import RetinaNetConfig
-from smalldet.models.rcnn.rotated_retinanet import RotatedRetinaNetConfig
-from smalldet.models.speck.config import SpeckConfig
-from smalldet.models.yolo.config import YoloConfig
 
-FAMILIES: dict[str, type[DetectorConfig]] = {
-    "d_fine": DFineConfig,
-    "faster_rcnn": FasterRcnnConfig,
-    "mask_rcnn": MaskRcnnConfig,
-    "oriented_rcnn": OrientedRcnnConfig,
-    "retinanet": RetinaNetConfig,
-    "rotated_retinanet": RotatedRetinaNetConfig,
-    "rt_detr_v2": RtDetrV2Config,
-    "speck": SpeckConfig,
-    "yolo": YoloConfig,
-}
+
+class Families(Mapping[str, type[DetectorConfig]]):
+    """Schemas by name, each imported when it is asked for: their libraries take seconds.
+
+    Args:
+        places: {name: module.Schema}, modules of this folder.
+    """
+
+    def __init__(self, places: Mapping[str, str]) -> None:
+        self._places = places
+
+    def __getitem__(self, name: str) -> type[DetectorConfig]:
+        module, schema = self._places[name].rsplit(".", 1)
+        return getattr(import_module(f"smalldet.models.{module}"), schema)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._places)
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+
+FAMILIES = Families(
+    {
+        "d_fine": "detr.config.DFineConfig",
+        "faster_rcnn": "rcnn.faster_rcnn.FasterRcnnConfig",
+        "mask_rcnn": "rcnn.mask_rcnn.MaskRcnnConfig",
+        "oriented_rcnn": "rcnn.oriented_rcnn.OrientedRcnnConfig",
+        "retinanet": "rcnn.retinanet.RetinaNetConfig",
+        "rotated_retinanet": "rcnn.rotated_retinanet.RotatedRetinaNetConfig",
+        "rt_detr_v2": "detr.config.RtDetrV2Config",
+        "speck": "speck.config.SpeckConfig",
+        "yolo": "yolo.config.YoloConfig",
+    }
+)
 
 
 def _of_its_family(content: Any, _: ValidatorFunctionWrapHandler) -> DetectorConfig:

@@ -15,7 +15,7 @@ from torch import Tensor
 from smalldet.class_names import ClassNames, parse_class_names
 from smalldet.detections import Detections
 from smalldet.graphs.facts import GraphFacts
-from smalldet.models import Detector
+from smalldet.models.detector import Decoder
 from smalldet.tile_models.torch_model import BATCH_PX
 
 RunGraph = Callable[[NDArray[np.uint8]], list[NDArray[np.float32]]]
@@ -28,7 +28,7 @@ class GraphTileModel:
     Args:
         run: computes the graph.
         facts: what the file says.
-        decoder: a detector of the same schema, which decodes.
+        decoder: of the same schema.
         fingerprint: of the weights.
         runtime: what computes, and how exactly.
         device_type: where it computes, for the size of batches.
@@ -38,7 +38,7 @@ class GraphTileModel:
         self,
         run: RunGraph,
         facts: GraphFacts,
-        decoder: Detector,
+        decoder: Decoder,
         *,
         fingerprint: str,
         runtime: str,
@@ -102,7 +102,7 @@ def checked(model: GraphTileModel, where: str) -> GraphTileModel:
     return model
 
 
-def renamed(decoder: Detector, class_names: ClassNames | None, path: Path) -> Detector:
+def renamed(decoder: Decoder, class_names: ClassNames | None, path: Path) -> Decoder:
     """The decoder under the names that a person gives its classes, if any.
 
     Raises:

@@ -9,7 +9,6 @@ from pathlib import Path
 from smalldet.atomic_write import atomic_write
 from smalldet.class_names import ClassNames, parse_class_names
 from smalldet.graphs.facts import FORMAT, facts_in, facts_of, to_metadata
-from smalldet.graphs.network_graph import network_graph
 from smalldet.graphs.onnx_file import onnx_texts, with_metadata, write_onnx
 from smalldet.models import import_model
 from smalldet.models.checkpoints.loaded_model import LoadedModel
@@ -84,6 +83,8 @@ def _cached(file: ModelFile) -> Path:
     path = user_cache() / "graphs" / f"{key}.onnx"
     if path.is_file():
         return path
+    from smalldet.graphs.network_graph import network_graph  # torch's exporter takes seconds
+
     model = file.load()
     facts = facts_of(model, fingerprint=key, source=file.path.name)
     graph = with_metadata(network_graph(model.detector), to_metadata(facts, model.detector))

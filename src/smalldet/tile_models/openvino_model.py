@@ -20,7 +20,7 @@ from smalldet.graphs.openvino_folder import (
     read_openvino,
 )
 from smalldet.hardware import choose_device, choose_precision
-from smalldet.models import Detector
+from smalldet.models.detector import Decoder
 from smalldet.tile_models.graph_model import (
     GraphTileModel,
     checked,
@@ -62,7 +62,7 @@ def open_exactly(folder: Path) -> GraphTileModel:
 def compiled_model(
     graph: Any,
     facts: GraphFacts,
-    decoder: Detector,
+    decoder: Decoder,
     *,
     fingerprint: str,
     where: str,

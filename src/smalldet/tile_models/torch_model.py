@@ -15,7 +15,6 @@ from smalldet.class_names import ClassNames
 from smalldet.detections import Detections
 from smalldet.hardware import choose_device, choose_precision, keep_freed_memory
 from smalldet.models import Detector, load_model
-from smalldet.models.fuse_batchnorm import fuse_batchnorm
 from smalldet.tile_models.protocol import MAX_DETECTIONS_PER_TILE
 
 # Pixels at a time. On a GPU more bring nothing. On a CPU Speck-n takes 346 ms of one core for a
@@ -41,6 +40,8 @@ class TorchTileModel:
     """
 
     def __init__(self, detector: Detector, device: str = "auto") -> None:
+        from smalldet.models.fuse_batchnorm import fuse_batchnorm  # knows timm's and torchvision's
+
         self.device = choose_device(device)
         if self.device.type == "cpu":
             keep_freed_memory()

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Literal, NamedTuple, Self
+from typing import TYPE_CHECKING, Literal, NamedTuple, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from smalldet.models.attention import AttentionName, AttentionPlace, LevelAttention
-from smalldet.models.backbones import Backbone
+from smalldet.models.attention import AttentionName, AttentionPlace
+from smalldet.models.detector import Decoder
 from smalldet.models.detector_config import DetectorConfig
-from smalldet.models.speck.detector import Speck, SpeckModules
-from smalldet.models.speck.head import DecoupledHead
-from smalldet.models.speck.neck import PathAggregation
+from smalldet.models.speck.decoder import SpeckDecoder
 from smalldet.models.speck.options import LossOptions, SuppressionOptions
-from smalldet.models.speck.refiner import PixelRefiner
+
+if TYPE_CHECKING:
+    from smalldet.models.speck.detector import Speck
 
 
 class Size(NamedTuple):
@@ -101,6 +101,14 @@ class SpeckConfig(LossOptions, SuppressionOptions, DetectorConfig):
         return max(self.strides)
 
     def build(self, class_names: Sequence[str], tile_px: int) -> Speck:
+        # What only decodes need not wait for the libraries of the network.
+        from smalldet.models.attention import LevelAttention
+        from smalldet.models.backbones import Backbone
+        from smalldet.models.speck.detector import Speck, SpeckModules
+        from smalldet.models.speck.head import DecoupledHead
+        from smalldet.models.speck.neck import PathAggregation
+        from smalldet.models.speck.refiner import PixelRefiner
+
         size = self._size()
         width, packed = size.width, size.packed
         backbone = Backbone(
@@ -121,6 +129,11 @@ class SpeckConfig(LossOptions, SuppressionOptions, DetectorConfig):
             PixelRefiner() if self.refine else None,
         )
         return Speck(class_names, modules, tile_px=tile_px, learning=self, suppression=self)
+
+    def decoder(self, class_names: Sequence[str], tile_px: int) -> Decoder:
+        if self.refine:
+            return self.build(class_names, tile_px)
+        return SpeckDecoder(class_names, tile_px, self.strides, self, self.oriented)
 
     def untrimmed(self) -> Self:
         return self.model_copy(update={"backbone_hidden": 1.0, "expansion": Size("", 0).expansion})

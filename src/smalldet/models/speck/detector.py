@@ -17,22 +17,21 @@ from smalldet.models.attention import LevelAttention
 from smalldet.models.backbones import Backbone
 from smalldet.models.bottlenecks import Bottleneck
 from smalldet.models.detector import Detector, Outputs, Size, as_float
-from smalldet.models.locations import Locations, grid_locations
+from smalldet.models.locations import Locations
 from smalldet.models.losses import (
     EqualizedFocalLoss,
     mean_over_processes,
     mute_masks,
     quality_focal_loss,
 )
-from smalldet.models.postprocess import VOTER_SHARE, select_detections
-from smalldet.models.speck.box_forms import BoxForm, OrientedBoxes, UprightBoxes
+from smalldet.models.postprocess import select_detections
+from smalldet.models.speck.decoder import SpeckDecoder
 from smalldet.models.speck.head import DecoupledHead
 from smalldet.models.speck.neck import PathAggregation
 from smalldet.models.speck.options import LossOptions, SuppressionOptions
 from smalldet.models.speck.refiner import PixelRefiner
 from smalldet.targets import Target
 
-CANDIDATES_PER_DETECTION = 3
 NORM_MOMENTUM = 0.03
 
 
@@ -50,7 +49,7 @@ class SpeckModules(NamedTuple):
     refiner: PixelRefiner | None
 
 
-class Speck(Detector):
+class Speck(SpeckDecoder, Detector):
     """A cut backbone, thin path aggregation and an anchor-free decoupled head.
 
     `network` gives class logits (B, L, C) and box codes (B, L, K), and with a refiner the pictures
@@ -64,7 +63,6 @@ class Speck(Detector):
         suppression: what becomes of several boxes of one object.
     """
 
-    in_channels = 3
     mean: Tensor
     std: Tensor
 
@@ -77,19 +75,16 @@ class Speck(Detector):
         learning: LossOptions,
         suppression: SuppressionOptions,
     ) -> None:
-        super().__init__()
-        self.class_names = tuple(class_names)
-        self.tile_px = tile_px
-        self.learning, self.suppression = learning, suppression
+        Detector.__init__(self)
+        head = modules.head
+        SpeckDecoder.__init__(self, class_names, tile_px, head.strides, suppression, head.oriented)
+        self.learning = learning
         self.backbone, self.backbone_attention, self.neck, self.neck_attention = modules[:4]
-        self.head = modules.head
-        self.strides = self.head.strides
-        self.stride = max(self.strides)
+        self.head = head
         if learning.class_loss == "equalized_focal":
             self.equalized_focal = EqualizedFocalLoss(len(self.class_names))
         self.refiner = modules.refiner
         self.torch_parts = () if self.refiner is None else ("refiner",)
-        self.form: BoxForm = OrientedBoxes() if self.head.oriented else UprightBoxes()
         self.assigner = SmallObjectAssigner(learning.num_locations, measure=self.form.measure)
         self.register_buffer("mean", torch.tensor(self.backbone.mean).view(1, 3, 1, 1))
         self.register_buffer("std", torch.tensor(self.backbone.std).view(1, 3, 1, 1))
@@ -116,10 +111,6 @@ class Speck(Detector):
         features = self.backbone_attention(self.backbone((pictures - self.mean) / self.std))
         logits, codes = self.head(self.neck_attention(self.neck(features)))
         return (logits, codes) if self.refiner is None else (logits, codes, pictures)
-
-    def locations(self, size: Size, device: torch.device) -> Locations:
-        """Where the L outputs stand in pictures of a size."""
-        return grid_locations(size, self.strides, device)
 
     def all_boxes(self, codes: Tensor, size: Size) -> tuple[Tensor, Locations]:
         """Boxes (B, L, K) in pixels of box codes (B, L, K), and where they stand."""
@@ -179,41 +170,10 @@ class Speck(Detector):
     def decode(
         self, outputs: Outputs, size: Size, conf: float = 0.05, max_detections: int = 3000
     ) -> list[Detections]:
-        logits, codes = outputs[:2]
-        locations = self.locations(size, logits.device)
-        detections = [
-            self._detections(*picture, locations, size, conf, max_detections)
-            for picture in zip(logits.float().sigmoid(), codes, strict=True)
-        ]
+        detections = super().decode(outputs, size, conf, max_detections)
         if self.refiner is None:
             return detections
         return self._refined(self.refiner, outputs[2], detections)
-
-    def _detections(
-        self,
-        scores: Tensor,
-        codes: Tensor,
-        locations: Locations,
-        size: Size,
-        conf: float,
-        max_detections: int,
-    ) -> Detections:
-        """Scores (L, C) and codes (L, K) of one picture to its detections."""
-        vote_iou = self.suppression.vote_iou
-        share = 1.0 if vote_iou is None else VOTER_SHARE
-        rows, labels = (scores > conf * share).nonzero(as_tuple=True)
-        boxes = self.form.decode(codes[rows], locations.centres[rows], locations.strides[rows])
-        return select_detections(
-            self.form.within(boxes, size),
-            scores[rows, labels],
-            labels,
-            self.class_names,
-            nms_iou=self.suppression.nms_iou,
-            max_detections=max_detections,
-            candidates_per_detection=CANDIDATES_PER_DETECTION,
-            min_score=conf,
-            vote_iou=vote_iou,
-        )
 
     def _refined(
         self, refiner: PixelRefiner, images: Tensor, detections: list[Detections]
