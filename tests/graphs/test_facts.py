@@ -46,7 +46,10 @@ def test_all_that_decoding_needs_comes_back() -> None:
         ({"bands": 4}, "stride and bands"),
         ({"model": {"family": "abacus"}}, "unknown family 'abacus'"),
         ({"model": {"family": "speck", "beads": 3}}, "beads"),
-        ({"model": {"family": "speck", "backbone": "no_such_net"}}, "cannot be built"),
+        (
+            {"model": {"family": "speck", "backbone": "no_such_net", "refine": True}},
+            "cannot be built",
+        ),
         ({"more": 1}, "more"),
     ],
 )
