@@ -40,7 +40,11 @@ FORMATS = {
     "OpenVINO": ("", {"format": "openvino"}),
     "OpenVINO, fp16": ("", {"format": "openvino", "fp16": True}),
 }
-SIZES = {"under 16 px": (0, 16), "16-32": (16, 32), "from 32": (32, math.inf)}
+SIZES: dict[str, tuple[float, float]] = {
+    "under 16 px": (0, 16),
+    "16-32": (16, 32),
+    "from 32": (32, math.inf),
+}
 
 
 @dataclass(frozen=True)

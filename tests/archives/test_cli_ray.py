@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -124,7 +125,7 @@ def test_a_cluster_whose_head_is_killed_is_told_and_gone_on_with(write_scene, mo
             run = subprocess.Popen([*command, *map(str, in_pieces(out)), "--workers", head.address])
             if dies:
                 while run.poll() is None and not list(out.glob("detections/*.parquet")):
-                    pass
+                    time.sleep(0.05)
                 head.kill()
             assert (run.wait(timeout=300) == 0) is not dies
     assert rows_of(out) == rows_of(whole)
