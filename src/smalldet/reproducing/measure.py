@@ -1,0 +1,108 @@
+"""Measure what a benchmark's recipe has trained, as its published figures are measured."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from smalldet.evaluation.evaluate import evaluate
+from smalldet.evaluation.kept import About
+from smalldet.evaluation.options import EvaluateOptions
+from smalldet.evaluation.report import Report
+from smalldet.evaluation.size_ranges import read_sizes
+from smalldet.models.checkpoints.native import read_metadata
+from smalldet.reproducing.benchmark import Benchmark
+from smalldet.reproducing.reproduction import Reproduction
+from smalldet.tile_models import open_tile_model
+from smalldet.training.recipe import TrainRecipe
+from smalldet.training.sources import divide_sources
+
+WEIGHTS = "last.safetensors"
+
+
+def measure(
+    benchmark: Benchmark,
+    recipe: TrainRecipe,
+    out: Path,
+    *,
+    command: str,
+    assignments: Sequence[str] = (),
+    device: str = "auto",
+    on_progress: Callable[[int, int], None] | None = None,
+) -> Reproduction:
+    """Measure the last weights of a finished run on all pictures of the recipe's val.
+
+    Not the best ones: those were chosen on the very pictures that are measured. All that an
+    evaluation writes goes to `out/evaluation`, and `reproduction.json` and `.md` to `out`.
+
+    Args:
+        benchmark: whose figures.
+        recipe: that the run was trained by.
+        out: its folder.
+        command: that repeats it.
+        assignments: what is other than in the benchmark's recipe.
+        device: as of `open_tile_model`.
+        on_progress: called with pictures done and pictures in all.
+
+    Raises:
+        FileNotFoundError, ValueError: as of `divide_sources` and `evaluate`; the recipe has no val.
+    """
+    train, val = divide_sources(recipe.data)
+    if val is None:
+        raise ValueError(f"{benchmark.title}: its recipe names no val to measure on")
+    weights = out / WEIGHTS
+    sizes, unit = read_sizes(benchmark.sizes)
+    report = evaluate(
+        open_tile_model(str(weights), device=device, backend="torch"),
+        val,
+        EvaluateOptions(
+            sizes=dict(sizes),
+            size_unit=unit,
+            max_detections=benchmark.max_detections,
+            num_resamples=0,
+        ),
+        out=out / "evaluation",
+        about=About(str(weights), benchmark.title),
+        on_progress=on_progress,
+    )
+    about = read_metadata(weights)["about"]
+    reproduction = Reproduction(
+        benchmark=benchmark,
+        command=command,
+        figures=_in_percent(benchmark, report.metrics),
+        per_class={name: _in_percent(benchmark, row) for name, row in report.per_class.items()},
+        num_train=len(train),
+        num_val=len(val),
+        departures=_departures(benchmark, len(train) + len(val), assignments, report),
+        num_steps=about["steps"],
+        minutes=about["minutes"],
+        seed=recipe.training.seed,
+        versions=json.loads((out / "versions.json").read_text(encoding="utf-8")),
+    )
+    reproduction.write(out)
+    return reproduction
+
+
+def _in_percent(benchmark: Benchmark, measured: dict[str, float | None]) -> dict[str, float | None]:
+    """Figures by their published names; None where nothing was measured."""
+    values = {name: measured[own] for name, own in benchmark.figures.items() if own in measured}
+    return {name: None if one is None else 100 * one for name, one in values.items()}
+
+
+def _departures(
+    benchmark: Benchmark, num_pictures: int, assignments: Sequence[str], report: Report
+) -> tuple[str, ...]:
+    """Why the figures are not those of the benchmark; empty where they are."""
+    lines: list[str] = []
+    if num_pictures != benchmark.num_pictures:
+        lines.append(
+            f"{num_pictures:,} labelled pictures of the {benchmark.num_pictures:,} that "
+            f"{benchmark.title} has"
+        )
+    if assignments:
+        lines.append(f"the recipe was changed: {', '.join(assignments)}")
+    empty = [name for name, row in report.per_class.items() if not row["counts"]["all"]]
+    if empty:
+        lines.append(f"val has no object of {', '.join(empty)}: not in the means")
+    return tuple(lines)
