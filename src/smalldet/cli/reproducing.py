@@ -56,10 +56,10 @@ def reproduce(
     with progress_bar() as advance:
         reproduction = measure(
             benchmark,
+            recipe_in(benchmark, root),
             recipe,
             out,
             command=shlex.join(command),
-            assignments=assignments,
             device=device,
             on_progress=lambda done, total: advance(done, total, "pictures"),
         )

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 from smalldet.evaluation.evaluate import evaluate
 from smalldet.evaluation.kept import About
 from smalldet.evaluation.options import EvaluateOptions
-from smalldet.evaluation.report import Report
 from smalldet.evaluation.size_ranges import read_sizes
 from smalldet.models.checkpoints.native import read_metadata
 from smalldet.reproducing.benchmark import Benchmark
+from smalldet.reproducing.departures import departures
 from smalldet.reproducing.reproduction import Reproduction
 from smalldet.tile_models import open_tile_model
 from smalldet.training.recipe import TrainRecipe
+from smalldet.training.setup import fitted
 from smalldet.training.sources import divide_sources
 
 WEIGHTS = "last.safetensors"
@@ -23,11 +24,11 @@ WEIGHTS = "last.safetensors"
 
 def measure(
     benchmark: Benchmark,
+    published: TrainRecipe,
     recipe: TrainRecipe,
     out: Path,
     *,
     command: str,
-    assignments: Sequence[str] = (),
     device: str = "auto",
     on_progress: Callable[[int, int], None] | None = None,
 ) -> Reproduction:
@@ -38,10 +39,10 @@ def measure(
 
     Args:
         benchmark: whose figures.
-        recipe: that the run was trained by.
-        out: its folder.
+        published: its own recipe for the set's folder; see `recipe_in`.
+        recipe: the same with what a person changed, whose val is measured.
+        out: folder of the run.
         command: that repeats it.
-        assignments: what is other than in the benchmark's recipe.
         device: as of `open_tile_model`.
         on_progress: called with pictures done and pictures in all.
 
@@ -74,7 +75,13 @@ def measure(
         per_class={name: _in_percent(benchmark, row) for name, row in report.per_class.items()},
         num_train=len(train),
         num_val=len(val),
-        departures=_departures(benchmark, len(train) + len(val), assignments, report),
+        departures=departures(
+            benchmark,
+            fitted(published, train).model_dump(mode="json"),
+            about["recipe"],
+            len(train) + len(val),
+            report,
+        ),
         num_steps=about["steps"],
         minutes=about["minutes"],
         seed=recipe.training.seed,
@@ -88,21 +95,3 @@ def _in_percent(benchmark: Benchmark, measured: dict[str, float | None]) -> dict
     """Figures by their published names; None where nothing was measured."""
     values = {name: measured[own] for name, own in benchmark.figures.items() if own in measured}
     return {name: None if one is None else 100 * one for name, one in values.items()}
-
-
-def _departures(
-    benchmark: Benchmark, num_pictures: int, assignments: Sequence[str], report: Report
-) -> tuple[str, ...]:
-    """Why the figures are not those of the benchmark; empty where they are."""
-    lines: list[str] = []
-    if num_pictures != benchmark.num_pictures:
-        lines.append(
-            f"{num_pictures:,} labelled pictures of the {benchmark.num_pictures:,} that "
-            f"{benchmark.title} has"
-        )
-    if assignments:
-        lines.append(f"the recipe was changed: {', '.join(assignments)}")
-    empty = [name for name, row in report.per_class.items() if not row["counts"]["all"]]
-    if empty:
-        lines.append(f"val has no object of {', '.join(empty)}: not in the means")
-    return tuple(lines)
