@@ -61,6 +61,7 @@ def measure(
             sizes=dict(sizes),
             size_unit=unit,
             max_detections=benchmark.max_detections,
+            no_gsd_match=True,  # pictures as they are, as others look at them too
             num_resamples=0,
         ),
         out=out / "evaluation",
