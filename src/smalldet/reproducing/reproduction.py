@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from smalldet.atomic_write import write_text
-from smalldet.reproducing.benchmark import Benchmark
+from smalldet.reproducing.benchmark import Benchmark, Peer
 
 Figures = Mapping[str, float | None]
 """{published name: percent; None where nothing was measured}."""
@@ -51,6 +51,11 @@ class Reproduction:
     seed: int
     versions: Mapping[str, str]
 
+    @property
+    def peers(self) -> tuple[Peer, ...]:
+        """Others whose figures stand beside these: none beside a trial's."""
+        return () if self.departures else self.benchmark.peers
+
     def as_dict(self) -> dict[str, Any]:
         """Plain values, as `reproduction.json` has them."""
         return {
@@ -59,7 +64,7 @@ class Reproduction:
             "protocol": self.benchmark.protocol,
             "figures_percent": dict(self.figures),
             "per_class_percent": {name: dict(row) for name, row in self.per_class.items()},
-            "peers": [peer.model_dump() for peer in self.benchmark.peers],
+            "peers": [peer.model_dump() for peer in self.peers],
             "departures": list(self.departures),
             "command": self.command,
             "seed": self.seed,
@@ -85,7 +90,7 @@ class Reproduction:
             *(f"| {' | '.join(row)} |" for row in rows),
             "",
             f"{self.benchmark.protocol} {self._how_it_came()}",
-            *("", *(f"{peer.name}: {peer.source}." for peer in self.benchmark.peers)),
+            *("", *(f"{peer.name}: {peer.source}." for peer in self.peers)),
         ]
         return "\n".join(lines).rstrip() + "\n"
 
@@ -105,14 +110,14 @@ class Reproduction:
             table.add_row(*map(Text, row))
         yield table
         yield Text(f"{self.benchmark.protocol} {self._how_it_came()}")
-        for peer in self.benchmark.peers:
+        for peer in self.peers:
             yield Text(f"{peer.name}: {peer.source}.")
         for line in self.departures:
             yield Text(f"{NOT_COMPARABLE}: {line}.", style="yellow")
 
     def _rows(self) -> Iterator[list[str]]:
         """The table: measures down, smalldet and its peers across."""
-        peers = self.benchmark.peers
+        peers = self.peers
         yield ["percent", "smalldet", *(peer.name for peer in peers)]
         for name in self.benchmark.figures:
             yield [
