@@ -21,6 +21,7 @@ from smalldet.cli import app
 from smalldet.config.recipe_files import recipe_names, recipe_text
 from smalldet.config.reference import keys_of, table
 from smalldet.models.families import FAMILIES
+from smalldet.reproducing.benchmark import PRETRAIN, benchmark_names
 from smalldet.training.recipe import TrainRecipe
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -117,4 +118,8 @@ def recipes_to_start_from() -> str:
     parts = ["# Recipes to start from", "`smalldet recipe NAME > mine.yaml` writes one of these."]
     for name in recipe_names():
         parts += [f"## {name}", f"```yaml\n{recipe_text(name).strip()}\n```"]
+    parts.append("## Benchmarks\n\n`smalldet reproduce NAME` trains and measures by one of these.")
+    for name in benchmark_names():
+        text = (PRETRAIN / f"{name}.yaml").read_text(encoding="utf-8")
+        parts += [f"### {name}", f"```yaml\n{text.strip()}\n```"]
     return "\n\n".join(parts)

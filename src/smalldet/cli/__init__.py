@@ -21,6 +21,7 @@ from smalldet.cli.planning import plan
 from smalldet.cli.predicting import demo, predict
 from smalldet.cli.printing import complain, console, note, option_mistakes, show_log, stderr
 from smalldet.cli.recipes import recipe
+from smalldet.cli.reproducing import reproduce
 from smalldet.cli.serving import serve
 from smalldet.cli.tracking import track
 from smalldet.cli.training import train
@@ -44,6 +45,7 @@ for verb in (
     convert,
     export,
     recipe,
+    reproduce,
     models,
     demo,
 ):

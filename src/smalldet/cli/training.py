@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
 from smalldet.cli.parameters import NO_OPTIONS, DataClasses, Device, Options, with_classes
 from smalldet.cli.printing import console, is_main_process, note, progress_bar, say, stderr
 from smalldet.cli.train_recipe import NONE, Shortcuts, choose_recipe
+
+if TYPE_CHECKING:
+    from smalldet.evaluation.report import Report
+    from smalldet.training.recipe import TrainRecipe
 
 
 def train(
@@ -39,13 +43,22 @@ def train(
     device: Device = "auto",
 ) -> None:
     """Train a detector on tiles of your labelled pictures."""
-    from smalldet.training.loop import train as run_training
-
     options = with_classes(labels, data_classes)
     chosen = choose_recipe(recipe, overrides, data, shortcuts, options, val)
+    report = train_and_tell(chosen, out, resume, device)
+    if report is not None:
+        console.print(report)
+    if is_main_process():
+        say((out / "summary.txt").read_text(encoding="utf-8").rstrip("\n"))
+
+
+def train_and_tell(recipe: TrainRecipe, out: Path, resume: bool, device: str) -> Report | None:
+    """`training.loop.train`, which tells on stderr how far it is."""
+    from smalldet.training.loop import train as run_training
+
     with progress_bar(tells_time_left=True) as advance:
-        report = run_training(
-            chosen,
+        return run_training(
+            recipe,
             out,
             resume=resume,
             device=device,
@@ -54,7 +67,3 @@ def train(
                 None if stderr.is_terminal and event != "end" else note(text)
             ),
         )
-    if report is not None:
-        console.print(report)
-    if is_main_process():
-        say((out / "summary.txt").read_text(encoding="utf-8").rstrip("\n"))

@@ -33,7 +33,7 @@ def read_splits(data: SourcesConfig, *, with_masks: bool = False) -> tuple[Index
     Raises:
         FileNotFoundError, ValueError: as of `read_sources` and of `smalldet.data.splits`.
     """
-    train, val = _divided(data, with_masks)
+    train, val = divide_sources(data, with_masks=with_masks)
     if val is not None:
         for line in shared(train, val).warnings():
             logger.warning("%s", line)
@@ -45,7 +45,8 @@ def read_splits(data: SourcesConfig, *, with_masks: bool = False) -> tuple[Index
     return train, val
 
 
-def _divided(data: SourcesConfig, with_masks: bool) -> tuple[Index, Index | None]:
+def divide_sources(data: SourcesConfig, *, with_masks: bool = False) -> tuple[Index, Index | None]:
+    """As `read_splits`, without a look at what may be wrong with the labels."""
     train = with_distances(read_sources(data.train, data.classes, with_masks=with_masks))
     if data.val:
         return train, read_sources(data.val, train.class_names, split="val")

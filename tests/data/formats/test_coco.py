@@ -76,7 +76,8 @@ def changed(section: str, row: int, **keys) -> dict:
         (changed("annotations", 1, bbox=[1, 2, "x", 4]), r"annotation 2: bbox .* not 4 finite"),
         (changed("annotations", 1, bbox=[1, math.nan, 3, 4]), r"has NaN.*; line 1: .*\"id\": 2"),
         (changed("annotations", 1, bbox=[1, 2, -3, 4]), r"annotation 2: bbox .* width -3 and"),
-        (changed("annotations", 1, bbox=[1, 2, 3, 0]), r"annotation 2: bbox .* height 0"),
+        (changed("annotations", 1, bbox=[1, 2, 3, -1]), r"annotation 2: bbox .* height -1"),
+        (changed("annotations", 1, bbox=[1, 2, 0, -1]), r"annotation 2: bbox .* width 0"),
         (changed("annotations", 1, bbox=[200, 2, 3, 4]), r"annotation 2: .* outside image 7"),
         (changed("annotations", 1, id=1), r"annotation id 1 is given more than once"),
         (changed("annotations", 1, rbbox=[1, 2, 3]), r"annotation 2: rbbox"),
@@ -100,6 +101,17 @@ def test_a_wrong_entry_is_named(tmp_path: Path, wrong: object, named: str):
     with pytest.raises(ValueError, match=named) as caught:
         coco.read(saved(tmp_path, wrong))
     assert "labels.json" in str(caught.value)
+
+
+def test_boxes_with_a_side_of_0_are_left_out_and_named(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+):
+    """Two annotations of the published instances_train2017.json have such a box."""
+    path = saved(tmp_path, changed("annotations", 0, bbox=[10.5, 20.25, 1.03, 0.0]))
+    first = coco.read(path).records[0]
+    assert first.boxes.tolist() == [[1, 2, 4, 6], [90, 70, 100, 80]]
+    assert "1 objects have no area" in caplog.text
+    assert f"{path}: annotation 1" in caplog.text
 
 
 def test_many_wrong_entries_are_counted_and_the_first_named(tmp_path: Path):

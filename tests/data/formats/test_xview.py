@@ -51,6 +51,18 @@ def test_numbers_without_a_name_are_regions_to_ignore(
     assert "1 of type 75" in caplog.text
 
 
+def test_the_picture_that_was_never_published_and_features_without_a_box_are_left_out(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+):
+    path = saved(tmp_path, feature(), feature([]), feature(image="1395.tif"), feature("9,9,9,20"))
+    assert [len(record.boxes) for record in xview.read(path).records] == [1, 0]
+    assert "1 features without a box" in caplog.text
+    assert "1 features of pictures that are not there" in caplog.text
+    assert "feature 4" in caplog.text, "what is left out does not move the numbers of others"
+    with pytest.raises(FileNotFoundError, match=r"9\.tif"):
+        xview.read(saved(tmp_path, feature(image="9.tif"), feature(image="1395.tif")))
+
+
 def test_a_file_of_classes_and_a_subset(tmp_path: Path):
     path = saved(tmp_path, feature(kind=5), feature(image="9.tif", kind=5))
     (tmp_path / "xview_class_labels.txt").write_text("5:car\n7:house\n")

@@ -20,6 +20,7 @@ from smalldet.data.formats.coco_checks import (
     Entry,
     annotation_problems,
     category_problems,
+    flat_annotations,
     image_problems,
 )
 from smalldet.data.formats.coco_oriented import oriented_boxes
@@ -27,7 +28,11 @@ from smalldet.data.formats.coco_places import images_dir_of, recognises
 from smalldet.data.formats.coco_writing import LOSES, write, write_json
 from smalldet.data.formats.collector import collector_paused
 from smalldet.data.formats.json_files import load_json
-from smalldet.data.formats.object_columns import BORDER_TOLERANCE_PX, tell_clipped
+from smalldet.data.formats.object_columns import (
+    BORDER_TOLERANCE_PX,
+    tell_clipped,
+    tell_without_area,
+)
 from smalldet.data.formats.picture_files import refuse_missing
 from smalldet.data.index import ImageRecord, Index
 
@@ -46,8 +51,8 @@ def read(
 ) -> Index:
     """Labelled pictures of a COCO json.
 
-    Crowds (`iscrowd`) and `ignore` become ignore regions, boxes are clipped to their picture, a
-    picture without annotations is a negative.
+    Crowds (`iscrowd`) and `ignore` become ignore regions, boxes are clipped to their picture, those
+    with a side of 0 are left out and named, a picture without annotations is a negative.
 
     Args:
         json_path: the file.
@@ -84,6 +89,7 @@ def _read(
     _refuse(json_path, image_problems(images, set(label_of)))
     row_of = {entry["id"]: row for row, entry in enumerate(images)}
     sizes = {entry["id"]: (entry["width"], entry["height"]) for entry in images}
+    annotations = _with_area(json_path, annotations)
     _refuse(json_path, annotation_problems(annotations, sizes, set(label_of)))
     first = images[0]["file_name"] if images else ""
     folder = images_dir_of(json_path, first) if images_dir is None else Path(images_dir)
@@ -150,6 +156,15 @@ def _columns(
 
 def _named(json_path: Path, annotations: list[Entry], row: int) -> str:
     return f"{json_path}: annotation {annotations[row].get('id')}"
+
+
+def _with_area(json_path: Path, annotations: list[Entry]) -> list[Entry]:
+    flat = flat_annotations(annotations)
+    if not flat:
+        return annotations
+    tell_without_area(np.array(flat), partial(_named, json_path, annotations))
+    left_out = set(flat)
+    return [entry for place, entry in enumerate(annotations) if place not in left_out]
 
 
 def _flags(annotations: list[Entry], key: str) -> NDArray[np.bool_]:

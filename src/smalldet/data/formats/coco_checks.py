@@ -50,6 +50,20 @@ def image_problems(images: list[Any], category_ids: set[int]) -> Iterator[str]:
             )
 
 
+def flat_annotations(annotations: list[Any]) -> list[int]:
+    """Places of annotations whose box has a side of 0; the published COCO has two such."""
+    candidates = [
+        place
+        for place, entry in enumerate(annotations)
+        if type(entry) is dict and type(entry.get("bbox")) is list and 0 in entry["bbox"][2:]
+    ]
+    return [place for place in candidates if _is_flat(annotations[place]["bbox"])]
+
+
+def _is_flat(bbox: list[Any]) -> bool:
+    return _are_numbers(bbox, 4) and _on_a_picture(bbox) and min(bbox[2:]) == 0
+
+
 def annotation_problems(
     annotations: list[Any], sizes: Mapping[int, tuple[int, int]], category_ids: set[int]
 ) -> Iterator[str]:

@@ -80,7 +80,7 @@ def records_of(
     if columns.rboxes is not None:
         keep &= (columns.rboxes[:, 2:4].astype(np.float32) > 0).all(axis=1)
     tell_clipped(int((np.abs(clipped - columns.boxes) > BORDER_TOLERANCE_PX).any(axis=1).sum()))
-    _report(np.flatnonzero(~keep), where)
+    tell_without_area(np.flatnonzero(~keep), where)
     rows = np.flatnonzero(keep)
     rows = rows[np.argsort(columns.pictures[rows], kind="stable")]
     parts: dict[str, Any] = {
@@ -115,6 +115,18 @@ def tell_clipped(num: int) -> None:
     """Log how many boxes reached over their pictures' borders, if any did."""
     if num:
         logger.info("%d boxes left their pictures and were clipped", num)
+
+
+def tell_without_area(rows: NDArray[np.int64], where: Callable[[int], str]) -> None:
+    """Log which objects have no area in their pictures, if any."""
+    if len(rows):
+        shown = [where(int(row)) for row in rows[:MAX_SHOWN]]
+        more = ["..."] if len(rows) > MAX_SHOWN else []
+        logger.warning(
+            "%d objects have no area in their picture and are left out:\n  %s",
+            len(rows),
+            "\n  ".join(shown + more),
+        )
 
 
 def corners_of(xywh: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -155,17 +167,6 @@ def _and_more(num: int) -> str:
     return (
         f" ({num:,} more {'object has' if num == 1 else 'objects have'} this fault)" if num else ""
     )
-
-
-def _report(rows: NDArray[np.int64], where: Callable[[int], str]) -> None:
-    if len(rows):
-        shown = [where(int(row)) for row in rows[:MAX_SHOWN]]
-        more = ["..."] if len(rows) > MAX_SHOWN else []
-        logger.warning(
-            "%d objects have no area in their picture and are left out:\n  %s",
-            len(rows),
-            "\n  ".join(shown + more),
-        )
 
 
 def _masks(

@@ -40,6 +40,8 @@ LOOKED_AT = 64 << 10
 GSD_M = 0.3
 KEYS = frozenset(["features", "properties", "image_id", "bounds_imcoords", "type_id"])
 MAX_CLASS_BYTES = 1 << 20
+NOT_PUBLISHED = "1395.tif"
+"""The published file has features of this picture, and the published pictures lack it."""
 CLASS_LINE = re.compile(r"(\d{1,6})\s*:\s*(\S.*)")
 
 
@@ -63,7 +65,8 @@ def read(
 
     Pictures of the folder that no feature names are pictures without objects. Objects whose number
     has no name (the published file has some of 75 and 82) are regions to ignore, whatever the
-    class, and a warning counts them.
+    class, and a warning counts them. Features without a box, and those of the one picture that was
+    never published, are left out, and a warning counts them too.
 
     Args:
         path: the file.
@@ -92,7 +95,7 @@ def read(
     pictures, picture_rows, features = _pictures(columns, folder, path, subset)
 
     def where(row: int) -> str:
-        return f"{path}: feature {features[row] + 1}"
+        return f"{path}: feature {columns.numbers[features[row]]}"
 
     boxes = _boxes([columns.bounds[feature] for feature in features.tolist()], where)
     types = [columns.types[feature] for feature in features.tolist()]
@@ -125,10 +128,11 @@ class _Columns:
         self.images: list[str] = []
         self.bounds: list[str] = []
         self.types: list[int] = []
+        self.numbers: list[int] = []
 
 
 def _columns(path: Path) -> _Columns:
-    columns = _Columns()
+    columns, num_without = _Columns(), 0
     content = load_object(path, keys=KEYS)
     for number, feature in enumerate(list_in(content, "features", f"{path}: the file"), start=1):
         properties: Any = feature.get("properties") if isinstance(feature, dict) else None
@@ -137,6 +141,9 @@ def _columns(path: Path) -> _Columns:
         image, bounds, kind = (
             properties.get(key) for key in ("image_id", "bounds_imcoords", "type_id")
         )
+        if bounds in ("", []):
+            num_without += 1
+            continue
         if not (isinstance(image, str) and isinstance(bounds, str) and type(kind) is int):
             said = shown({"image_id": image, "bounds_imcoords": bounds, "type_id": kind})
             raise ValueError(
@@ -146,6 +153,9 @@ def _columns(path: Path) -> _Columns:
         columns.images.append(image)
         columns.bounds.append(bounds)
         columns.types.append(kind)
+        columns.numbers.append(number)
+    if num_without:
+        logger.warning("%s: %d features without a box are left out", path, num_without)
     return columns
 
 
@@ -161,7 +171,7 @@ def _pictures(
         if not kept.any():
             raise FileNotFoundError(f"{path}: none of its {len(table)} pictures is in {folder}")
     else:
-        kept = np.ones(len(table), dtype=np.bool_)
+        kept = np.array([name in inside or name != NOT_PUBLISHED for name in table], dtype=np.bool_)
     pictures = [folder / name for name, keep in zip(table, kept, strict=True) if keep]
     refuse_missing(pictures, path)
     features = np.flatnonzero(kept[codes])

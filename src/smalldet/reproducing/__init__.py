@@ -1,0 +1,1 @@
+"""Public benchmarks, from their folders as downloaded to the figures that they publish."""
