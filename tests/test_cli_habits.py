@@ -189,7 +189,7 @@ def test_a_model_may_be_a_family_or_a_network(
     path.write_text("data: {train: [{annotations: train.json}]}\nmodel: {size: s}\n")
     recipe = choose_recipe(path, (), None, Shortcuts(model=name))
     assert recipe.model.family == family and getattr(recipe.model, "network", None) == network
-    assert recipe.training.start == "imagenet"
+    assert recipe.training.start is None
     deeper = choose_recipe(labels.parent, ("model.nms_iou=0.3",), None, Shortcuts(model="yolov5s"))
     assert getattr(deeper.model, "nms_iou", None) == 0.3
 

@@ -44,6 +44,11 @@ class DetectorConfig(Frozen):
     def max_stride(self) -> int:
         """Sides of pictures are multiples of it, in pixels."""
 
+    @property
+    def usual_start(self) -> str:
+        """Weights that a training starts from unless told, as `training.start`."""
+        return "imagenet"
+
     def untrimmed(self) -> Self:
         """The same network with all hidden channels of its bottlenecks; see `trim`."""
         return self

@@ -150,9 +150,10 @@ class TrainingConfig(Frozen):
     only: tuple[str, ...] = Field(
         default=(), description="parts of the detector that learn, e.g. [refiner]; default: all"
     )
-    start: str = Field(
-        default="imagenet",
-        description="first weights: imagenet, scratch, a model's name or file",
+    start: str | None = Field(
+        default=None,
+        description="first weights: imagenet, scratch, a model's name or file; default: "
+        "speck-start for a Speck of size n or t, else imagenet",
     )
     class_names: str | None = Field(
         default=None, description="of a start whose file has none: a file of names, or a,b,c"

@@ -67,6 +67,7 @@ def start_detector(
     assert side is not None
     detector = recipe.model.build(class_names, side)
     start = recipe.training.start
+    assert start is not None
     if start == "imagenet":
         detector.load_imagenet(recipe.training.imagenet_weights)
     elif start != "scratch":
@@ -123,8 +124,14 @@ def learn_only(detector: Detector, parts: Sequence[str]) -> None:
 
 
 def fitted(recipe: TrainRecipe, index: Index) -> TrainRecipe:
-    """The recipe with what it leaves to the objects of `index`: side of tiles, anchors."""
-    data, model = recipe.data, recipe.model
+    """The recipe with what it leaves to be chosen: first weights; and by the objects of `index`
+    the side of tiles, and anchors.
+    """
+    data, model, training = recipe.data, recipe.model, recipe.training
+    if training.start is None:
+        own = "imagenet" if training.imagenet_weights is not None else model.usual_start
+        training = training.model_copy(update={"start": own})
+        recipe = recipe.model_copy(update={"training": training})
     sides = drawn_sides(index, data.match_gsd_m, model.needs_rboxes)
     if data.tile_px is None:
         tiles = {

@@ -26,6 +26,9 @@ class Size(NamedTuple):
     packed: bool = False
 
 
+START, START_STRIDES = "speck-start", (4, 8, 16)
+"""The embedded model that trainings of its width start from, and its levels."""
+
 SIZES = {
     "t": Size("tf_efficientnet_lite0", 96, backbone_hidden=0.5, expansion=2, packed=True),
     "n": Size("tf_efficientnet_lite0", 96),
@@ -99,6 +102,12 @@ class SpeckConfig(LossOptions, SuppressionOptions, DetectorConfig):
     @property
     def max_stride(self) -> int:
         return max(self.strides)
+
+    @property
+    def usual_start(self) -> str:
+        own = self._size()
+        fits = (own.backbone, own.width) == SIZES["n"][:2] and self.strides == START_STRIDES
+        return START if fits else "imagenet"
 
     def build(self, class_names: Sequence[str], tile_px: int) -> Speck:
         # What only decodes need not wait for the libraries of the network.
