@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
+from smalldet.cli.opening import model_opener
 from smalldet.cli.parameters import (
     DEFAULT_MODEL,
     FLATTENED,
@@ -24,7 +25,7 @@ from smalldet.cli.parameters import (
     label_source,
     with_tables,
 )
-from smalldet.cli.printing import console, note, progress_bar, say
+from smalldet.cli.printing import console, progress_bar, say
 from smalldet.evaluation.options import EvaluateOptions
 
 if TYPE_CHECKING:
@@ -81,16 +82,8 @@ def evaluate(
     else:
         from smalldet.evaluation.evaluate import evaluate as run_evaluation
         from smalldet.evaluation.kept import About
-        from smalldet.tile_models import open_tile_model
 
-        tile_model = open_tile_model(
-            model,
-            class_names=class_names,
-            network=network,
-            device=device,
-            backend=backend,
-            say=note,
-        )
+        tile_model = model_opener(model, class_names, network, device, backend)()
         truth = read_labels(source, split=split, with_masks=tile_model.finds_masks)
         with progress_bar() as advance:
             found = run_evaluation(

@@ -10,6 +10,7 @@ from cyclopts import Parameter
 
 from smalldet.archives.options import ArchiveOptions
 from smalldet.cli.archiving import predict_on_ray
+from smalldet.cli.opening import model_opener
 from smalldet.cli.parameters import (
     DEFAULT_MODEL,
     FLATTENED,
@@ -87,16 +88,8 @@ def predict(
         (name, *_) = archive.model_dump(exclude_defaults=True)
         raise ValueError(f"--{parameter_name(name)} goes with --ray")
     from smalldet.inference.predict import Listener, predict_sources
-    from smalldet.tile_models import open_tile_model
 
-    tile_model = open_tile_model(
-        model,
-        class_names=class_names,
-        network=network,
-        device=device,
-        backend=backend,
-        say=note,
-    )
+    tile_model = model_opener(model, class_names, network, device, backend)()
     with progress_bar() as advance:
         listener = Listener(
             on_progress=lambda name, done, total: advance(done, total, Path(name).name),
