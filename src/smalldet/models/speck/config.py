@@ -26,8 +26,10 @@ class Size(NamedTuple):
     packed: bool = False
 
 
-START, START_STRIDES = "speck-start", (4, 8, 16)
-"""The embedded model that trainings of its width start from, and its levels."""
+START = "speck-start"
+"""The embedded model that trainings of its backbone, width and strides start from."""
+
+USUAL_STRIDES = (4, 8, 16)
 
 SIZES = {
     "t": Size("tf_efficientnet_lite0", 96, backbone_hidden=0.5, expansion=2, packed=True),
@@ -60,7 +62,7 @@ class SpeckConfig(LossOptions, SuppressionOptions, DetectorConfig):
         description="the finest level is worked on at half its resolution, in more channels",
     )
     strides: tuple[int, ...] = Field(
-        default=(4, 8, 16), description="of the levels in pixels, doubling, from 2 to 32"
+        default=USUAL_STRIDES, description="of the levels in pixels, doubling, from 2 to 32"
     )
     num_context: int = Field(default=7, ge=0, description="blocks of the neck's coarsest level")
     num_frozen_stages: int = Field(default=0, ge=0, description="backbone stages that do not learn")
@@ -106,7 +108,7 @@ class SpeckConfig(LossOptions, SuppressionOptions, DetectorConfig):
     @property
     def usual_start(self) -> str:
         own = self._size()
-        fits = (own.backbone, own.width) == SIZES["n"][:2] and self.strides == START_STRIDES
+        fits = (own.backbone, own.width) == SIZES["n"][:2] and self.strides == USUAL_STRIDES
         return START if fits else "imagenet"
 
     def build(self, class_names: Sequence[str], tile_px: int) -> Speck:
