@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import math
 import tempfile
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +20,7 @@ from typing import Annotated, Any
 import torch
 from cyclopts import Parameter, run
 
+from benchmarks.limited import least_time
 from benchmarks.sets import labelled_set, shared_folder
 from smalldet.data.index import Index
 from smalldet.evaluation.evaluate import evaluate
@@ -33,7 +33,7 @@ from smalldet.models.families import FAMILIES
 from smalldet.tile_models import TileModel, open_tile_model
 from smalldet.tile_models.parity import textured_tiles
 
-PX, ROUNDS = 640, 3
+PX = 640
 FORMATS = {
     "ONNX": (".onnx", {}),
     "ONNX, fp16": (".onnx", {"fp16": True}),
@@ -138,12 +138,8 @@ def _opened(
 
 def _ms(model: TileModel) -> float:
     tile = textured_tiles(1, (model.in_channels, PX, PX))
-    times = []
-    for _ in range(ROUNDS + 1):
-        begin = time.process_time()
-        model.detect(tile, model.conf, 300)
-        times.append(time.process_time() - begin)
-    return 1e3 * min(times[1:])
+    _, seconds = least_time(lambda: model.detect(tile, model.conf, 300))
+    return 1e3 * seconds
 
 
 def _precision(model: TileModel, truth: Index | None) -> list[str]:
