@@ -6,8 +6,11 @@ scene that ends its process stops the whole archive. Here each unit's losses are
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
+import socket
+import sys
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -25,6 +28,10 @@ from smalldet.archives.worker import SceneWorker, WorkerSetup
 
 POLL_S = 5.0
 ROOM_EVERY_S = 30.0
+HEAD_EVERY_S = 1.0
+HEAD_PATIENCE_S = 20.0
+"""How long a head may not listen. Ray itself ends the process after 60 s, without a word of ours."""
+
 MAX_FAILED_STARTS = 5
 STORE_BYTES = 256 << 20
 """Shared memory of a Ray that is started here: what goes between processes is small."""
@@ -67,6 +74,9 @@ class RayWorkers:
         self.num_gpus = 1 if device in ("auto", "cuda") and resources.get("GPU", 0) >= 1 else 0
         self.num_cpus = options.worker_cpus or _usual_cpus(resources, self.num_gpus)
         self._room, self._room_known_s = self._room_now(), time.monotonic()
+        through_client = (options.workers or "").startswith("ray://")  # that tells by itself
+        self._head = None if through_client else ray.get_runtime_context().gcs_address
+        self._head_seen_s = time.monotonic()
         self._hands: list[Hand] = []
         self._busy: dict[Any, Hand] = {}
         self._failed_starts = 0
@@ -80,6 +90,9 @@ class RayWorkers:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        if isinstance(error, ConnectionError):
+            atexit.register(_leave)
+            return
         for hand in self._hands:
             _end(hand)
         ray.shutdown()
@@ -128,10 +141,11 @@ class RayWorkers:
         on_progress()
         try:
             while not handout.finished:
-                self._fit(handout)
-                for hand in self._hands:
-                    if hand.ready and hand.unit is None:
-                        self._give(hand, handout)
+                if self._head_listens():
+                    self._fit(handout)
+                    for hand in self._hands:
+                        if hand.ready and hand.unit is None:
+                            self._give(hand, handout)
                 done, _ = ray.wait(list(self._busy), num_returns=1, timeout=POLL_S)
                 for ref in done:
                     self._settle(ref, handout)
@@ -141,6 +155,26 @@ class RayWorkers:
                 f"the Ray cluster went away ({_first_line(error)}); what is written stays, and the "
                 "same command goes on"
             ) from error
+
+    def _head_listens(self) -> bool:
+        """Whether workers can be started now.
+
+        Raises:
+            ConnectionError: it could not be reached for too long.
+        """
+        now = time.monotonic()
+        if self._head is None or now - self._head_seen_s < HEAD_EVERY_S:
+            return True
+        host, _, port = self._head.rpartition(":")
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), timeout=POLL_S).close()
+        except OSError as error:
+            if now - self._head_seen_s > HEAD_PATIENCE_S:
+                raise ConnectionError(f"its head at {self._head}: {error}") from error
+            time.sleep(HEAD_EVERY_S)
+            return False
+        self._head_seen_s = now
+        return True
 
     def _give(self, hand: Hand, handout: Handout) -> None:
         hand.unit = handout.next(len(self._hands))
@@ -228,7 +262,8 @@ def _connect(options: ArchiveOptions) -> None:
         ray.init(address=options.workers, **quiet)
     except (ConnectionError, RuntimeError, ValueError, RayError) as error:
         raise ConnectionError(
-            f"--workers {options.workers}: no Ray cluster answers: {_first_line(error)}"
+            f"--workers {options.workers}: no Ray cluster answers: {_first_line(error)}; one that "
+            "asks for a token lets nobody in without RAY_AUTH_MODE=token"
         ) from error
 
 
@@ -236,6 +271,13 @@ def _usual_cpus(resources: Mapping[str, float], num_gpus: int) -> int:
     if not num_gpus:
         return 1
     return max(1, int(resources.get("CPU", 1) // resources["GPU"]))
+
+
+def _leave() -> None:
+    """End this process without Ray's own end: that waits for a head that is gone, and is aborted."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(1)
 
 
 def _end(hand: Hand) -> None:
