@@ -30,7 +30,7 @@ POLL_S = 5.0
 ROOM_EVERY_S = 30.0
 HEAD_EVERY_S = 1.0
 HEAD_PATIENCE_S = 20.0
-"""How long a head may not listen. Ray itself ends the process after 60 s, without a word of ours."""
+"""How long a head may be away. Ray ends the process after 60 s, without a word of ours."""
 
 MAX_FAILED_STARTS = 5
 STORE_BYTES = 256 << 20
@@ -274,7 +274,7 @@ def _usual_cpus(resources: Mapping[str, float], num_gpus: int) -> int:
 
 
 def _leave() -> None:
-    """End this process without Ray's own end: that waits for a head that is gone, and is aborted."""
+    """End this process without Ray's own end, which waits for a head that is gone."""
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(1)
