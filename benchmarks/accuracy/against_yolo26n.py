@@ -1,23 +1,28 @@
 """Speck-n against Ultralytics' YOLO26n: the same pictures, minutes, machine and scoring.
 
     python -m benchmarks.accuracy.against_yolo26n --minutes 60 --peers PYTHON
-        [--sets hituav irst_tiny ...]
+        [--sets hituav irst_tiny ...] [--seeds 3] [--start hituav=FILE ...]
 
 PYTHON is an interpreter with `ultralytics`. Every contender trains for the same wall time on tiles
 of 640 px at full resolution, its averaged weights of the last step find the objects of the
 validation pictures, and one piece of code scores them. Pictures larger than a tile are cut for the
 peer, whose own way is to shrink them, and its detections are merged as ours are. Speck-n starts
 from ImageNet; `speck-n-from-model` from an embedded model that has seen nothing of the set, or what
-`--start` names. `--speck` changes the recipe of both. With `--at-once` all contenders share the
-machine; otherwise they run one after the other. What has been trained is not trained again.
+`--start` names (`benchmarks.accuracy.unseen_start` makes some). `--speck` changes the recipe of
+both. With `--at-once` all contenders share the machine; otherwise they run one after the other.
+What has been trained is not trained again. With several seeds figures are means, and the last
+column says from where to where AP goes.
 """
 
 from __future__ import annotations
 
 import json
+import statistics
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -79,7 +84,8 @@ def main(
     batch: int = 16,
     workers: int = 2,
     speck: Annotated[tuple[str, ...], Words] = (),
-    start: str | None = None,
+    start: Annotated[tuple[str, ...], Words] = (),
+    seeds: int = 1,
     shared: Path | None = None,
     out: Path = Path("runs/accuracy"),
 ) -> None:
@@ -87,26 +93,30 @@ def main(
 
     Args:
         speck: changes of Speck's recipe, as `data.tile_px=256`.
-        start: of `speck-n-from-model`, a name or file.
+        start: of `speck-n-from-model`, a name or file for all sets, or `SET=NAME`.
     """
-    other = {name: start or OTHER_MODEL.get(name) for name in sets}
+    other = {name: OTHER_MODEL.get(name) for name in sets}
+    for text in start:
+        of, _, model = text.rpartition("=")
+        other |= dict.fromkeys([of] if of else sets, model)
     if "speck-n-from-model" in contenders and (unseen := [n for n in sets if not other[n]]):
         raise SystemExit(f"{unseen}: every embedded model has seen it; name another with --start")
     root, console = shared_folder(shared), Console(width=140)
     table = Table(title=f"{minutes:g} minutes each", title_justify="left")
-    for header in ("set", "contender", *SHOWN, "pictures a second"):
+    for header in ("set", "contender", *SHOWN, "pictures a second", "AP, least to most"):
         table.add_column(header, justify="right")
-    commands: dict[tuple[str, str], list[str]] = {}
+    commands: dict[tuple[str, str, str], list[str]] = {}
     vals: dict[str, Cut] = {}
     for name in sets:
         train = cut(labelled_set(root, name, "train"), out / name / "train")
         vals[name] = cut(labelled_set(root, name, "val"), out / name / "val")
-        for contender in contenders:
-            folder = out / name / contender
+        for seed, contender in product(range(seeds), contenders):
+            folder = out / name / contender / str(seed)
             if contender.startswith("speck-n"):
                 source = root / "data" / name / "train.json"
                 begin = "imagenet" if contender == "speck-n" else str(other[name])
-                command = speck_command(source, folder, minutes, batch, workers, begin, speck)
+                changes = (*speck, f"training.seed={seed}")
+                command = speck_command(source, folder, minutes, batch, workers, begin, changes)
             else:
                 coco = root / "weights" / "yolo26n-coco-pt" / "yolo26n.pt"
                 command = [
@@ -114,23 +124,34 @@ def main(
                     str(train.annotations), str(vals[name].annotations),
                     "--start", str(coco) if contender == "yolo26n-coco" else "yolo26n.yaml",
                     "--minutes", str(minutes), "--out", str(folder), "--batch", str(batch),
-                    "--workers", str(workers),
+                    "--workers", str(workers), "--seed", str(seed),
                 ]  # fmt: skip
-            commands[name, contender] = command
+            commands[name, contender, str(seed)] = command
     missing = {key: run for key, run in commands.items() if not trained(out.joinpath(*key))}
     run_all(missing, out, at_once)
-    for name, contender in commands:
-        folder = out / name / contender
+    for name, contender in product(sets, contenders):
+        folders = [out / name / contender / str(seed) for seed in range(seeds)]
         try:
-            report, speed = measured(folder, contender, vals[name])
+            runs = [measured(folder, contender, vals[name]) for folder in folders]
         except OSError as error:
             table.add_row(name, contender, f"failed: {error}")
             continue
-        report.write(folder / "metrics.json")
-        cells = [report.metrics[key] for key in SHOWN]
-        shown = ["-" if value is None else f"{100 * value:.1f}" for value in cells]
-        table.add_row(name, contender, *shown, f"{speed:.1f}")
+        for folder, (report, _) in zip(folders, runs, strict=True):
+            report.write(folder / "metrics.json")
+        table.add_row(name, contender, *_cells(runs))
     console.print(table)
+
+
+def _cells(runs: Sequence[tuple[Report, float]]) -> list[str]:
+    """Means over the seeds, and from where to where AP goes."""
+    cells = []
+    for key in SHOWN:
+        values = [report.metrics[key] for report, _ in runs]
+        known = [100 * value for value in values if value is not None]
+        cells.append(f"{statistics.mean(known):.1f}" if known else "-")
+    aps = [100 * (report.metrics["AP"] or 0) for report, _ in runs]
+    speed = statistics.mean(speed for _, speed in runs)
+    return [*cells, f"{speed:.1f}", f"{min(aps):.1f} to {max(aps):.1f}"]
 
 
 def speck_command(
@@ -165,11 +186,13 @@ def speck_command(
     return [*verb, str(recipe), *changes, "--out", run_folder]
 
 
-def run_all(commands: dict[tuple[str, str], list[str]], out: Path, at_once: bool) -> None:
+def run_all(commands: dict[tuple[str, str, str], list[str]], out: Path, at_once: bool) -> None:
     """Run the trainings, each with its log beside its folder."""
     running: list[subprocess.Popen[bytes]] = []
-    for (name, contender), command in commands.items():
-        with (out / name / f"{contender}.log").open("wb") as log:
+    for key, command in commands.items():
+        folder = out.joinpath(*key)
+        folder.mkdir(parents=True, exist_ok=True)
+        with (folder / "output.log").open("wb") as log:
             running.append(subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT))
         if not at_once:
             running[-1].wait()

@@ -35,6 +35,7 @@ def main() -> None:
     parser.add_argument("--imgsz", type=int, default=640)
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
     folder = given.out.resolve()
     names = [category["name"] for category in json.loads(given.train.read_text())["categories"]]
@@ -52,6 +53,7 @@ def main() -> None:
         data=str(folder / "set.yaml"), imgsz=given.imgsz, batch=given.batch, device=device,
         time=given.minutes / 60, epochs=1000, workers=given.workers, cache="ram", val=False,
         plots=False, project=str(folder), name="run", exist_ok=True, verbose=False,
+        seed=given.seed,
     )  # fmt: skip
     seconds = time.monotonic() - began
     last = folder / "run" / "weights" / "last.pt"
