@@ -1,7 +1,7 @@
 """What each change of a recipe does by itself: equal steps or minutes, several seeds.
 
     python -m benchmarks.accuracy.changes hituav --steps 300 --seeds 3 [--only NAME ...]
-        [--held-out 4]
+        [--held-out 4] [--frequencies 10 40]
 
 Every row changes one thing of a common recipe (`--base` sets what all have in common) and trains
 on the set's training pictures for as many steps, or minutes, as all others. The averaged weights of
@@ -9,6 +9,8 @@ the last step are measured on the validation pictures; with `--held-out N` every
 picture is kept out and measured on instead, so that a recipe can be chosen without looking at the
 validation pictures. Differences are to the same seed without the change; the spread is from the
 least to the most of the seeds. Rows that are finished under `--out` are not trained again.
+`--frequencies RARE COMMON` tells AP of rare, common and frequent classes apart: those with up to so
+many objects among the training pictures, and those with more.
 """
 
 from __future__ import annotations
@@ -16,6 +18,8 @@ from __future__ import annotations
 import json
 import shutil
 import statistics
+from bisect import bisect_left
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -75,6 +79,7 @@ def main(
     batch: int = 8,
     base: Annotated[tuple[str, ...], Words] = (),
     held_out: int | None = None,
+    frequencies: tuple[int, int] | None = None,
     pictures: Annotated[int | None, Parameter(help="To measure on, at most.")] = None,
     shared: Path | None = None,
     out: Path = Path("runs/changes"),
@@ -95,6 +100,7 @@ def main(
     if held_out:
         source, truth = _split(source, truth, held_out, out / name)
     truth = truth.spread(pictures)
+    groups = _by_frequency(source, frequencies) if frequencies else {}
     images = root / "data" / name / "images"
     common = _common(source, images, steps, minutes, start, tile, batch)
     common = override(common, base)
@@ -104,8 +110,9 @@ def main(
     for seed in range(seeds):
         for change in only:
             folder = out / name / change.replace("/", "_") / str(seed)
-            rows.setdefault(change, []).append(_measured(common, change, seed, truth, folder))
-            print(change, seed, json.dumps(rows[change][-1]), flush=True)
+            row = _measured(common, change, seed, truth, groups, folder)
+            rows.setdefault(change, []).append(row)
+            print(change, seed, json.dumps(row), flush=True)
     Console(width=150).print(_table(rows, f"{name}, {len(truth)} pictures, {steps or minutes}"))
 
 
@@ -138,7 +145,25 @@ def _common(
     }
 
 
-def _measured(common: dict[str, Any], change: str, seed: int, truth: Index, folder: Path) -> Row:
+def _by_frequency(source: Path, most: tuple[int, int]) -> dict[str, list[str]]:
+    """Names of the rare, common and frequent classes."""
+    content = json.loads(source.read_text(encoding="utf-8"))
+    counts = Counter(annotation["category_id"] for annotation in content["annotations"])
+    groups: dict[str, list[str]] = {"rare": [], "common": [], "frequent": []}
+    for category in content["categories"]:
+        group = tuple(groups)[bisect_left(most, counts[category["id"]])]
+        groups[group].append(category["name"])
+    return groups
+
+
+def _measured(
+    common: dict[str, Any],
+    change: str,
+    seed: int,
+    truth: Index,
+    groups: dict[str, list[str]],
+    folder: Path,
+) -> Row:
     """Train with one change, unless that has been done, and measure."""
     kept = folder / "row.json"
     if not kept.exists():
@@ -156,8 +181,12 @@ def _measured(common: dict[str, Any], change: str, seed: int, truth: Index, fold
         train(checked(TrainRecipe, content, change), folder, device="auto")
         chosen = json.loads(scales[0].partition("=")[2]) if scales else [1.0]
         model = open_tile_model(folder / "last.safetensors", backend="torch")
-        report = evaluate(model, truth, EvaluateOptions(scales=chosen))
+        report = evaluate(model, truth, EvaluateOptions(scales=tuple(chosen)))
         row = {key: report.metrics[key] for key in SHOWN} | {"tiles_per_s": tiles_per_s(folder)}
+        for group, names in groups.items():  # classes without objects to measure on have no AP
+            found = [report.per_class[name]["AP"] for name in names if name in report.per_class]
+            known = [ap for ap in found if ap is not None]
+            row[f"AP_{group}"] = statistics.mean(known) if known else None
         kept.write_text(json.dumps(row), encoding="utf-8")
     return json.loads(kept.read_text(encoding="utf-8"))
 
@@ -178,11 +207,12 @@ def _split(source: Path, whole: Index, held_out: int, folder: Path) -> tuple[Pat
 def _table(rows: dict[str, list[Row]], title: str) -> Table:
     """Means over seeds, and the differences of AP to the first row, seed by seed."""
     table = Table(title=title, title_justify="left")
-    for header in ("change", *SHOWN, "tiles a second", "AP against the first", "least to most"):
-        table.add_column(header, justify="right")
     first = next(iter(rows.values()))
+    shown = [key for key in first[0] if key != "tiles_per_s"]
+    for header in ("change", *shown, "tiles a second", "AP against the first", "least to most"):
+        table.add_column(header, justify="right")
     for change, measured in rows.items():
-        means = [_mean([row[key] for row in measured], 100) for key in SHOWN]
+        means = [_mean([row[key] for row in measured], 100) for key in shown]
         speed = _mean([row["tiles_per_s"] for row in measured], 1)
         pairs = zip(measured, first, strict=True)
         gains = [100 * ((row["AP"] or 0) - (ours["AP"] or 0)) for row, ours in pairs]
