@@ -63,9 +63,30 @@ TINY_DETR = {
     "decoder_layers": 2,
     "freeze_backbone_batch_norms": False,
 }
+TINY_RF_DETR = {
+    "backbone_config": {
+        "model_type": "rf_detr_dinov2",
+        "hidden_size": 32,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "patch_size": 8,
+        "num_windows": 2,
+        "image_size": 64,
+        "out_features": ["stage1", "stage2"],
+        "use_mask_token": False,
+    },
+    "d_model": 32,
+    "decoder_ffn_dim": 32,
+    "decoder_layers": 2,
+    "decoder_self_attention_heads": 4,
+    "decoder_cross_attention_heads": 4,
+    "dropout": 0.0,
+    "group_detr": 2,
+}
 
 SMALLEST: dict[str, dict[str, Any]] = {
     "d_fine": {"num_queries": 60, "layers": {**TINY_DETR, "backbone_config": TINY_HGNET}},
+    "rf_detr": {"num_queries": 60, "layers": TINY_RF_DETR},
     "rt_detr_v2": {"num_queries": 60, "layers": {**TINY_DETR, "backbone_config": TINY_RESNET}},
     "faster_rcnn": {**TINY_PYRAMID, "hidden_width": 32, "num_proposals": 300},
     "mask_rcnn": {**TINY_PYRAMID, "hidden_width": 32, "num_proposals": 300},
@@ -111,6 +132,7 @@ WIDER = {
         family: {"layers": {**SMALLEST[family]["layers"], "encoder_ffn_dim": 64}}
         for family in ("d_fine", "rt_detr_v2")
     },
+    "rf_detr": {"layers": {**TINY_RF_DETR, "decoder_ffn_dim": 64}},
 }
 CLASSES = ("car", "ship", "plane")
 SIDE = 128

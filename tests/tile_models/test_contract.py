@@ -32,7 +32,7 @@ class DotsByNumpy:
     """Finds bright dots of 3 px; nothing of it is torch but what it hands over."""
 
     class_names = NAMES
-    in_channels, stride, tile_px, conf = 3, 16, 64, 0.25
+    in_channels, stride, least_px, tile_px, conf = 3, 16, 1, 64, 0.25
     fingerprint, runtime, seen = "dots", "plain numpy", NOTHING_KNOWN
     finds_masks = False
 

@@ -44,7 +44,10 @@ def test_tiles_hold_nearly_all_objects(index: Index, sides: list[float], tile_px
 
 
 def test_tiles_are_multiples_of_a_model_s_stride(index: Index) -> None:
-    assert fitting_tile_px(with_sides(index, [39.0] * 9).object_sides(), max_stride=128) == 384
+    sides = with_sides(index, [39.0] * 9).object_sides()
+    assert fitting_tile_px(sides, max_stride=128) == 384
+    assert fitting_tile_px(sides, max_stride=56) == 336  # RF-DETR of patches of 14 px
+    assert fitting_tile_px(sides[:0], max_stride=56) == 560
 
 
 def test_a_recipe_is_fitted_only_where_it_is_silent(index: Index, tmp_path: Path) -> None:

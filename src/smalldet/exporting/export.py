@@ -113,7 +113,10 @@ def _target(to: Path, options: ExportOptions) -> Path:
 
 
 def _facts(loaded: LoadedModel, path: Path, options: ExportOptions) -> GraphFacts:
-    side, stride = options.tile_px, loaded.detector.stride
+    detector = loaded.detector
+    side, batch, stride = options.tile_px, options.batch, detector.stride
+    if detector.fixed_shape:
+        side, batch = side or detector.tile_px, batch or 1
     if side is not None and side % stride:
         raise ValueError(f"tiles of {side} px: the model's sides are multiples of {stride} px")
     weights = "int8" if options.int8 else "float16" if options.fp16 else "float32"
@@ -122,7 +125,7 @@ def _facts(loaded: LoadedModel, path: Path, options: ExportOptions) -> GraphFact
         fingerprint=content_fingerprint(path.read_bytes()),
         source=path.stem,
         licence=licence_of(path),
-        batch=options.batch,
+        batch=batch,
         fixed_px=side,
     )
     return facts.model_copy(update={"weights": weights, "tile_px": side or facts.tile_px})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import logging
+import math
 import warnings
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -73,6 +74,11 @@ def network_graph(
     Raises:
         ValueError: the exporter cannot carry this network; the message says why.
     """
+    if detector.fixed_shape and (fixed_px is None or batch is None):
+        raise ValueError(
+            f"{type(detector).__name__} can be exported for tiles of one side and so many at a time"
+            " only: give both (--tile, --batch)"
+        )
     network = NetworkAlone(_fixed_padding(fuse_batchnorm(detector))).eval()
     example, dims = _example(detector, batch, fixed_px)
     try:
@@ -80,6 +86,7 @@ def network_graph(
             program = torch.export.export(
                 network, (example,), dynamic_shapes={INPUT_NAME: dims}, strict=False
             )
+            _drop_assertions(program)
             made = torch.onnx.export(
                 program, dynamo=True, input_names=[INPUT_NAME], verbose=False, external_data=False
             )
@@ -92,20 +99,30 @@ def network_graph(
     return _named(made.model_proto)
 
 
+def _drop_assertions(program: torch.export.ExportedProgram) -> None:
+    """Take out what a network checks of itself: ONNX has no word for it."""
+    for node in reversed(program.graph.nodes):
+        if "assert" in str(node.target) and not node.users:
+            program.graph.erase_node(node)
+    program.graph.eliminate_dead_code()
+
+
 def _example(
     detector: Detector, batch: int | None, fixed_px: int | None
 ) -> tuple[Tensor, dict[int, Any]]:
     """Tiles to follow, and which of their sides may differ."""
     stride = detector.stride
-    sides = tuple(num * stride for num in FOLLOWED_STRIDES)
+    least = math.ceil(detector.least_px / stride)
+    more = max(0, least - min(FOLLOWED_STRIDES))
+    sides = tuple((num + more) * stride for num in FOLLOWED_STRIDES)
     sides = sides if fixed_px is None else (fixed_px, fixed_px)
     shape = (batch or FOLLOWED_BATCH, detector.in_channels, *sides)
     dims: dict[int, Any] = {}
     if batch is None:
         dims[0] = torch.export.Dim("batch")
     if fixed_px is None:
-        dims[2] = stride * torch.export.Dim("height")
-        dims[3] = stride * torch.export.Dim("width")
+        dims[2] = stride * torch.export.Dim("height", min=least)
+        dims[3] = stride * torch.export.Dim("width", min=least)
     return torch.zeros(shape, dtype=torch.uint8), dims
 
 

@@ -83,8 +83,11 @@ class TileRunner:
         """Objects of each picture (C, h, w) of a batch, in its pixels."""
         images = torch.from_numpy(np.stack(batch))
         height, width = images.shape[-2:]
-        stride = self.model.stride
-        images = functional.pad(images, (0, -width % stride, 0, -height % stride))
+        stride, least_px = self.model.stride, self.model.least_px
+        right, below = (
+            math.ceil(max(side, least_px) / stride) * stride - side for side in (width, height)
+        )
+        images = functional.pad(images, (0, right, 0, below))
         # A scene taken as one tile may hold as many objects as the tiles that it would make.
         num_tiles = max(1, math.ceil(height / self.tile_px) * math.ceil(width / self.tile_px))
         detections = self.model.detect(images, conf, MAX_DETECTIONS_PER_TILE * num_tiles)

@@ -27,6 +27,9 @@ class Decoder(ABC):
         class_names: what labels point into.
         in_channels: bands of a picture.
         stride: what sides must be multiples of.
+        least_px: what sides must not fall below.
+        fixed_shape: whether the network leaves torch for square tiles of one side only, and so
+            many at a time.
         tile_px: side of the tiles that it predicts on unless told.
         conf: score over which its detections count unless told.
         seen: how large objects were in training.
@@ -37,6 +40,8 @@ class Decoder(ABC):
     class_names: tuple[str, ...]
     in_channels: int
     stride: int
+    least_px: int = 1
+    fixed_shape: bool = False
     tile_px: int
     conf: float = 0.25
     seen: Seen = NOTHING_KNOWN

@@ -42,6 +42,7 @@ FAMILIES = Families(
         "mask_rcnn": "rcnn.mask_rcnn.MaskRcnnConfig",
         "oriented_rcnn": "rcnn.oriented_rcnn.OrientedRcnnConfig",
         "retinanet": "rcnn.retinanet.RetinaNetConfig",
+        "rf_detr": "detr.config.RfDetrConfig",
         "rotated_retinanet": "rcnn.rotated_retinanet.RotatedRetinaNetConfig",
         "rt_detr_v2": "detr.config.RtDetrV2Config",
         "speck": "speck.config.SpeckConfig",

@@ -20,7 +20,7 @@ from smalldet.planning.jitter import share_met
 from smalldet.planning.positives import Positives, drawn_positives
 from smalldet.training.recipe import TrainRecipe
 from smalldet.training.setup import fitted, read_indexes
-from smalldet.training.tile_side import LEAST_PX, MOST_PX, STEP_PX
+from smalldet.training.tile_side import LEAST_PX, MOST_PX, step_px
 
 MOST_PICTURES = 300
 NUM_TILES = 16
@@ -241,8 +241,8 @@ def _with_other_levels(model: DetectorConfig, tile_px: int) -> Iterator[Detector
 def _with_half_the_side(recipe: TrainRecipe) -> TrainRecipe | None:
     """The recipe with smaller training tiles; None where they are small."""
     assert recipe.data.tile_px is not None
-    step = max(STEP_PX, recipe.model.max_stride)
-    side = max(LEAST_PX, -(-recipe.data.tile_px // 2 // step) * step)
+    step = step_px(recipe.model.max_stride)
+    side = -(-max(LEAST_PX, recipe.data.tile_px // 2) // step) * step
     if side >= recipe.data.tile_px:
         return None
     return recipe.model_copy(update={"data": recipe.data.model_copy(update={"tile_px": side})})

@@ -199,11 +199,8 @@ class Seat:
     def __init__(self, shared: SharedModel, limits: Limits, *, urgent: bool) -> None:
         self._shared, self._limits, self._urgent = shared, limits, urgent
         model = shared.model
-        self.class_names, self.in_channels, self.stride = (
-            model.class_names,
-            model.in_channels,
-            model.stride,
-        )
+        self.class_names, self.in_channels = model.class_names, model.in_channels
+        self.stride, self.least_px = model.stride, model.least_px
         self.tile_px, self.conf, self.seen = model.tile_px, model.conf, model.seen
         self.runtime, self.finds_masks = model.runtime, model.finds_masks
 

@@ -48,6 +48,7 @@ class GraphTileModel:
         self.class_names = decoder.class_names
         self.finds_masks = decoder.finds_masks
         self.in_channels, self.stride = facts.bands, facts.fixed_px or facts.stride
+        self.least_px = decoder.least_px
         self.tile_px, self.conf = facts.fixed_px or facts.tile_px, facts.conf
         self.seen, self.fingerprint, self.runtime = facts.seen, fingerprint, runtime
         self._batch_px = BATCH_PX.get(device_type, BATCH_PX["cpu"])
@@ -90,7 +91,7 @@ def checked(model: GraphTileModel, where: str) -> GraphTileModel:
     Raises:
         ValueError: its outputs are not those that its facts promise.
     """
-    side = model.facts.fixed_px or model.stride * -(-64 // model.stride)
+    side = model.facts.fixed_px or model.stride * -(-max(64, model.least_px) // model.stride)
     tile = torch.zeros((1, model.in_channels, side, side), dtype=torch.uint8)
     try:
         model.detect(tile, model.conf, 10)

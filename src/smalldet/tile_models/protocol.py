@@ -34,6 +34,11 @@ class TileModel(Protocol):
         ...
 
     @property
+    def least_px(self) -> int:
+        """What the sides of tiles must not fall below."""
+        ...
+
+    @property
     def tile_px(self) -> int:
         """Side of the tiles that it works on unless told."""
         ...
@@ -71,7 +76,8 @@ class TileModel(Protocol):
         """Objects of each tile in its pixels, strongest first, on the CPU.
 
         Args:
-            images: (B, in_channels, H, W) uint8 on the CPU; H and W are multiples of `stride`.
+            images: (B, in_channels, H, W) uint8 on the CPU; H and W are multiples of `stride`, from
+                `least_px`.
             conf: least score.
             max_detections: of a tile; the strongest are kept.
         """

@@ -52,6 +52,7 @@ class TorchTileModel:
         )  # pyright: ignore[reportCallIssue]
         self.class_names = detector.class_names
         self.in_channels, self.stride = detector.in_channels, detector.stride
+        self.least_px = detector.least_px
         self.tile_px, self.conf, self.seen = detector.tile_px, detector.conf, detector.seen
         self.finds_masks = detector.finds_masks
         self.runtime = f"{self.device.type} in {self.precision}"

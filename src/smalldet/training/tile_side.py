@@ -22,11 +22,17 @@ def fitting_tile_px(sides: NDArray[np.float32], max_stride: int = 1) -> int:
 
     Args:
         sides: (N, 2) widths and heights of its objects, pixels of a tile.
-        max_stride: of the model, a power of two; the side is a multiple of it.
+        max_stride: of the model; the side is a multiple of it.
     """
+    step = step_px(max_stride)
+    most = MOST_PX // step * step
     if len(sides) == 0:
-        return MOST_PX
+        return most
     largest = np.percentile(np.sqrt(sides.prod(1)), 95)
-    step = max(STEP_PX, max_stride)
-    side = math.ceil(TILE_SIDES * float(largest) / step) * step
-    return min(max(side, LEAST_PX), MOST_PX)
+    wanted = max(TILE_SIDES * float(largest), LEAST_PX)
+    return min(math.ceil(wanted / step) * step, most)
+
+
+def step_px(max_stride: int) -> int:
+    """What sides of training tiles are multiples of, for a model of this stride, pixels."""
+    return math.ceil(STEP_PX / max_stride) * max_stride

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from smalldet.models.checkpoints.build_checked import build_checked
 from smalldet.models.checkpoints.loaded_model import ImportHints, LoadedModel
-from smalldet.models.detr.networks import NETWORKS, OURS, transformers
+from smalldet.models.detr.networks import NETWORKS, OURS, transformers, without_loss
 from smalldet.models.families import FAMILIES
 
 CONFIG, WEIGHTS, PICTURES = "config.json", "model.safetensors", "preprocessor_config.json"
@@ -92,7 +92,7 @@ def load(path: Path, hints: ImportHints) -> LoadedModel:
         config,
         hints.names_for(len(names), path, names),
         hints.tile_px or side or TRAINED_PX,
-        _our_names(whole.model),
+        _our_names(without_loss(whole)),
     )
     return LoadedModel(detector, config)
 

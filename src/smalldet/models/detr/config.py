@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -55,9 +56,26 @@ class DetrConfig(DetectorConfig):
             raise ValueError("pixel_mean and pixel_std go together, a value a band")
         return self
 
+    is_square: ClassVar[bool] = False
+
+    @property
+    def num_groups(self) -> int:
+        """Groups of queries that each learn all objects."""
+        return 1
+
     @property
     def max_stride(self) -> int:
         return 32
+
+    @property
+    def finest_stride(self) -> int:
+        """Pixels between the places of the finest level."""
+        return int(min(self.layers.get("feat_strides", [8])))
+
+    def _least_px(self) -> int:
+        """The library takes the best places as queries and fails where there are fewer."""
+        side = math.ceil(math.sqrt(self.num_queries)) * self.finest_stride
+        return math.ceil(side / self.max_stride) * self.max_stride
 
     def build(self, class_names: Sequence[str], tile_px: int) -> Detr:
         """An untrained detector.
@@ -66,6 +84,12 @@ class DetrConfig(DetectorConfig):
             ImportError: transformers is not installed.
             ValueError: `layers` has a key that it does not know, or describes no network.
         """
+        least_px = self._least_px()
+        if tile_px < least_px:
+            raise ValueError(
+                f"tiles of {tile_px} px have fewer places than model.num_queries, "
+                f"{self.num_queries}: take fewer, or tiles of {least_px} px"
+            )
         network = build_network(self.family, self.layers, len(class_names), self.num_queries)
         return Detr(
             class_names,
@@ -76,6 +100,9 @@ class DetrConfig(DetectorConfig):
             pixel_std=self.pixel_std,
             box_loss=self.box_loss,
             weights=(self.class_weight, self.l1_weight, self.box_weight),
+            least_px=least_px,
+            num_groups=self.num_groups,
+            is_square=self.is_square,
         )
 
 
@@ -97,3 +124,30 @@ class RtDetrV2Config(DetrConfig):
     family: Literal["rt_detr_v2"] = Field(
         default="rt_detr_v2", description="which kind of detector"
     )
+
+
+class RfDetrConfig(DetrConfig):
+    """RF-DETR: a vision transformer (DINOv2) that looks at windows, and queries of one level.
+
+    Source: Robinson et al. 2025, arXiv 2511.09554.
+    """
+
+    family: Literal["rf_detr"] = Field(default="rf_detr", description="which kind of detector")
+    is_square: ClassVar[bool] = True  # windows of other pictures would be mixed up
+
+    @property
+    def num_groups(self) -> int:
+        return int(self.layers.get("group_detr", 13))
+
+    @property
+    def max_stride(self) -> int:
+        """A picture is cut into windows, and those into patches."""
+        return self.finest_stride * int(self._backbone.get("num_windows", 4))
+
+    @property
+    def finest_stride(self) -> int:
+        return int(self._backbone.get("patch_size", 14))
+
+    @property
+    def _backbone(self) -> dict[str, Any]:
+        return self.layers.get("backbone_config") or {}

@@ -8,11 +8,13 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from smalldet.detections import Detections
 from smalldet.geometry.boxes import cxcywh_to_xyxy
 from smalldet.models.detector import Detector, Outputs, Size, as_float
 from smalldet.models.detr.losses import layer_losses, matched_queries
+from smalldet.models.detr.networks import layers_of
 from smalldet.models.losses import BoxLoss, mean_over_processes
 from smalldet.models.postprocess import select_detections
 from smalldet.targets import Target
@@ -24,8 +26,8 @@ class Detr(Detector):
     """A network of transformers that gives logits and boxes of Q queries.
 
     `network` gives class logits (B, Q, C) and boxes (B, Q, 4), cxcywh in parts of the picture's
-    sides; in training also those of the encoder's choice and of the earlier layers, (B, L, Q, C)
-    and (B, L, Q, 4).
+    sides; in training also those of the encoder's choice, of the earlier layers and of other groups
+    of queries, (B, L, Q, C) and (B, L, Q, 4).
 
     Args:
         class_names: what it finds.
@@ -36,8 +38,12 @@ class Detr(Detector):
         pixel_std: likewise.
         box_loss: of matched boxes, beside L1.
         weights: of the class loss, of L1 and of the box loss.
+        least_px: side of pictures that have a place for each query.
+        num_groups: of queries that each learn all objects.
+        is_square: whether pictures must be; others are filled up with the mean below or beside.
     """
 
+    fixed_shape = True
     pixel_mean: Tensor
     pixel_std: Tensor
 
@@ -52,11 +58,15 @@ class Detr(Detector):
         pixel_std: Sequence[float] | None,
         box_loss: BoxLoss,
         weights: tuple[float, float, float],
+        least_px: int,
+        num_groups: int = 1,
+        is_square: bool = False,
     ) -> None:
         super().__init__()
         self.class_names = tuple(class_names)
         self.tile_px = tile_px
         self.stride = stride
+        self.least_px = least_px
         self.in_channels = 3
         # The backbone is a part of ours, so that it learns at its own rate; theirs reaches it too
         self.backbone: Any = network.backbone
@@ -71,18 +81,21 @@ class Detr(Detector):
         self.register_buffer("pixel_std", std, persistent=False)
         self.box_loss: BoxLoss = box_loss
         self.weights = weights
+        self.num_groups = num_groups
+        self.is_square = is_square
         self._has_warned = False
 
     def network(self, images: Tensor) -> Outputs:
         pictures = (as_float(images) - self.pixel_mean) / self.pixel_std
-        told = self.transformer(pictures)
-        logits, boxes = told.intermediate_logits, told.intermediate_reference_points
+        height, width = pictures.shape[-2:]
+        side = max(height, width)
+        if self.is_square and height != width:
+            pictures = functional.pad(pictures, (0, side - width, 0, side - height))
+        logits, boxes = layers_of(self.transformer, self.transformer(pictures))
+        if self.is_square and height != width:
+            boxes = boxes * boxes.new_tensor([side / width, side / height] * 2)
         last = logits[:, -1], boxes[:, -1]
-        if not self.training:
-            return last
-        chosen = told.enc_topk_logits[:, None], told.enc_topk_bboxes[:, None]
-        earlier = (logits[:, :-1], boxes[:, :-1])
-        return (*last, *(torch.cat(pair, dim=1) for pair in zip(chosen, earlier, strict=True)))
+        return (*last, logits[:, :-1], boxes[:, :-1]) if self.training else last
 
     def decode(
         self, outputs: Outputs, size: Size, conf: float = 0.05, max_detections: int = 3000
@@ -105,7 +118,9 @@ class Detr(Detector):
         return found
 
     def losses(self, outputs: Outputs, images: Tensor, targets: list[Target]) -> dict[str, Tensor]:
-        """`class`, `l1` and `box`, sums over all layers divided by the objects of the batch."""
+        """`class`, `l1` and `box`, sums over all layers divided by the objects of the batch; groups
+        of queries count as one.
+        """
         height, width = images.shape[-2:]
         self._warn_of_crowds(outputs[0].shape[1], max(len(one.boxes) for one in targets))
         last_logits, last_boxes, *earlier = outputs
@@ -117,7 +132,7 @@ class Detr(Detector):
             for logits, boxes in layers
         ]
         num = mean_over_processes(last_logits.new_tensor(sum(len(one.boxes) for one in targets)))
-        totals = torch.stack(terms).sum(0) / num.float().clamp(min=1)
+        totals = torch.stack(terms).sum(0) / (self.num_groups * num.float().clamp(min=1))
         named = zip(("class", "l1", "box"), totals, self.weights, strict=True)
         return {name: weight * total for name, total, weight in named}
 
