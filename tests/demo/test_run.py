@@ -23,7 +23,7 @@ class BrightSpots:
     """A tile model that calls whatever is brightest within 30 px an airplane of 30 px."""
 
     class_names = ("truck", "airplane")
-    in_channels, stride, tile_px, conf = 3, 8, 512, 0.25
+    in_channels, stride, least_px, tile_px, conf = 3, 8, 1, 512, 0.25
     fingerprint, runtime, seen = "bright spots", "plain torch", NOTHING_KNOWN
     finds_masks = False
 

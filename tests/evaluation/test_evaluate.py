@@ -26,7 +26,7 @@ SIDE_PX = 10
 class SquareFinder:
     """A tile model that finds bright squares of 10 px by their mean; what a tile cuts is none."""
 
-    in_channels, stride, tile_px, conf = 3, 32, 128, 0.25
+    in_channels, stride, least_px, tile_px, conf = 3, 32, 1, 128, 0.25
     fingerprint, runtime, seen = "squares", "plain torch", NOTHING_KNOWN
     finds_masks = False
 

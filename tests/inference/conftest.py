@@ -29,7 +29,7 @@ class SquareFinder:
 
     class_names: tuple[str, ...] = ("Car", "other-vehicle")
     in_channels = 3
-    stride = 32
+    stride, least_px = 32, 1
     tile_px = 128
     conf = 0.25
     runtime = "plain torch"

@@ -23,7 +23,7 @@ class Timed:
     """Finds one box where it is told to, in a time of its own."""
 
     class_names = ("dot",)
-    in_channels, stride, tile_px, conf = 3, 16, 32, 0.25
+    in_channels, stride, least_px, tile_px, conf = 3, 16, 1, 32, 0.25
     fingerprint, seen = "timed", NOTHING_KNOWN
     finds_masks = False
 

@@ -16,7 +16,7 @@ def test_an_embedded_model_opens_in_torch() -> None:
     detector = load_model("speck-n-aerial")
     assert isinstance(model, TorchTileModel)  # as the environment of the tests says
     assert model.runtime.startswith("cpu in torch.")
-    for name in ("class_names", "in_channels", "stride", "tile_px", "conf"):
+    for name in ("class_names", "in_channels", "stride", "least_px", "tile_px", "conf"):
         assert getattr(model, name) == getattr(detector, name)
 
 
