@@ -20,7 +20,7 @@ from benchmarks.sets import shared_folder
 from smalldet.config.load import checked, load_yaml, override
 from smalldet.config.recipe_files import FOLDER
 from smalldet.training.loop import train
-from smalldet.training.recipe import TrainRecipe
+from smalldet.training.recipe import TrainRecipe, anchored
 
 
 def main(
@@ -46,11 +46,10 @@ def main(
     if unknown := set(leave_out) - set(names):
         raise SystemExit(f"{', '.join(sorted(unknown))}: not of the recipe, which has {names}")
     kept = [entry for entry, name in zip(sets, names, strict=True) if name not in leave_out]
-    for entry in kept:
-        entry["annotations"] = str((data / entry["annotations"]).resolve())
     content["data"]["train"] = kept
     content["training"] |= {"start": start, "minutes": minutes}
-    train(checked(TrainRecipe, override(content, changes), "speck-start"), out, device="auto")
+    content = override(anchored(content, data.resolve()), changes)
+    train(checked(TrainRecipe, content, "speck-start"), out, device="auto")
 
 
 if __name__ == "__main__":

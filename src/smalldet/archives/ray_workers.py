@@ -6,11 +6,6 @@ scene that ends its process stops the whole archive. Here each unit's losses are
 
 from __future__ import annotations
 
-import atexit
-import logging
-import os
-import socket
-import sys
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -24,17 +19,12 @@ from ray.exceptions import RayError, RaySystemError, RayTaskError
 from smalldet.archives.handout import Handout
 from smalldet.archives.messages import Unit
 from smalldet.archives.options import ArchiveOptions
+from smalldet.archives.ray_cluster import connect, first_line, leave_without_head
 from smalldet.archives.worker import SceneWorker, WorkerSetup
 
 POLL_S = 5.0
 ROOM_EVERY_S = 30.0
-HEAD_EVERY_S = 1.0
-HEAD_PATIENCE_S = 20.0
-"""How long a head may be away. Ray ends the process after 60 s, without a word of ours."""
-
 MAX_FAILED_STARTS = 5
-STORE_BYTES = 256 << 20
-"""Shared memory of a Ray that is started here: what goes between processes is small."""
 
 
 @dataclass
@@ -69,14 +59,11 @@ class RayWorkers:
         if device not in ("auto", "cpu", "cuda", "mps"):
             raise ValueError(f"device {device!r}: Ray gives each worker one; choose auto or cpu")
         self._options = options
-        _connect(options)
+        self._head = connect(options)
         resources = ray.cluster_resources()
         self.num_gpus = 1 if device in ("auto", "cuda") and resources.get("GPU", 0) >= 1 else 0
         self.num_cpus = options.worker_cpus or _usual_cpus(resources, self.num_gpus)
         self._room, self._room_known_s = self._room_now(), time.monotonic()
-        through_client = (options.workers or "").startswith("ray://")  # that tells by itself
-        self._head = None if through_client else ray.get_runtime_context().gcs_address
-        self._head_seen_s = time.monotonic()
         self._hands: list[Hand] = []
         self._busy: dict[Any, Hand] = {}
         self._failed_starts = 0
@@ -90,8 +77,8 @@ class RayWorkers:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if isinstance(error, ConnectionError):
-            atexit.register(_leave)
+        if isinstance(error, ConnectionError) and self._head.is_gone():
+            leave_without_head()
             return
         for hand in self._hands:
             _end(hand)
@@ -141,7 +128,7 @@ class RayWorkers:
         on_progress()
         try:
             while not handout.finished:
-                if self._head_listens():
+                if self._head.listens():
                     self._fit(handout)
                     for hand in self._hands:
                         if hand.ready and hand.unit is None:
@@ -152,29 +139,9 @@ class RayWorkers:
                 on_progress()
         except (ConnectionError, RaySystemError) as error:
             raise ConnectionError(
-                f"the Ray cluster went away ({_first_line(error)}); what is written stays, and the "
+                f"the Ray cluster went away ({first_line(error)}); what is written stays, and the "
                 "same command goes on"
             ) from error
-
-    def _head_listens(self) -> bool:
-        """Whether workers can be started now.
-
-        Raises:
-            ConnectionError: it could not be reached for too long.
-        """
-        now = time.monotonic()
-        if self._head is None or now - self._head_seen_s < HEAD_EVERY_S:
-            return True
-        host, _, port = self._head.rpartition(":")
-        try:
-            socket.create_connection((host.strip("[]"), int(port)), timeout=POLL_S).close()
-        except OSError as error:
-            if now - self._head_seen_s > HEAD_PATIENCE_S:
-                raise ConnectionError(f"its head at {self._head}: {error}") from error
-            time.sleep(HEAD_EVERY_S)
-            return False
-        self._head_seen_s = now
-        return True
 
     def _give(self, hand: Hand, handout: Handout) -> None:
         hand.unit = handout.next(len(self._hands))
@@ -244,40 +211,10 @@ class RayWorkers:
         return max(1, min(num, int(resources.get("GPU", 0))) if self.num_gpus else num)
 
 
-def _connect(options: ArchiveOptions) -> None:
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # Ray would report to its makers
-    quiet: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
-    if options.workers is None:
-        num = options.num_workers
-        num_cpus = None if num is None else num * (options.worker_cpus or 1)
-        ray.init(
-            address="local",
-            num_cpus=num_cpus,
-            include_dashboard=False,
-            object_store_memory=STORE_BYTES,
-            **quiet,
-        )
-        return
-    try:
-        ray.init(address=options.workers, **quiet)
-    except (ConnectionError, RuntimeError, ValueError, RayError) as error:
-        raise ConnectionError(
-            f"--workers {options.workers}: no Ray cluster answers: {_first_line(error)}; one that "
-            "asks for a token lets nobody in without RAY_AUTH_MODE=token"
-        ) from error
-
-
 def _usual_cpus(resources: Mapping[str, float], num_gpus: int) -> int:
     if not num_gpus:
         return 1
     return max(1, int(resources.get("CPU", 1) // resources["GPU"]))
-
-
-def _leave() -> None:
-    """End this process without Ray's own end, which waits for a head that is gone."""
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(1)
 
 
 def _end(hand: Hand) -> None:
@@ -294,9 +231,4 @@ def _cause(error: RayTaskError) -> Exception:
 def _reason(error: RayError) -> str:
     """What became of a worker, in a line."""
     cause = error.cause if isinstance(error, RayTaskError) else None
-    return _first_line(error if cause is None else cause)
-
-
-def _first_line(error: BaseException) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0] if lines else type(error).__name__
+    return first_line(error if cause is None else cause)

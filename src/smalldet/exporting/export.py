@@ -116,7 +116,7 @@ def _facts(loaded: LoadedModel, path: Path, options: ExportOptions) -> GraphFact
     detector = loaded.detector
     side, batch, stride = options.tile_px, options.batch, detector.stride
     if detector.fixed_shape:
-        side, batch = side or detector.tile_px, batch or 1
+        side, batch = _tile_px(loaded, options), batch or 1
     if side is not None and side % stride:
         raise ValueError(f"tiles of {side} px: the model's sides are multiples of {stride} px")
     weights = "int8" if options.int8 else "float16" if options.fp16 else "float32"
@@ -131,6 +131,12 @@ def _facts(loaded: LoadedModel, path: Path, options: ExportOptions) -> GraphFact
     return facts.model_copy(update={"weights": weights, "tile_px": side or facts.tile_px})
 
 
+def _tile_px(loaded: LoadedModel, options: ExportOptions) -> int:
+    """Side of the tiles asked for, or of those that the model predicts on."""
+    detector = loaded.detector
+    return options.tile_px or -(-detector.tile_px // detector.stride) * detector.stride
+
+
 def _labelled(data: Index | None) -> Index:
     if data is None:
         raise ValueError("int8 needs labelled pictures to calibrate and to measure on: give data")
@@ -142,7 +148,7 @@ def _compared(
 ) -> Comparison:
     """With torch; what computes in 8 bits is held to AP instead."""
     detector = loaded.detector
-    side = options.tile_px or -(-detector.tile_px // detector.stride) * detector.stride
+    side = _tile_px(loaded, options)
     tolerance = REDUCED if options.int8 or options.fp16 else EXACT
     tiles = check_tiles(detector, side, picture)
     comparison = compare_with_torch(detector, exported, tiles, tolerance)

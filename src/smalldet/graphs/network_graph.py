@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import logging
-import math
 import warnings
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -112,17 +111,15 @@ def _example(
 ) -> tuple[Tensor, dict[int, Any]]:
     """Tiles to follow, and which of their sides may differ."""
     stride = detector.stride
-    least = math.ceil(detector.least_px / stride)
-    more = max(0, least - min(FOLLOWED_STRIDES))
-    sides = tuple((num + more) * stride for num in FOLLOWED_STRIDES)
+    sides = tuple(num * stride for num in FOLLOWED_STRIDES)
     sides = sides if fixed_px is None else (fixed_px, fixed_px)
     shape = (batch or FOLLOWED_BATCH, detector.in_channels, *sides)
     dims: dict[int, Any] = {}
     if batch is None:
         dims[0] = torch.export.Dim("batch")
     if fixed_px is None:
-        dims[2] = stride * torch.export.Dim("height", min=least)
-        dims[3] = stride * torch.export.Dim("width", min=least)
+        dims[2] = stride * torch.export.Dim("height")
+        dims[3] = stride * torch.export.Dim("width")
     return torch.zeros(shape, dtype=torch.uint8), dims
 
 

@@ -91,7 +91,7 @@ def checked(model: GraphTileModel, where: str) -> GraphTileModel:
     Raises:
         ValueError: its outputs are not those that its facts promise.
     """
-    side = model.facts.fixed_px or model.stride * -(-max(64, model.least_px) // model.stride)
+    side = model.facts.fixed_px or model.stride * -(-64 // model.stride)
     tile = torch.zeros((1, model.in_channels, side, side), dtype=torch.uint8)
     try:
         model.detect(tile, model.conf, 10)
