@@ -24,6 +24,7 @@ from smalldet.tile_models.parity import (
     compare_with_torch,
     textured_tiles,
 )
+from tests.models.stirring import stir
 from tests.models.test_contract import SMALLEST as EVERY
 
 NAMES = ("car", "ship")
@@ -33,7 +34,9 @@ REGIONS = {**PYRAMID, "hidden_width": 16, "num_proposals": 100}
 # its backbone pads as TensorFlow does
 SPECK = {"backbone": "tf_efficientnet_lite0", "width": 16, "strides": (4, 8), "num_context": 1}
 SMALLEST = {
-    "rf_detr": EVERY["rf_detr"],  # the others choose among equal scores before they have learned
+    "d_fine": {**EVERY["d_fine"], "num_queries": 20},
+    "rf_detr": EVERY["rf_detr"],
+    "rt_detr_v2": {**EVERY["rt_detr_v2"], "num_queries": 20},
     "faster_rcnn": REGIONS,
     "mask_rcnn": REGIONS,
     "oriented_rcnn": REGIONS,
@@ -65,9 +68,7 @@ def smallest(name: str) -> LoadedModel:
     config = FAMILIES[family].model_validate({"family": family, **keys})
     detector = config.build(NAMES, SIDE).eval()
     if detector.fixed_shape:
-        for weights in detector.parameters():  # of equal scores, any are the best
-            if not weights.any():
-                torch.nn.init.normal_(weights, std=0.05)
+        stir(detector)
     return LoadedModel(detector, config)
 
 

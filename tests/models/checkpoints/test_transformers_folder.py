@@ -14,8 +14,10 @@ from smalldet.models import is_hub_name, load_model
 from smalldet.models.checkpoints.loaded_model import ImportHints
 from smalldet.models.checkpoints.native import load_detector, save_detector
 from smalldet.models.checkpoints.read_model import read_model
+from smalldet.models.checkpoints.transformers_folder import PROCESSORS
 from smalldet.models.detr.networks import NETWORKS, transformers
 from smalldet.targets import Target
+from tests.models.stirring import stir
 from tests.models.test_contract import SIDE, SMALLEST, pictures
 
 NAMES = {0: "car", 1: "ship"}
@@ -30,12 +32,7 @@ def saved(family: str, folder: Path, **pictures_as: object) -> torch.nn.Module:
     config = config_class(**layers, num_queries=40, num_labels=2)
     config.id2label = NAMES
     network = network_class(config).eval()
-    for weights in network.parameters():  # zeros would hide what is mixed up
-        if weights.requires_grad and not weights.any():
-            torch.nn.init.normal_(weights, std=0.05)
-    for name, buffer in network.named_buffers():
-        if name.endswith("running_mean"):
-            buffer.normal_(std=0.1)
+    stir(network)
     network.save_pretrained(folder)
     if pictures_as:
         (folder / "preprocessor_config.json").write_text(json.dumps(pictures_as))
@@ -59,11 +56,12 @@ def test_outputs_are_those_of_transformers(family: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("family", sorted(NETWORKS))
 def test_detections_are_those_of_its_own_processor(family: str, tmp_path: Path) -> None:
+    """Where the folder does not say how pictures are prepared, as the library does it by itself."""
     network = saved(family, tmp_path)
     detector = load_model(tmp_path)
+    processor = getattr(transformers(), PROCESSORS[family])(do_resize=False)
     with torch.no_grad():
-        outputs = network(pictures(1).float() / 255)
-    processor = transformers().RTDetrImageProcessor()
+        outputs = network(processor(pictures(1), return_tensors="pt")["pixel_values"])
     (wanted,) = processor.post_process_object_detection(outputs, 0.0, [(SIDE, SIDE)])
     (found,) = detector.predict(pictures(1), 0.0, 40)
     torch.testing.assert_close(found.scores, wanted["scores"], rtol=1e-4, atol=1e-6)

@@ -20,6 +20,13 @@ from smalldet.models.detr.networks import NETWORKS, OURS, transformers, without_
 from smalldet.models.families import FAMILIES
 
 CONFIG, WEIGHTS, PICTURES = "config.json", "model.safetensors", "preprocessor_config.json"
+PROCESSORS = {
+    "d_fine": "RTDetrImageProcessor",
+    "rf_detr": "RfDetrImageProcessor",
+    "rt_detr_v2": "RTDetrImageProcessor",
+}
+"""The library's classes that prepare pictures, by family."""
+
 TRAINED_PX = 640
 OF_THE_FILE = ("architectures", "dtype", "torch_dtype", "model_type", "transformers_version")
 
@@ -73,19 +80,19 @@ def load(path: Path, hints: ImportHints) -> LoadedModel:
     family = families[architecture]
     whole = _read(folder, architecture)
     layers = {k: v for k, v in whole.config.to_diff_dict().items() if _is_layer(whole.config, k)}
-    pictures = _json(folder / PICTURES) if (folder / PICTURES).is_file() else {}
-    normalised = bool(pictures.get("do_normalize", False))
+    pictures = _pictures(folder, family)
+    normalised = bool(pictures["do_normalize"])
     config = FAMILIES[family].model_validate(
         {
             "family": family,
             "layers": layers,
             "num_queries": whole.config.num_queries,
-            "pixel_mean": pictures.get("image_mean") if normalised else None,
-            "pixel_std": pictures.get("image_std") if normalised else None,
+            "pixel_mean": pictures["image_mean"] if normalised else None,
+            "pixel_std": pictures["image_std"] if normalised else None,
         }
     )
     names = tuple(whole.config.id2label[row] for row in range(whole.config.num_labels))
-    size = pictures.get("size")
+    size = pictures["size"]
     side = size.get("height") if isinstance(size, dict) else None
     detector = build_checked(
         path,
@@ -122,6 +129,15 @@ def _read(folder: Path, architecture: str) -> Any:
             f"{folder / WEIGHTS}: lacks {len(missing)} tensors of {architecture}: {missing[0]}, ..."
         )
     return model
+
+
+def _pictures(folder: Path, family: str) -> dict[str, Any]:
+    """How pictures are prepared: as the folder says, or where it does not as the library does."""
+    path = folder / PICTURES
+    told = _json(path) if path.is_file() else {}
+    own = getattr(transformers(), PROCESSORS[family])
+    keys = ("do_normalize", "image_mean", "image_std", "size")
+    return {key: told.get(key, getattr(own, key)) for key in keys}
 
 
 def _is_layer(config: Any, key: str) -> bool:
