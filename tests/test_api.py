@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import smalldet
+from smalldet.data.formats.label_source import LabelSource
 
 
 def test_options_are_keywords() -> None:
@@ -44,6 +45,45 @@ def test_evaluate_takes_a_map_and_a_folder(draw_set: Callable[..., Path], tmp_pa
     assert written["AP"] == report.metrics["AP"]
     with pytest.raises(ValueError, match="no class in common"):
         smalldet.evaluate(folder / "val.json", device="cpu")
+
+
+def test_results_are_measured_and_compared(draw_set: Callable[..., Path], tmp_path: Path) -> None:
+    """Of a file instead of a model, on the split that is named, and against what was kept."""
+    labels = draw_set("test", num_pictures=2)
+    exact, shifted = (results_beside(labels, shift) for shift in (0.0, 3.0))
+    options = {"split": "test", "sizes": {"all_sizes": (0.0, 96.0)}}
+    page = tmp_path / "report.html"
+    first = smalldet.evaluate(
+        labels.parent, results=exact, out=tmp_path / "exact", page=page, **options
+    )
+    assert first.metrics["AP"] == pytest.approx(1)
+    assert "<html" in page.read_text()
+    second = smalldet.evaluate(LabelSource(annotations=labels), results=shifted, split="test")
+    compared = smalldet.compare(exact, shifted, data=labels.parent, split="test")
+    assert [side.report.metrics["AP"] for side in compared.sides] == [
+        pytest.approx(1), pytest.approx(second.metrics["AP"])
+    ]  # fmt: skip
+    assert compared.differences[0]["AP"].is_real
+    with pytest.raises(ValueError, match="two or more"):
+        smalldet.compare(tmp_path / "exact")
+    with pytest.raises(ValueError, match="says images itself"):
+        smalldet.evaluate(LabelSource(annotations=labels), tmp_path, results=exact)
+
+
+def results_beside(labels: Path, shift: float) -> Path:
+    content = json.loads(labels.read_text())
+    rows = [
+        {
+            "image_id": one["image_id"],
+            "category_id": one["category_id"],
+            "bbox": [one["bbox"][0] + shift, *one["bbox"][1:]],
+            "score": 0.9,
+        }
+        for one in content["annotations"]
+    ]
+    file = labels.with_name(f"moved_by_{shift:g}.json")
+    file.write_text(json.dumps(rows))
+    return file
 
 
 def test_a_set_is_checked_planned_and_trained_on(

@@ -6,24 +6,18 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from smalldet.api import (
-        change,
-        check,
-        convert,
-        evaluate,
-        export,
-        load,
-        plan,
-        predict,
-        track,
-        train,
-    )
+    from smalldet.api.converting import convert, export
+    from smalldet.api.measuring import compare, evaluate
+    from smalldet.api.predicting import load, predict
+    from smalldet.api.training import check, plan, train
+    from smalldet.api.watching import change, track
     from smalldet.detections import Detections
 
 __all__ = [
     "Detections",
     "change",
     "check",
+    "compare",
     "convert",
     "evaluate",
     "export",
@@ -36,16 +30,17 @@ __all__ = [
 
 _HOMES = {
     "Detections": "smalldet.detections",
-    "change": "smalldet.api",
-    "check": "smalldet.api",
-    "convert": "smalldet.api",
-    "evaluate": "smalldet.api",
-    "export": "smalldet.api",
-    "load": "smalldet.api",
-    "plan": "smalldet.api",
-    "predict": "smalldet.api",
-    "track": "smalldet.api",
-    "train": "smalldet.api",
+    "change": "smalldet.api.watching",
+    "check": "smalldet.api.training",
+    "compare": "smalldet.api.measuring",
+    "convert": "smalldet.api.converting",
+    "evaluate": "smalldet.api.measuring",
+    "export": "smalldet.api.converting",
+    "load": "smalldet.api.predicting",
+    "plan": "smalldet.api.training",
+    "predict": "smalldet.api.predicting",
+    "track": "smalldet.api.watching",
+    "train": "smalldet.api.training",
 }
 
 

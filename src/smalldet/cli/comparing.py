@@ -53,32 +53,23 @@ def compare(
     import json
 
     from smalldet.atomic_write import write_text
-    from smalldet.data.formats.read_labels import category_ids, read_labels
-    from smalldet.evaluation.contenders import gather
+    from smalldet.evaluation.measuring import compare_entries
     from smalldet.evaluation.page.comparison_page import comparison_page
-    from smalldet.evaluation.side_by_side import side_by_side
     from smalldet.tile_models import open_tile_model
 
     for file in (out, report):
         if file is not None and file.is_dir():
             raise ValueError(f"{file}: is a folder; name a file in it")
-    if len(entries) < 2:
-        raise ValueError("give two or more to compare: folders, models or files of results")
     options = with_tables(options, map_, sizes)
-    truth = ids = None
-    if data is not None:
-        truth = read_labels(label_source(data, labels, data_classes), split=split)
-        ids = category_ids(data, split)
     with progress_bar() as advance:
-        gathered = gather(
+        compared = compare_entries(
             entries,
-            truth,
+            None if data is None else label_source(data, labels, data_classes),
             options,
-            category_ids=ids,
+            split=split,
             open_model=lambda one: open_tile_model(one, device=device, backend=backend, say=note),
             on_progress=lambda one, done, total: advance(done, total, one),
         )
-    compared = side_by_side(gathered, options)
     console.print(compared)
     if out is not None:
         text = json.dumps(compared.as_dict(), indent=1, allow_nan=False, ensure_ascii=False)

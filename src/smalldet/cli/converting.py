@@ -53,7 +53,7 @@ def convert(
         return
     if out is not None:
         raise ValueError(f"--to {to}: is no format of labels; give one of {', '.join(WRITERS)}")
-    from smalldet.api import convert as run_conversion
+    from smalldet.api.converting import convert as run_conversion
 
     for path in run_conversion(source, to, class_names=class_names, network=network):
         say(f"Written: {path}")

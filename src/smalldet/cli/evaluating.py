@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from cyclopts import Parameter
 
@@ -27,10 +27,6 @@ from smalldet.cli.parameters import (
 )
 from smalldet.cli.printing import console, progress_bar, say
 from smalldet.evaluation.options import EvaluateOptions
-
-if TYPE_CHECKING:
-    from smalldet.data.index import Index
-    from smalldet.evaluation.report import Report
 
 DEFAULTS = EvaluateOptions()
 
@@ -68,53 +64,28 @@ def evaluate(
     backend: Backend = "auto",
 ) -> None:
     """Measure a model on labelled pictures, by object size."""
-    from smalldet.data.formats.read_labels import read_labels
+    from smalldet.evaluation.measuring import measure_model, measure_results
 
     if report is not None and report.is_dir():
         raise ValueError(f"{report}: is a folder; name a file in it")
     options = with_tables(options, map_, sizes)
     source = label_source(data, labels, data_classes)
     if results is not None:
-        from smalldet.evaluation.result_shapes import holds_masks
-
-        truth = read_labels(source, split=split, with_masks=holds_masks(results))
-        found = _of_results(results, data, split, truth, options, out, report)
+        found = measure_results(results, source, options, split=split, out=out, page=report)
     else:
-        from smalldet.evaluation.evaluate import evaluate as run_evaluation
-        from smalldet.evaluation.kept import About
-
         tile_model = model_opener(model, class_names, network, device, backend)()
-        truth = read_labels(source, split=split, with_masks=tile_model.finds_masks)
         with progress_bar() as advance:
-            found = run_evaluation(
+            found = measure_model(
                 tile_model,
-                truth,
+                source,
                 options,
+                split=split,
+                name=model,
                 out=out,
                 page=report,
-                about=About(model, str(data)),
                 on_progress=lambda done, total: advance(done, total, "pictures"),
             )
     console.print(found)
     for written in (out, report):
         if written is not None:
             say(f"Written: {written}{'/' if written == out else ''}")
-
-
-def _of_results(
-    file: Path,
-    data: Path,
-    split: str,
-    truth: Index,
-    options: EvaluateOptions,
-    out: Path | None,
-    page: Path | None,
-) -> Report:
-    from smalldet.data.formats.read_labels import category_ids
-    from smalldet.evaluation.evaluate import evaluate_results
-    from smalldet.evaluation.kept import About
-    from smalldet.evaluation.result_files import read_results
-
-    results = read_results(file, truth, category_ids(data, split))
-    about = About(str(file), str(data))
-    return evaluate_results(results, truth, options, out=out, page=page, about=about)

@@ -43,7 +43,7 @@ def export(
     network: Network = None,
 ) -> None:
     """Write a model for ONNX Runtime or OpenVINO, and compare it with torch."""
-    from smalldet.api import export as run_export
+    from smalldet.api.converting import export as run_export
 
     exported = run_export(
         model,
