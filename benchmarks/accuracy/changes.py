@@ -21,6 +21,7 @@ import statistics
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -28,6 +29,7 @@ from cyclopts import Parameter, run
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.accuracy.ideas import IDEAS
 from benchmarks.sets import labelled_set, shared_folder, tiles_per_s
 from smalldet.config.load import checked, override
 from smalldet.data.index import Index
@@ -88,8 +90,9 @@ def main(
 
     Args:
         only: rows of the table, the first is what others are compared with; besides the names in
-            this file `section.key=value`, several joined by `+`. Default: all that the start
-            allows, as a detector of other levels starts from ImageNet or from nothing.
+            this file those of `benchmarks.accuracy.ideas`, and `section.key=value`, several joined
+            by `+`. Default: all changes that the start allows, as a detector of other levels starts
+            from ImageNet or from nothing.
         base: changes that all rows have.
     """
     if (steps is None) == (minutes is None):
@@ -110,7 +113,8 @@ def main(
     for seed in range(seeds):
         for change in only:
             folder = out / name / change.replace("/", "_") / str(seed)
-            row = _measured(common, change, seed, truth, groups, folder)
+            with IDEAS.get(change, nullcontext)():
+                row = _measured(common, change, seed, truth, groups, folder)
             rows.setdefault(change, []).append(row)
             print(change, seed, json.dumps(row), flush=True)
     Console(width=150).print(_table(rows, f"{name}, {len(truth)} pictures, {steps or minutes}"))
@@ -168,7 +172,8 @@ def _measured(
     kept = folder / "row.json"
     if not kept.exists():
         shutil.rmtree(folder, ignore_errors=True)  # a run that was stopped
-        changes = [text.strip() for text in CHANGES.get(change, change.split("+"))]
+        told = () if change in IDEAS else change.split("+")
+        changes = [text.strip() for text in CHANGES.get(change, told)]
         data, training = common["data"], common["training"]
         sizes = {"half_tile": data["tile_px"] // 2, "four_batches": 4 * training["batch_size"]}
         changes = [text.format_map(sizes) for text in changes]
