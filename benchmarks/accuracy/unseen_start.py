@@ -11,8 +11,9 @@ seen them either. Two of them, each without a half of the sets, do for a table o
 
 from __future__ import annotations
 
+from itertools import product
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from cyclopts import Parameter, run
 
@@ -47,9 +48,20 @@ def main(
         raise SystemExit(f"{', '.join(sorted(unknown))}: not of the recipe, which has {names}")
     kept = [entry for entry, name in zip(sets, names, strict=True) if name not in leave_out]
     content["data"]["train"] = kept
+    _leave_out_unlabelled(content["data"])
     content["training"] |= {"start": start, "minutes": minutes}
     content = override(anchored(content, data.resolve()), changes)
     train(checked(TrainRecipe, content, "speck-start"), out, device="auto")
+
+
+def _leave_out_unlabelled(data: dict[str, Any]) -> None:
+    """Classes that no set labels any more: a start that learned "never" of one would keep to it."""
+    told = [{*entry.get("unknown", ()), *entry.get("absent", ())} for entry in data["train"]]
+    gone = set.intersection(*told)
+    data["classes"] = [name for name in data["classes"] if name not in gone]
+    for entry, key in product(data["train"], ("unknown", "absent")):
+        if key in entry:
+            entry[key] = [name for name in entry[key] if name not in gone]
 
 
 if __name__ == "__main__":
