@@ -73,3 +73,15 @@ def test_shared_pictures_are_a_warning(
 def test_one_way_to_measure(draw_set: Callable[..., Path]) -> None:
     with pytest.raises(ValueError, match="give one of val, val_share and val_list"):
         recipe_for_labels(draw_set(), ("data.val_list=a.txt",), val="0.2")
+
+
+def test_a_class_without_objects_is_a_warning(
+    draw_set: Callable[..., Path], caplog: pytest.LogCaptureFixture
+) -> None:
+    """What no source labels is learned as never there, which nobody wants to find out afterwards."""
+    data = recipe_for_labels(draw_set("train").parent).data
+    read_splits(data)
+    assert "no object to train on" not in caplog.text
+    absent = [SourceConfig(annotations=data.train[0].annotations, absent=("disc",))]
+    read_splits(data.model_copy(update={"train": absent, "classes": ("square", "disc")}))
+    assert "no object to train on of disc: " in caplog.text

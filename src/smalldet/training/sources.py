@@ -17,14 +17,16 @@ from smalldet.data.index import Index, joined
 from smalldet.data.splits import by_ground, by_list, by_share, shared
 from smalldet.training.sections import SourceConfig, SourcesConfig
 
+MAX_CLASSES_NAMED = 10
+
 logger = logging.getLogger(__name__)
 
 
 def read_splits(data: SourcesConfig, *, with_masks: bool = False) -> tuple[Index, Index | None]:
     """Pictures to train on and to measure on, under the classes of the run.
 
-    Logged as warnings are what both share, pictures or ground, and what the quick part of
-    `smalldet check` finds in the labels.
+    Logged as warnings are classes without an object to train on, what both share, pictures or
+    ground, and what the quick part of `smalldet check` finds in the labels.
 
     Args:
         data: sources of the recipe.
@@ -34,6 +36,13 @@ def read_splits(data: SourcesConfig, *, with_masks: bool = False) -> tuple[Index
         FileNotFoundError, ValueError: as of `read_sources` and of `smalldet.data.splits`.
     """
     train, val = divide_sources(data, with_masks=with_masks)
+    if unseen := [name for name, count in train.counts().items() if not count]:
+        logger.warning(
+            "no object to train on of %s%s: the model will learn that there is none anywhere; "
+            "leave out classes that are not labelled",
+            ", ".join(unseen[:MAX_CLASSES_NAMED]),
+            ", ..." if len(unseen) > MAX_CLASSES_NAMED else "",
+        )
     if val is not None:
         for line in shared(train, val).warnings():
             logger.warning("%s", line)
