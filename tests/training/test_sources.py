@@ -78,7 +78,7 @@ def test_one_way_to_measure(draw_set: Callable[..., Path]) -> None:
 def test_a_class_without_objects_is_a_warning(
     draw_set: Callable[..., Path], caplog: pytest.LogCaptureFixture
 ) -> None:
-    """What no source labels is learned as never there, which nobody wants to find out afterwards."""
+    """What no source labels is learned as never there: better said at once."""
     data = recipe_for_labels(draw_set("train").parent).data
     read_splits(data)
     assert "no object to train on" not in caplog.text
