@@ -66,7 +66,7 @@ def test_results_are_measured_and_compared(draw_set: Callable[..., Path], tmp_pa
     assert compared.differences[0]["AP"].is_real
     with pytest.raises(ValueError, match="two or more"):
         smalldet.compare(tmp_path / "exact")
-    with pytest.raises(ValueError, match="says images itself"):
+    with pytest.raises(ValueError, match="says images and class_names itself"):
         smalldet.evaluate(LabelSource(annotations=labels), tmp_path, results=exact)
 
 

@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from smalldet.models.detector import Outputs
-from smalldet.models.losses import mute_masks
+from smalldet.models.losses import inside_boxes, mute_masks
 from smalldet.models.speck.box_forms import UprightBoxes
 from smalldet.models.speck.detector import Speck
 from smalldet.models.speck.neck import PathAggregation, conv_norm
@@ -88,7 +88,9 @@ def background_map() -> Iterator[None]:
         *own, logits = outputs
         found = losses(speck, tuple(own), images, targets)
         centres = speck.locations(images.shape[-2:], images.device).centres[: logits[0].numel()]
-        wanted = torch.stack([_within(centres, target.boxes) for target in targets]).float()
+        wanted = torch.stack(
+            [inside_boxes(centres, target.boxes).any(1) for target in targets]
+        ).float()
         errors = F.binary_cross_entropy_with_logits(
             logits.flatten(1).float(), wanted, reduction="none"
         )
@@ -108,13 +110,6 @@ def background_map() -> Iterator[None]:
         patch.object(Speck, "losses", terms),
     ):
         yield
-
-
-def _within(points: Tensor, boxes: Tensor) -> Tensor:
-    """(L,) whether points (L, 2) lie in any of the boxes (N, 4)."""
-    x, y = points.T[:, :, None]
-    x1, y1, x2, y2 = boxes.T
-    return ((x >= x1) & (x < x2) & (y >= y1) & (y < y2)).any(1)
 
 
 IDEAS: dict[str, Callable[[], AbstractContextManager[None]]] = {

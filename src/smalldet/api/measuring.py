@@ -52,7 +52,7 @@ def evaluate(
             and data have no class in common.
     """
     chosen = EvaluateOptions.model_validate(options)
-    source = _source(data, images)
+    source = LabelSource.of(data, images)
     if results is not None:
         return measure_results(Path(results), source, chosen, split=split, out=out, page=page)
     return measure_model(
@@ -96,18 +96,9 @@ def compare(
     """
     return compare_entries(
         [str(one) for one in entries],
-        None if data is None else _source(data, images),
+        None if data is None else LabelSource.of(data, images),
         EvaluateOptions.model_validate(options),
         split=split,
         open_model=lambda one: open_tile_model(one, device=device, backend=backend),
         on_progress=on_progress,
     )
-
-
-def _source(data: str | Path | LabelSource, images: str | Path | None) -> LabelSource:
-    if not isinstance(data, LabelSource):
-        folder = None if images is None else Path(images)
-        return LabelSource(annotations=Path(data), images=folder)
-    if images is not None:
-        raise ValueError(f"{data.annotations}: the source says images itself")
-    return data

@@ -33,8 +33,7 @@ def check(
     Raises:
         FileNotFoundError, ValueError: there are no labels, or in no known format.
     """
-    folder = None if images is None else Path(images)
-    return check_set(LabelSource(annotations=Path(data), images=folder), on_progress)
+    return check_set(LabelSource.of(data, images), on_progress)
 
 
 def plan(

@@ -14,7 +14,7 @@ from smalldet.evaluation.options import EvaluateOptions
 from smalldet.evaluation.report import Report
 from smalldet.evaluation.result_files import read_results
 from smalldet.evaluation.result_shapes import holds_masks
-from smalldet.evaluation.side_by_side import SideBySide, side_by_side
+from smalldet.evaluation.side_by_side import SideBySide, check_number, side_by_side
 from smalldet.tile_models import TileModel
 
 
@@ -73,8 +73,7 @@ def compare_entries(
         options: how models predict, and what is measured.
         split: to read of labels in several parts.
     """
-    if len(entries) < 2:
-        raise ValueError("give two or more to compare: folders, models or files of results")
+    check_number(len(entries))  # before anything is predicted
     gathered = gather(
         entries,
         None if data is None else read_labels(data, split=split),

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from smalldet.wording import shortened
+
 SHOWN = 3
 """Names in a remark."""
 
@@ -17,7 +19,7 @@ def strangers(rows: NDArray[np.int64], names: Sequence[str], what: str) -> list[
     if not len(missing):
         return []
     distinct = list(dict.fromkeys(names[row] for row in missing.tolist()))
-    told = ", ".join(distinct[:SHOWN]) + (", ..." if len(distinct) > SHOWN else "")
+    told = shortened(distinct, SHOWN)
     kinds = f"{len(distinct):,} {what}{'s' if len(distinct) > 1 else ''}"
     return [f"{len(missing):,} results of {kinds} that the data lacks: left out ({told})"]
 

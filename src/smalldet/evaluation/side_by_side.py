@@ -131,8 +131,7 @@ def side_by_side(kept: Sequence[Kept], options: EvaluateOptions) -> SideBySide:
     Raises:
         ValueError: fewer than two, or no class that all have.
     """
-    if len(kept) < 2:
-        raise ValueError("give two or more to compare: folders, models or files of results")
+    check_number(len(kept))
     names = unlike_names([one.name for one in kept])
     compared = _over_shared_classes(kept, options)
     sides = tuple(
@@ -149,6 +148,12 @@ def side_by_side(kept: Sequence[Kept], options: EvaluateOptions) -> SideBySide:
             for side, of_side in zip(sides[1:], differences, strict=True)
         ),
     )
+
+
+def check_number(num: int) -> None:
+    """Raise ValueError where there are too few to compare."""
+    if num < 2:
+        raise ValueError("give two or more to compare: folders, models or files of results")
 
 
 def _over_shared_classes(kept: Sequence[Kept], options: EvaluateOptions) -> list[Comparison]:

@@ -164,10 +164,15 @@ class EqualizedFocalLoss(nn.Module):
 
 def mute_mask(centres: Tensor, target: Target) -> Tensor:
     """(L, C) bool: places, by their centres (L, 2), where a class may occur without a label."""
-    x, y = centres[:, 0, None], centres[:, 1, None]
-    x1, y1, x2, y2 = target.mute_boxes.to(centres.device).unbind(1)
-    inside = (x >= x1) & (x < x2) & (y >= y1) & (y < y2)
+    inside = inside_boxes(centres, target.mute_boxes.to(centres.device))
     return (inside.float() @ target.mute_classes.to(centres.device).float()) > 0
+
+
+def inside_boxes(points: Tensor, boxes: Tensor) -> Tensor:
+    """(L, N) bool: which points (L, 2) lie in which boxes (N, 4)."""
+    x, y = points[:, 0, None], points[:, 1, None]
+    x1, y1, x2, y2 = boxes.unbind(1)
+    return (x >= x1) & (x < x2) & (y >= y1) & (y < y2)
 
 
 def mute_masks(centres: Tensor, targets: Sequence[Target]) -> Tensor | None:

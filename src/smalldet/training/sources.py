@@ -16,6 +16,7 @@ from smalldet.data.formats.read_labels import read_labels
 from smalldet.data.index import Index, joined
 from smalldet.data.splits import by_ground, by_list, by_share, shared
 from smalldet.training.sections import SourceConfig, SourcesConfig
+from smalldet.wording import shortened
 
 MAX_CLASSES_NAMED = 10
 
@@ -38,10 +39,9 @@ def read_splits(data: SourcesConfig, *, with_masks: bool = False) -> tuple[Index
     train, val = divide_sources(data, with_masks=with_masks)
     if unseen := [name for name, count in train.counts().items() if not count]:
         logger.warning(
-            "no object to train on of %s%s: the model will learn that there is none anywhere; "
+            "no object to train on of %s: the model will learn that there is none anywhere; "
             "leave out classes that are not labelled",
-            ", ".join(unseen[:MAX_CLASSES_NAMED]),
-            ", ..." if len(unseen) > MAX_CLASSES_NAMED else "",
+            shortened(unseen, MAX_CLASSES_NAMED),
         )
     if val is not None:
         for line in shared(train, val).warnings():

@@ -14,7 +14,6 @@ from smalldet.models import is_hub_name, load_model
 from smalldet.models.checkpoints.loaded_model import ImportHints
 from smalldet.models.checkpoints.native import load_detector, save_detector
 from smalldet.models.checkpoints.read_model import read_model
-from smalldet.models.checkpoints.transformers_folder import PROCESSORS
 from smalldet.models.detr.networks import NETWORKS, transformers
 from smalldet.targets import Target
 from tests.models.stirring import stir
@@ -26,7 +25,8 @@ NAMES = {0: "car", 1: "ship"}
 def saved(family: str, folder: Path, **pictures_as: object) -> torch.nn.Module:
     """A network of random weights, in a folder as the library writes it."""
     library = transformers()
-    config_class, network_class = (getattr(library, name) for name in NETWORKS[family])
+    names = NETWORKS[family]
+    config_class, network_class = getattr(library, names.config), getattr(library, names.network)
     torch.manual_seed(3)
     layers = SMALLEST[family]["layers"]
     config = config_class(**layers, num_queries=40, num_labels=2)
@@ -59,7 +59,7 @@ def test_detections_are_those_of_its_own_processor(family: str, tmp_path: Path) 
     """Where the folder does not say how pictures are prepared, as the library does it by itself."""
     network = saved(family, tmp_path)
     detector = load_model(tmp_path)
-    processor = getattr(transformers(), PROCESSORS[family])(do_resize=False)
+    processor = getattr(transformers(), NETWORKS[family].processor)(do_resize=False)
     with torch.no_grad():
         outputs = network(processor(pictures(1), return_tensors="pt")["pixel_values"])
     (wanted,) = processor.post_process_object_detection(outputs, 0.0, [(SIDE, SIDE)])

@@ -17,6 +17,7 @@ from smalldet.data.formats.collector import collector_paused
 from smalldet.data.formats.lines import SHOWN, Origins, codes_of, floats_of
 from smalldet.data.formats.picture_files import is_file, refuse_missing
 from smalldet.data.formats.text_files import utf8_text
+from smalldet.wording import shortened
 
 MAX_FILE_BYTES = 2 << 30
 BATCH_ROWS = 50_000
@@ -239,7 +240,7 @@ def labels_in(
     if (labels < 0).any():
         row = int((labels < 0).argmax())
         name = table.class_names[table.labels[row]]
-        shown = ", ".join(names[:20]) + (", ..." if len(names) > 20 else "")
+        shown = shortened(names, 20)
         raise ValueError(f"{table.origins.where(row)} has class {name!r}; there are {shown}")
     return names, labels
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -63,3 +63,28 @@ class LabelSource(LabelOptions):
         description="file or folder of labels in any known format, such as data.yaml, a COCO json, "
         "or a folder of Pascal VOC, DOTA or YOLO text; see docs/formats.md"
     )
+
+    @classmethod
+    def of(
+        cls,
+        source: LabelSource | str | Path,
+        images: str | Path | None = None,
+        *,
+        class_names: Sequence[str] | None = None,
+        first_pixel: int = 1,
+    ) -> LabelSource:
+        """A source itself, or that of a file or folder and what is said besides.
+
+        Raises:
+            ValueError: a source is given, and images or class names besides.
+        """
+        if not isinstance(source, LabelSource):
+            return cls(
+                annotations=Path(source),
+                images=None if images is None else Path(images),
+                class_names=None if class_names is None else tuple(class_names),
+                first_pixel=first_pixel,
+            )
+        if images is not None or class_names is not None:
+            raise ValueError(f"{source.annotations}: the source says images and class_names itself")
+        return source

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smalldet.imagery.rasters import open_dataset
+from smalldet.wording import shortened
 
 SUFFIXES = frozenset((".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".jp2"))
 HEADER_BYTES = 64 << 10
@@ -100,7 +101,7 @@ def pictures_named(
     there = pictures_by_stem(folder)
     missing = [stem for stem in stems if stem not in there]
     if missing:
-        shown = ", ".join(missing[:MAX_SHOWN]) + (", ..." if len(missing) > MAX_SHOWN else "")
+        shown = shortened(missing, MAX_SHOWN)
         raise FileNotFoundError(
             f"{source}: {len(missing)} of {len(stems)} pictures are not in {folder} "
             f"(give images_dir if they are elsewhere): {shown}"

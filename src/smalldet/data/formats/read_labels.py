@@ -14,6 +14,7 @@ from smalldet.data.formats.picture_lists import listed_names
 from smalldet.data.formats.recognising import Recognised, recognise
 from smalldet.data.index import Index
 from smalldet.data.splits import by_list
+from smalldet.wording import shortened
 
 logger = logging.getLogger(__name__)
 
@@ -45,15 +46,7 @@ def read_labels(
     Raises:
         FileNotFoundError, ValueError: what is missing or wrong, with its file.
     """
-    if not isinstance(source, LabelSource):
-        source = LabelSource(
-            annotations=Path(source),
-            images=None if images_dir is None else Path(images_dir),
-            class_names=None if class_names is None else tuple(class_names),
-            first_pixel=first_pixel,
-        )
-    elif images_dir is not None or class_names is not None:
-        raise ValueError(f"{source.annotations}: the source says images and class_names itself")
+    source = LabelSource.of(source, images_dir, class_names=class_names, first_pixel=first_pixel)
     recognised = recognise(source.annotations)
     part = _part(source.annotations, recognised, split)
     path, label_format = recognised.place(part)
@@ -104,11 +97,10 @@ def _described(path: Path, label_format: LabelFormat, part: str | None, index: I
     """One line for people: what it is, and how much."""
     counts = index.counts()
     empty = sum(not len(record.boxes) for record in index.records)
-    names = ", ".join(index.class_names[:MAX_CLASSES_SHOWN])
-    more = ", ..." if len(index.class_names) > MAX_CLASSES_SHOWN else ""
+    names = shortened(index.class_names, MAX_CLASSES_SHOWN)
     return (
         f"{path}: {label_format.name}{f', {part}' if part else ''}: {len(index):,} "
         f"{'picture' if len(index) == 1 else 'pictures'} "
         f"({empty:,} without objects), {sum(counts.values()):,} objects of {len(counts)} "
-        f"{'class' if len(counts) == 1 else 'classes'}: {names}{more}"
+        f"{'class' if len(counts) == 1 else 'classes'}: {names}"
     )

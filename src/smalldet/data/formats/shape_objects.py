@@ -25,6 +25,7 @@ from smalldet.data.formats.number_lists import number_array
 from smalldet.data.formats.object_columns import MAX_PX, ObjectColumns, records_of, upright
 from smalldet.data.index import MASK_PX, Index
 from smalldet.geometry.oriented import enclosing_boxes
+from smalldet.wording import shortened
 
 logger = logging.getLogger(__name__)
 
@@ -209,7 +210,7 @@ def _labels(
     foreign = labels >= len(names)
     if foreign.any():
         row = int(foreign.argmax())
-        shown = ", ".join(names[:20]) + (", ..." if len(names) > 20 else "")
+        shown = shortened(names, 20)
         raise ValueError(
             f"{objects.where(row)} has class {objects.names[row]!r}; there are {shown}"
         )

@@ -29,6 +29,7 @@ from smalldet.data.formats.tfrecord_files import (
 from smalldet.data.formats.tfrecord_pictures import PictureFolder
 from smalldet.data.formats.tfrecord_writing import write
 from smalldet.data.index import Index
+from smalldet.wording import shortened
 
 __all__ = ["LOSES", "read", "recognises", "write"]
 
@@ -177,7 +178,7 @@ def _classes(
     labels = np.array([place.get(text, -1) for text in texts], dtype=np.int64)
     if (labels < 0).any():
         row = int((labels < 0).argmax())
-        shown = ", ".join(names[:20]) + (", ..." if len(names) > 20 else "")
+        shown = shortened(names, 20)
         raise ValueError(f"{_source(found, row)} has class {texts[row]!r}; there are {shown}")
     return names, labels
 

@@ -14,6 +14,7 @@ from smalldet.data.formats.json_files import list_in, load_object
 from smalldet.inference.options import MapOptions
 from smalldet.inference.results import Result
 from smalldet.inference.writers.tables import coco_columns
+from smalldet.wording import shortened
 
 logger = logging.getLogger(__name__)
 
@@ -60,7 +61,7 @@ def write_coco_results(path: Path, results: Sequence[Result], maps: MapOptions) 
             f"{path}: {maps.ids} has no picture {strangers[0]}, and none of the others"
         )
     if strangers:
-        told = ", ".join(strangers[:NAMES_SHOWN]) + ", ..." * (len(strangers) > NAMES_SHOWN)
+        told = shortened(strangers, NAMES_SHOWN)
         logger.warning("%s lacks %d pictures, left out: %s", maps.ids, len(strangers), told)
     if unknown:
         told = ", ".join(f"{num} {name}" for name, num in unknown.most_common())

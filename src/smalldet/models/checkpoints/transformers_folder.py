@@ -20,13 +20,6 @@ from smalldet.models.detr.networks import NETWORKS, OURS, transformers, without_
 from smalldet.models.families import FAMILIES
 
 CONFIG, WEIGHTS, PICTURES = "config.json", "model.safetensors", "preprocessor_config.json"
-PROCESSORS = {
-    "d_fine": "RTDetrImageProcessor",
-    "rf_detr": "RfDetrImageProcessor",
-    "rt_detr_v2": "RTDetrImageProcessor",
-}
-"""The library's classes that prepare pictures, by family."""
-
 TRAINED_PX = 640
 OF_THE_FILE = ("architectures", "dtype", "torch_dtype", "model_type", "transformers_version")
 
@@ -70,7 +63,7 @@ def load(path: Path, hints: ImportHints) -> LoadedModel:
     folder = path.parent
     told = _json(folder / CONFIG)
     architecture = next(iter(told.get("architectures") or ["no network"]))
-    families = {network: family for family, (_, network) in NETWORKS.items()}
+    families = {names.network: family for family, names in NETWORKS.items()}
     if architecture not in families:
         raise ValueError(
             f"{path}: of transformers' {architecture}; known are {', '.join(sorted(families))}"
@@ -135,7 +128,7 @@ def _pictures(folder: Path, family: str) -> dict[str, Any]:
     """How pictures are prepared: as the folder says, or where it does not as the library does."""
     path = folder / PICTURES
     told = _json(path) if path.is_file() else {}
-    own = getattr(transformers(), PROCESSORS[family])
+    own = getattr(transformers(), NETWORKS[family].processor)
     keys = ("do_normalize", "image_mean", "image_std", "size")
     return {key: told.get(key, getattr(own, key)) for key in keys}
 

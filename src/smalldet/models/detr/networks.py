@@ -6,17 +6,26 @@ from collections.abc import Mapping
 from difflib import get_close_matches
 from importlib import import_module
 from importlib.util import find_spec
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+
+class Names(NamedTuple):
+    """Classes of transformers: configuration, network, and what prepares pictures."""
+
+    config: str
+    network: str
+    processor: str
+
+
 NETWORKS = {
-    "d_fine": ("DFineConfig", "DFineForObjectDetection"),
-    "rf_detr": ("RfDetrConfig", "RfDetrForObjectDetection"),
-    "rt_detr_v2": ("RTDetrV2Config", "RTDetrV2ForObjectDetection"),
+    "d_fine": Names("DFineConfig", "DFineForObjectDetection", "RTDetrImageProcessor"),
+    "rf_detr": Names("RfDetrConfig", "RfDetrForObjectDetection", "RfDetrImageProcessor"),
+    "rt_detr_v2": Names("RTDetrV2Config", "RTDetrV2ForObjectDetection", "RTDetrImageProcessor"),
 }
-"""Classes of transformers by family: configuration and network."""
+"""By family."""
 
 OURS = ("num_labels", "id2label", "label2id", "num_queries", "num_denoising")
 """Keys of a configuration that a family sets itself. Queries of denoising, which train beside the
@@ -44,7 +53,8 @@ def build_network(
         ValueError: a key is unknown, or the network cannot be built.
     """
     library = transformers()
-    config_class, network_class = (getattr(library, name) for name in NETWORKS[family])
+    names = NETWORKS[family]
+    config_class, network_class = getattr(library, names.config), getattr(library, names.network)
     known = set(config_class.__dataclass_fields__)
     for key in layers:
         if key in OURS or key not in known:
