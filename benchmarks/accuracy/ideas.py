@@ -50,6 +50,7 @@ def direct_path() -> Iterator[None]:
         build(neck, channels, width, *rest)
         neck.direct = conv_norm(channels[0], width, 3)
         nn.init.zeros_(neck.direct[1].weight)  # pyright: ignore[reportArgumentType]
+        _may_lack(neck.direct)
 
     def forward(neck: PathAggregation, features: list[Tensor]) -> list[Tensor]:
         finest, *others = run(neck, features)
@@ -72,6 +73,7 @@ def background_map() -> Iterator[None]:
         build(speck, *given, **named)
         width = speck.head.class_outputs[0].in_channels
         speck.objects = nn.Conv2d(width, 1, 1)  # pyright: ignore[reportArgumentType]
+        _may_lack(speck.objects)
 
     def fuse(neck: PathAggregation, features: list[Tensor]) -> list[Tensor]:
         levels = neck.__dict__["seen"] = run(neck, features)
@@ -110,6 +112,16 @@ def background_map() -> Iterator[None]:
         patch.object(Speck, "losses", terms),
     ):
         yield
+
+
+def _may_lack(part: nn.Module) -> None:
+    """Let weights of a detector without this part be loaded; the part stays as it starts."""
+
+    def fill(module: nn.Module, weights: dict[str, Tensor], prefix: str, *_: Any) -> None:
+        for name, weight in module.state_dict().items():
+            weights.setdefault(prefix + name, weight)
+
+    part.register_load_state_dict_pre_hook(fill)
 
 
 IDEAS: dict[str, Callable[[], AbstractContextManager[None]]] = {
