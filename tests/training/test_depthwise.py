@@ -60,7 +60,6 @@ def test_a_frozen_input_or_weight_gets_no_gradient() -> None:
     "layer",
     [
         nn.Conv2d(32, 32, 3, padding=1, groups=32, bias=False),  # its plain gradients are fast
-        nn.Conv2d(32, 32, 5, padding=2, groups=32),  # a bias
         nn.Conv2d(24, 24, 5, padding=2, groups=24, bias=False),  # not in groups of 16
         nn.Conv2d(32, 64, 5, padding=2, groups=32, bias=False),  # two outputs a channel
         nn.Conv2d(32, 32, 5, padding=4, dilation=2, groups=32, bias=False),

@@ -35,18 +35,27 @@ def fuse_batchnorm(detector: Detector) -> Detector:
     if not any(type(module) in NORMS for module in detector.modules()):
         return detector
     fused = copy.deepcopy(detector).eval().requires_grad_(False)
-    with _Watch(fused) as watch:
-        device = next(fused.parameters()).device
-        side = math.ceil(_LEAST_WATCHED_PX / fused.stride) * fused.stride
-        generator = torch.Generator().manual_seed(0)
-        noise = torch.rand(1, fused.in_channels, side, side, generator=generator)
-        fused.predict(noise.to(device), conf=0.0)
-    replaced = {norm: _fuse(conv, norm) for conv, norm in watch.pairs()}
+    replaced = {norm: _fuse(conv, norm) for conv, norm in conv_norm_pairs(fused)}
     for parent in list(fused.modules()):
         for name, child in parent.named_children():
             if child in replaced:
                 setattr(parent, name, replaced[child])
     return fused
+
+
+def conv_norm_pairs(detector: Detector) -> list[tuple[nn.Conv2d, nn.Module]]:
+    """Convolutions and the norms that can be parts of them, seen in a prediction of noise.
+
+    Args:
+        detector: in eval mode.
+    """
+    device = next(detector.parameters()).device
+    side = math.ceil(_LEAST_WATCHED_PX / detector.stride) * detector.stride
+    generator = torch.Generator().manual_seed(0)
+    noise = torch.rand(1, detector.in_channels, side, side, generator=generator)
+    with torch.no_grad(), _Watch(detector) as watch:
+        detector.predict(noise.to(device), conf=0.0)
+    return watch.pairs()
 
 
 class _Watch(TorchFunctionMode):

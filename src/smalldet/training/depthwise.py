@@ -114,7 +114,7 @@ def _gathered(spread: Tensor) -> Tensor:
 
 
 class _FastDepthwise(TorchFunctionMode):
-    """Takes the place of `conv2d` for depthwise layers without bias whose gradients are slow."""
+    """Takes the place of `conv2d` for depthwise layers whose gradients are slow."""
 
     def __torch_function__(
         self,
@@ -124,8 +124,9 @@ class _FastDepthwise(TorchFunctionMode):
         kwargs: dict[str, Any] | None = None,
     ) -> Any:
         if func is F.conv2d and len(args) == 7 and _is_slow(*args):
-            x, weight, _, stride, padding, *_ = args
-            return DepthwiseConv.apply(x.bfloat16(), weight.bfloat16(), stride, padding)
+            x, weight, bias, stride, padding, *_ = args
+            y: Any = DepthwiseConv.apply(x.bfloat16(), weight.bfloat16(), stride, padding)
+            return y if bias is None else y + bias.bfloat16()[:, None, None]
         return func(*args, **(kwargs or {}))
 
 
@@ -142,7 +143,6 @@ def _is_slow(
     return (
         groups == len(weight) == x.shape[1]
         and groups % GROUP_CHANNELS == 0
-        and bias is None
         and dilation == (1, 1)
         and isinstance(padding, tuple)
         and (stride != (1, 1) or max(weight.shape[2:]) > LARGEST_FAST_KERNEL)

@@ -9,6 +9,8 @@ from torch import nn
 
 from smalldet.training.sections import TrainingConfig
 
+MOST_WARMUP_FRAC = 0.1
+
 
 def build_optimiser(model: nn.Module, config: TrainingConfig) -> torch.optim.AdamW:
     """AdamW: the backbone slower than the rest, no decay on norms and biases."""
@@ -33,10 +35,14 @@ def build_optimiser(model: nn.Module, config: TrainingConfig) -> torch.optim.Ada
 def set_learning_rate(
     optimiser: torch.optim.Optimizer, config: TrainingConfig, step: int, progress: float
 ) -> float:
-    """Linear warm-up by steps, then cosine by `progress` (0..1 of the run); returns the factor."""
+    """Linear warm-up, then cosine by `progress` (0..1 of the run); returns the factor.
+
+    The warm-up ends after `warmup_steps`, or a tenth of a run that is shorter than ten times that.
+    """
     cosine = (1 + math.cos(math.pi * min(progress, 1.0))) / 2
     factor = config.final_lr_frac + (1 - config.final_lr_frac) * cosine
-    factor *= min(1.0, (step + 1) / (config.warmup_steps + 1))
+    warm = max((step + 1) / (config.warmup_steps + 1), progress / MOST_WARMUP_FRAC)
+    factor *= min(1.0, warm)
     for group in optimiser.param_groups:
         group["lr"] = group["base_lr"] * factor
     return factor

@@ -75,6 +75,7 @@ class Run:
         if self.config.patience is not None and self.val is None:
             raise ValueError("training.patience counts evaluations: name pictures in data.val")
         self.recipe = recipe = fitted(recipe, index)
+        self.config = recipe.training
         # A batch without objects leaves parts of some detectors without a gradient.
         parallel = DistributedDataParallelKwargs(find_unused_parameters=True)
         self.accelerator = Accelerator(
@@ -148,7 +149,7 @@ class Run:
         self.dataset.set_epoch(progress.epoch)
         self._end_mosaic()
         self.batches.sampler.start_at(progress.batch * self.config.batch_size)  # pyright: ignore[reportAttributeAccessIssue]
-        set_training_mode(self.detector, self.config.freeze_norms)
+        set_training_mode(self.detector, bool(self.config.freeze_norms))
         saved_at = began = time.monotonic()
         for batch in self.batches if not self.is_over() else ():
             waited_s = time.monotonic() - began

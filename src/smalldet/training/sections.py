@@ -126,7 +126,10 @@ class TrainingConfig(Frozen):
         default=0.05, ge=0, le=100, description="of AdamW; norms and biases have none"
     )
     warmup_steps: int = Field(
-        default=100, ge=0, le=MOST, description="steps in which the learning rate rises to lr"
+        default=100,
+        ge=0,
+        le=MOST,
+        description="steps in which the learning rate rises to lr, a tenth of the run at most",
     )
     final_lr_frac: float = Field(
         default=0.02, ge=0, le=1, description="learning rate at the end, in parts of lr"
@@ -144,8 +147,10 @@ class TrainingConfig(Frozen):
         default="auto",
         description="that layers compute in; auto: bf16 where the hardware is fast at it",
     )
-    freeze_norms: bool = Field(
-        default=False, description="batch norms keep their statistics: for small batches"
+    freeze_norms: bool | None = Field(
+        default=None,
+        description="batch norms keep their statistics; default: where the start is a detector, "
+        "whose statistics are better than those of a few tiles",
     )
     only: tuple[str, ...] = Field(
         default=(), description="parts of the detector that learn, e.g. [refiner]; default: all"

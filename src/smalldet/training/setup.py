@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +18,7 @@ from smalldet.models.speck.teacher import Teacher
 from smalldet.models.trimming import trim
 from smalldet.targets import Target
 from smalldet.training.depthwise import fast_depthwise
+from smalldet.training.frozen_norms import NormsInConvolutions
 from smalldet.training.recipe import TrainRecipe
 from smalldet.training.sources import read_splits
 from smalldet.training.tile_side import MOST_PX, fitting_tile_px
@@ -124,14 +126,17 @@ def learn_only(detector: Detector, parts: Sequence[str]) -> None:
 
 
 def fitted(recipe: TrainRecipe, index: Index) -> TrainRecipe:
-    """The recipe with what it leaves to be chosen: first weights; and by the objects of `index`
-    the side of tiles, and anchors.
+    """The recipe with what it leaves to be chosen: first weights, and whether norms stay as they
+    are; and by the objects of `index` the side of tiles, and anchors.
     """
     data, model, training = recipe.data, recipe.model, recipe.training
     if training.start is None:
         own = "imagenet" if training.imagenet_weights is not None else model.usual_start
         training = training.model_copy(update={"start": own})
-        recipe = recipe.model_copy(update={"training": training})
+    if training.freeze_norms is None:
+        from_detector = training.start not in ("imagenet", "scratch")
+        training = training.model_copy(update={"freeze_norms": from_detector})
+    recipe = recipe.model_copy(update={"training": training})
     sides = drawn_sides(index, data.match_gsd_m, model.needs_rboxes)
     if data.tile_px is None:
         tiles = {
@@ -171,12 +176,16 @@ class LossOf(nn.Module):
         self.detector = detector
         self.precision = precision
         self.teacher = teacher
+        on_cpu = next(detector.parameters()).device.type == "cpu"
+        # Elsewhere passes over memory are cheap beside a look at every call.
+        self.norms = NormsInConvolutions(detector) if on_cpu else nullcontext()
 
     def forward(self, images: Tensor, targets: list[Target]) -> dict[str, Tensor]:
         device, low = images.device, self.precision != torch.float32
         with (
             torch.autocast(device.type, self.precision, low),
             fast_depthwise(device, self.precision),
+            self.norms,
         ):
             outputs = self.detector.network(images)
             terms = self.detector.losses(outputs, images, targets)
