@@ -56,6 +56,21 @@ def test_a_frozen_input_or_weight_gets_no_gradient() -> None:
         assert (leaf_x.grad is not None, leaf_weight.grad is not None) == (of_x, of_weight)
 
 
+def test_a_bias_is_added_and_learns() -> None:
+    """Norms that are inside their convolutions give them one."""
+    layer = nn.Conv2d(32, 32, 5, padding=2, groups=32)
+    x = torch.randn(1, 32, 9, 9)
+    with torch.autocast("cpu", torch.bfloat16):
+        plain = layer(x)
+        with fast_depthwise(*BF16_ON_CPU):
+            fast = layer(x)
+    assert fast.dtype == plain.dtype
+    torch.testing.assert_close(fast, plain, rtol=2**-6, atol=2**-6)
+    assert layer.bias is not None
+    (of_bias,) = torch.autograd.grad(fast.float().sum(), [layer.bias])
+    torch.testing.assert_close(of_bias, torch.full((32,), 81.0))
+
+
 @pytest.mark.parametrize(
     "layer",
     [

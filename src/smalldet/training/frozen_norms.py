@@ -8,7 +8,7 @@ same but for rounding.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import torch
@@ -21,23 +21,28 @@ from smalldet.models.fuse_batchnorm import conv_norm_pairs
 
 
 class NormsInConvolutions(TorchFunctionMode):
-    """Within it, the norms of a detector that are in eval mode are parts of their convolutions.
+    """Within it, norms that are in eval mode are parts of their convolutions.
 
     Args:
-        detector: whose; it learns in this mode, and its weights keep their names and places.
+        pairs: convolutions, and the norms that take what they give.
     """
 
-    def __init__(self, detector: Detector) -> None:
+    def __init__(self, pairs: Iterable[tuple[nn.Conv2d, nn.BatchNorm2d]]) -> None:
         super().__init__()
+        self._norms = {id(conv.weight): norm for conv, norm in pairs}
+        self._means = {id(norm.running_mean): norm for norm in self._norms.values()}
+
+    @classmethod
+    def of(cls, detector: Detector) -> NormsInConvolutions:
+        """Those of a detector, whose weights keep their names and places."""
         modes = {module: module.training for module in detector.modules()}
-        self._norms = {
-            id(conv.weight): norm
-            for conv, norm in conv_norm_pairs(detector.eval())
-            if isinstance(norm, nn.BatchNorm2d)
-        }
+        pairs = conv_norm_pairs(detector.eval())
         for module, training in modes.items():
             module.training = training
-        self._means = {id(norm.running_mean): norm for norm in self._norms.values()}
+        return cls((conv, norm) for conv, norm in pairs if isinstance(norm, nn.BatchNorm2d))
+
+    def __len__(self) -> int:
+        return len(self._norms)
 
     def __torch_function__(
         self,

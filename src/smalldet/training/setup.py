@@ -178,7 +178,7 @@ class LossOf(nn.Module):
         self.teacher = teacher
         on_cpu = next(detector.parameters()).device.type == "cpu"
         # Elsewhere passes over memory are cheap beside a look at every call.
-        self.norms = NormsInConvolutions(detector) if on_cpu else nullcontext()
+        self.norms = NormsInConvolutions.of(detector) if on_cpu else nullcontext()
 
     def forward(self, images: Tensor, targets: list[Target]) -> dict[str, Tensor]:
         device, low = images.device, self.precision != torch.float32
