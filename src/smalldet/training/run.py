@@ -25,6 +25,7 @@ from smalldet.models.detector import Detector
 from smalldet.training.batch_pictures import draw_first_batches, not_finite
 from smalldet.training.clock import Clock
 from smalldet.training.ema import Ema
+from smalldet.training.last_layers import fit_last_layers
 from smalldet.training.loggers import require
 from smalldet.training.optimiser import build_optimiser, set_learning_rate
 from smalldet.training.recipe import TrainRecipe
@@ -96,9 +97,13 @@ class Run:
         self.detector = start_detector(recipe, index.class_names, self.dataset)
         self.detector.seen = seen_in(index, recipe.data.match_gsd_m, recipe.model.needs_rboxes)
         self.detector.to(self.device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+        began = time.monotonic()
+        if self.config.last_layers_first and not resume:
+            fit_last_layers(self.detector, self.dataset, self.config.batch_size)
+        fitting_s = time.monotonic() - began
         self.optimiser = build_optimiser(self.detector, self.config)
         self.ema = Ema(self.detector, self.config.ema_decay)
-        self.progress = Progress()
+        self.progress = Progress(elapsed_s=fitting_s)
         if resume:
             self.progress = load_state(
                 out / "resume.safetensors", self.detector, self.ema, self.optimiser

@@ -152,6 +152,11 @@ class TrainingConfig(Frozen):
         description="batch norms keep their statistics; default: where the start is a detector, "
         "whose statistics are better than those of a few tiles",
     )
+    last_layers_first: bool | None = Field(
+        default=None,
+        description="the last layers learn alone for some seconds, in families that name them; "
+        "default: where the start is a detector",
+    )
     only: tuple[str, ...] = Field(
         default=(), description="parts of the detector that learn, e.g. [refiner]; default: all"
     )
