@@ -56,7 +56,6 @@ def fit_last_layers(detector: Detector, tiles: TiledDataset, batch_size: int) ->
         torch.autograd.backward(torch.stack(list(terms.values())).sum(), inputs=weights)
         nn.utils.clip_grad_norm_(weights, 10.0)
         optimiser.step()
-    optimiser.zero_grad(set_to_none=True)
     seen = torch.cat([target.labels for *_, targets in batches for target in targets])
     _restore_unseen(detector, before, seen.unique().tolist())
     return True
