@@ -16,7 +16,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from smalldet.models.checkpoints import native
 from smalldet.models.detector import Outputs
 from smalldet.models.losses import inside_boxes, mute_masks
 from smalldet.models.speck.box_forms import UprightBoxes
@@ -88,8 +87,6 @@ def background_map() -> Iterator[None]:
     def terms(
         speck: Speck, outputs: Outputs, images: Tensor, targets: list[Target]
     ) -> dict[str, Tensor]:
-        if len(outputs) == 2:  # of the last layers alone
-            return losses(speck, outputs, images, targets)
         *own, logits = outputs
         found = losses(speck, tuple(own), images, targets)
         centres = speck.locations(images.shape[-2:], images.device).centres[: logits[0].numel()]
@@ -117,22 +114,6 @@ def background_map() -> Iterator[None]:
         yield
 
 
-@contextmanager
-def classes_from_known_ones() -> Iterator[None]:
-    """The outputs of a class that is new start as the mean of those of the start's classes."""
-    plain = native._copied_by_class
-
-    def copied(
-        value: Tensor, given: Tensor, our_rows: Tensor, their_rows: Tensor, rows: list[int]
-    ) -> bool:
-        if given.shape[1:] == value.shape[1:]:
-            value[our_rows] = given[their_rows].mean(0, keepdim=True)
-        return plain(value, given, our_rows, their_rows, rows)
-
-    with patch.object(native, "_copied_by_class", copied):
-        yield
-
-
 def _may_lack(part: nn.Module) -> None:
     """Let weights of a detector without this part be loaded; the part stays as it starts."""
 
@@ -147,5 +128,4 @@ IDEAS: dict[str, Callable[[], AbstractContextManager[None]]] = {
     "larger boxes weigh more": larger_boxes_weigh_more,
     "direct path to the finest level": direct_path,
     "background map": background_map,
-    "classes from known ones": classes_from_known_ones,
 }

@@ -66,20 +66,3 @@ def test_size_t_is_trimmed_from_the_start(recipe: Callable[..., TrainRecipe], in
     assert [one.num_hidden for one in learner.bottlenecks()] == [
         one.num_hidden for one in untrained.bottlenecks()
     ]
-
-
-@pytest.mark.parametrize(
-    ("assignments", "frozen"),
-    [
-        ((), True),
-        (("training.freeze_norms=false",), False),
-        (("training.start=imagenet",), False),
-        (("training.start=scratch",), False),
-        (("training.start=scratch", "training.freeze_norms=true"), True),
-    ],
-)
-def test_norms_keep_the_statistics_of_a_detector(
-    recipe: Callable[..., TrainRecipe], assignments: tuple[str, ...], frozen: bool
-) -> None:
-    """Those of ImageNet's backbone, or of nothing, have a detector's still to learn."""
-    assert recipe(*assignments).training.freeze_norms is frozen

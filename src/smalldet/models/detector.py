@@ -71,12 +71,7 @@ class Detector(nn.Module, Decoder):
 
     Pictures are (B, in_channels, H, W), uint8 0..255 or float 0..1; H and W are multiples of
     `stride`. What comes back never depends on `self.training`, and nothing resizes in here.
-
-    Attributes:
-        last_layers: parts that make outputs of `features`, where the network has such halves.
     """
-
-    last_layers: tuple[str, ...] = ()
 
     @abstractmethod
     def network(self, images: Tensor) -> Outputs:
@@ -104,14 +99,6 @@ class Detector(nn.Module, Decoder):
         Returns:
             (N,) int64 for each picture. An object that no place learns is learned by nothing.
         """
-
-    def features(self, images: Tensor) -> Outputs:
-        """What the last layers read: `outputs` of it are what the network gives for pictures."""
-        raise NotImplementedError
-
-    def outputs(self, features: Outputs) -> Outputs:
-        """Raw outputs of the last layers."""
-        raise NotImplementedError
 
     def loss(self, images: Tensor, targets: list[Target]) -> dict[str, Tensor]:
         """Named terms whose sum is minimised, for pictures."""

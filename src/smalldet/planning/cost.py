@@ -68,7 +68,7 @@ def measure_cost(recipe: TrainRecipe, index: Index, detector: Detector, device: 
     tiles = build_dataset(index, recipe.model_copy(update={"data": enough}))
     batches = iter(loader(tiles, batch, num_workers=0))
     detector.to(on, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
-    set_training_mode(detector, bool(recipe.training.freeze_norms))
+    set_training_mode(detector, recipe.training.freeze_norms)
     loss_of = LossOf(detector, choose_precision(recipe.training.precision, on))
     optimiser = build_optimiser(detector, recipe.training)
     kept = _Kept()

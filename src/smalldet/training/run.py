@@ -25,7 +25,6 @@ from smalldet.models.detector import Detector
 from smalldet.training.batch_pictures import draw_first_batches, not_finite
 from smalldet.training.clock import Clock
 from smalldet.training.ema import Ema
-from smalldet.training.last_layers import fit_last_layers
 from smalldet.training.loggers import require
 from smalldet.training.optimiser import build_optimiser, set_learning_rate
 from smalldet.training.recipe import TrainRecipe
@@ -76,7 +75,6 @@ class Run:
         if self.config.patience is not None and self.val is None:
             raise ValueError("training.patience counts evaluations: name pictures in data.val")
         self.recipe = recipe = fitted(recipe, index)
-        self.config = recipe.training
         # A batch without objects leaves parts of some detectors without a gradient.
         parallel = DistributedDataParallelKwargs(find_unused_parameters=True)
         self.accelerator = Accelerator(
@@ -97,13 +95,9 @@ class Run:
         self.detector = start_detector(recipe, index.class_names, self.dataset)
         self.detector.seen = seen_in(index, recipe.data.match_gsd_m, recipe.model.needs_rboxes)
         self.detector.to(self.device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
-        began = time.monotonic()
-        if self.config.last_layers_first and not resume:
-            fit_last_layers(self.detector, self.dataset, self.config.batch_size)
-        fitting_s = time.monotonic() - began
         self.optimiser = build_optimiser(self.detector, self.config)
         self.ema = Ema(self.detector, self.config.ema_decay)
-        self.progress = Progress(elapsed_s=fitting_s)
+        self.progress = Progress()
         if resume:
             self.progress = load_state(
                 out / "resume.safetensors", self.detector, self.ema, self.optimiser
@@ -154,7 +148,7 @@ class Run:
         self.dataset.set_epoch(progress.epoch)
         self._end_mosaic()
         self.batches.sampler.start_at(progress.batch * self.config.batch_size)  # pyright: ignore[reportAttributeAccessIssue]
-        set_training_mode(self.detector, bool(self.config.freeze_norms))
+        set_training_mode(self.detector, self.config.freeze_norms)
         saved_at = began = time.monotonic()
         for batch in self.batches if not self.is_over() else ():
             waited_s = time.monotonic() - began

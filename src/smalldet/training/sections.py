@@ -147,15 +147,10 @@ class TrainingConfig(Frozen):
         default="auto",
         description="that layers compute in; auto: bf16 where the hardware is fast at it",
     )
-    freeze_norms: bool | None = Field(
-        default=None,
-        description="batch norms keep their statistics; default: where the start is a detector, "
-        "whose statistics are better than those of a few tiles",
-    )
-    last_layers_first: bool | None = Field(
-        default=None,
-        description="the last layers learn alone for some seconds, in families that name them; "
-        "default: where the start is a detector",
+    freeze_norms: bool = Field(
+        default=False,
+        description="batch norms keep their statistics: for small batches, and for short runs "
+        "from a detector",
     )
     only: tuple[str, ...] = Field(
         default=(), description="parts of the detector that learn, e.g. [refiner]; default: all"

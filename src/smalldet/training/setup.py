@@ -126,18 +126,14 @@ def learn_only(detector: Detector, parts: Sequence[str]) -> None:
 
 
 def fitted(recipe: TrainRecipe, index: Index) -> TrainRecipe:
-    """The recipe with what it leaves to be chosen: first weights and how they are kept; and by the
-    objects of `index` the side of tiles, and anchors.
+    """The recipe with what it leaves to be chosen: first weights; and by the objects of `index`
+    the side of tiles, and anchors.
     """
     data, model, training = recipe.data, recipe.model, recipe.training
     if training.start is None:
         own = "imagenet" if training.imagenet_weights is not None else model.usual_start
         training = training.model_copy(update={"start": own})
-    from_detector = training.start not in ("imagenet", "scratch")
-    for key in ("freeze_norms", "last_layers_first"):
-        if getattr(training, key) is None:
-            training = training.model_copy(update={key: from_detector})
-    recipe = recipe.model_copy(update={"training": training})
+        recipe = recipe.model_copy(update={"training": training})
     sides = drawn_sides(index, data.match_gsd_m, model.needs_rboxes)
     if data.tile_px is None:
         tiles = {

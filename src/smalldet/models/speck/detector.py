@@ -65,7 +65,6 @@ class Speck(SpeckDecoder, Detector):
 
     mean: Tensor
     std: Tensor
-    last_layers = ("head.class_outputs", "head.box_outputs", "head.turn_outputs")
 
     def __init__(
         self,
@@ -108,17 +107,10 @@ class Speck(SpeckDecoder, Detector):
         return [*self.backbone.bottlenecks(), *self.neck.bottlenecks()]
 
     def network(self, images: Tensor) -> Outputs:
-        return self.outputs(self.features(images))
-
-    def features(self, images: Tensor) -> Outputs:
         pictures = as_float(images)
         features = self.backbone_attention(self.backbone((pictures - self.mean) / self.std))
-        branches = self.head.branches(self.neck_attention(self.neck(features)))
-        return branches if self.refiner is None else (*branches, pictures)
-
-    def outputs(self, features: Outputs) -> Outputs:
-        num_branches = 2 * len(self.head.strides)
-        return (*self.head(features[:num_branches]), *features[num_branches:])
+        logits, codes = self.head(self.neck_attention(self.neck(features)))
+        return (logits, codes) if self.refiner is None else (logits, codes, pictures)
 
     def all_boxes(self, codes: Tensor, size: Size) -> tuple[Tensor, Locations]:
         """Boxes (B, L, K) in pixels of box codes (B, L, K), and where they stand."""

@@ -61,19 +61,12 @@ class DecoupledHead(nn.Module):
             _upright_at_first(width, side**2) for side in self.sides if oriented
         )
 
-    def branches(self, features: Sequence[Tensor]) -> tuple[Tensor, ...]:
-        """What the outputs read: of each level for the class, then of each for the box."""
-        both = (self.class_branches, self.box_branches)
-        return tuple(branch(x) for level in both for branch, x in zip(level, features, strict=True))
-
-    def forward(self, branches: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+    def forward(self, features: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
         """Class logits (B, L, C) and box codes (B, L, 4), or (B, L, 5), level after level."""
-        for_class, for_box = branches[: len(self.sides)], branches[len(self.sides) :]
-        logits = [
-            _flat(output(x), side)
-            for output, x, side in zip(self.class_outputs, for_class, self.sides, strict=True)
-        ]
-        codes = [_flat(self._codes(i, x), self.sides[i]) for i, x in enumerate(for_box)]
+        logits, codes = [], []
+        for i, (x, side) in enumerate(zip(features, self.sides, strict=True)):
+            logits.append(_flat(self.class_outputs[i](self.class_branches[i](x)), side))
+            codes.append(_flat(self._codes(i, self.box_branches[i](x)), side))
         return torch.cat(logits, 1), torch.cat(codes, 1)
 
     def _codes(self, level: int, x: Tensor) -> Tensor:
