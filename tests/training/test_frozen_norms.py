@@ -93,3 +93,15 @@ def test_a_convolution_with_a_bias_and_a_plain_norm() -> None:
     with NormsInConvolutions([(conv, norm)]):
         inside = norm(conv(x))
     torch.testing.assert_close(inside, norm(conv(x)))
+
+
+def test_buffers_that_were_replaced_are_known() -> None:
+    """Several processes put others in their place; the norm was then applied twice."""
+    conv, norm = nn.Conv2d(4, 8, 3, bias=False), nn.BatchNorm2d(8).eval()
+    nn.init.constant_(norm.weight, 3.0)
+    mode = NormsInConvolutions([(conv, norm)])
+    norm.running_mean = torch.full((8,), 0.5)
+    x = torch.randn(1, 4, 9, 9)
+    with mode:
+        inside = norm(conv(x))
+    torch.testing.assert_close(inside, norm(conv(x)))

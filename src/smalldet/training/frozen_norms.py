@@ -29,8 +29,16 @@ class NormsInConvolutions(TorchFunctionMode):
 
     def __init__(self, pairs: Iterable[tuple[nn.Conv2d, nn.BatchNorm2d]]) -> None:
         super().__init__()
-        self._norms = {id(conv.weight): norm for conv, norm in pairs}
-        self._means = {id(norm.running_mean): norm for norm in self._norms.values()}
+        self._pairs = list(pairs)
+        self._norms: dict[int, nn.BatchNorm2d] = {}
+        self._means: dict[int, nn.BatchNorm2d] = {}
+
+    def __enter__(self) -> NormsInConvolutions:
+        # anew each time: several processes put other tensors in the place of buffers
+        self._norms = {id(conv.weight): norm for conv, norm in self._pairs}
+        self._means = {id(norm.running_mean): norm for _, norm in self._pairs}
+        super().__enter__()
+        return self
 
     @classmethod
     def of(cls, detector: Detector) -> NormsInConvolutions:
@@ -42,7 +50,7 @@ class NormsInConvolutions(TorchFunctionMode):
         return cls((conv, norm) for conv, norm in pairs if isinstance(norm, nn.BatchNorm2d))
 
     def __len__(self) -> int:
-        return len(self._norms)
+        return len(self._pairs)
 
     def __torch_function__(
         self,
