@@ -49,14 +49,10 @@ def test_two_processes_step_as_one(
     one, two = (read_state(tmp_path / name / "resume.safetensors") for name in ("one", "two"))
     for key in one:
         if key.startswith("model."):
-            torch.testing.assert_close(
-                two[key], one[key], atol=1e-5, rtol=0, msg=lambda text: f"{key}: {text}"
-            )
+            torch.testing.assert_close(two[key], one[key], atol=1e-5, rtol=0, msg=key)
         elif key.endswith(".exp_avg"):
             # AdamW steps alike however gradients are scaled: its averages show a wrong divisor.
-            torch.testing.assert_close(
-                two[key], one[key], atol=1e-4, rtol=1e-2, msg=lambda text: f"{key}: {text}"
-            )
+            torch.testing.assert_close(two[key], one[key], atol=1e-4, rtol=1e-2, msg=key)
     measured = [json.loads((tmp_path / n / "metrics.json").read_text()) for n in ("one", "two")]
     assert measured[0]["AP"] == pytest.approx(measured[1]["AP"], abs=1e-3)
     assert measured[0]["num_pictures"] == measured[1]["num_pictures"] == 3
