@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from smalldet.models.detector import Detector
 from smalldet.models.families import FAMILIES
 from smalldet.targets import Target
-from smalldet.training.frozen_norms import NormsInConvolutions
+from smalldet.training.frozen_norms import NormsInConvolutions, norms_inside
 from smalldet.training.setup import LossOf, set_training_mode
 
 SMALL: dict[str, dict[str, Any]] = {
@@ -70,6 +70,15 @@ def test_all_norms_of_speck_are_inside() -> None:
     num = sum(isinstance(module, nn.BatchNorm2d) for module in detector.modules())
     assert len(NormsInConvolutions.of(detector)) == num
     assert all(module.training for module in detector.modules())
+
+
+def test_nothing_is_watched_where_all_norms_learn() -> None:
+    """It would cost a prediction at the start, and a look at every call of every step."""
+    detector = built("speck")
+    set_training_mode(detector, freeze_norms=False)
+    assert isinstance(norms_inside(detector), nullcontext)
+    set_training_mode(detector, freeze_norms=True)
+    assert isinstance(norms_inside(detector), NormsInConvolutions)
 
 
 def test_norms_that_learn_are_left_alone() -> None:

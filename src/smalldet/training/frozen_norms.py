@@ -2,13 +2,14 @@
 
 Such a norm is a scale and a shift of each channel. Put into the weights of the convolution that
 it follows it costs nothing, where by itself it reads and writes all features once forward and twice
-backward: on a CPU a step of Speck-n in float32 takes an eighth less. Outcome and gradients are the
+backward: on a CPU a step of Speck-n in float32 takes a tenth less. Outcome and gradients are the
 same but for rounding.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
@@ -18,6 +19,21 @@ from torch.overrides import TorchFunctionMode
 
 from smalldet.models.detector import Detector
 from smalldet.models.fuse_batchnorm import conv_norm_pairs
+
+
+def norms_inside(detector: Detector) -> AbstractContextManager[object]:
+    """Within it, a detector's frozen norms are parts of their convolutions, on a CPU.
+
+    Elsewhere passes over memory are cheap beside a look at every call.
+
+    Args:
+        detector: on its device, and in the mode that it learns in.
+    """
+    on_cpu = next(detector.parameters()).device.type == "cpu"
+    norms = (module for module in detector.modules() if isinstance(module, nn.BatchNorm2d))
+    if on_cpu and any(not norm.training for norm in norms):
+        return NormsInConvolutions.of(detector)
+    return nullcontext()
 
 
 class NormsInConvolutions(TorchFunctionMode):
@@ -72,7 +88,7 @@ class NormsInConvolutions(TorchFunctionMode):
 
 
 def _scaled(weight: Tensor, bias: Tensor | None, norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
-    """Weights and biases of a convolution with its norm in it."""
+    """Weights and biases of a convolution with its norm in it; torch's own give no gradients."""
     assert norm.running_mean is not None
     assert norm.running_var is not None
     scale = torch.rsqrt(norm.running_var + norm.eps)

@@ -105,6 +105,7 @@ class Run:
             self.ema.model.conf = self.progress.conf
             if (out / "last.safetensors").is_file():  # it knows what evaluations have measured
                 self.ema.model.seen = read_metadata(out / "last.safetensors")["seen"]
+        set_training_mode(self.detector, self.config.freeze_norms)
         teacher = start_teacher(recipe, self.detector)
         self.model = self.accelerator.prepare(LossOf(self.detector, self.precision, teacher))
         self.run_log = (
@@ -148,7 +149,6 @@ class Run:
         self.dataset.set_epoch(progress.epoch)
         self._end_mosaic()
         self.batches.sampler.start_at(progress.batch * self.config.batch_size)  # pyright: ignore[reportAttributeAccessIssue]
-        set_training_mode(self.detector, self.config.freeze_norms)
         saved_at = began = time.monotonic()
         for batch in self.batches if not self.is_over() else ():
             waited_s = time.monotonic() - began

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import nullcontext
 
 import torch
 from torch import Tensor, nn
@@ -18,7 +17,7 @@ from smalldet.models.speck.teacher import Teacher
 from smalldet.models.trimming import trim
 from smalldet.targets import Target
 from smalldet.training.depthwise import fast_depthwise
-from smalldet.training.frozen_norms import NormsInConvolutions
+from smalldet.training.frozen_norms import norms_inside
 from smalldet.training.recipe import TrainRecipe
 from smalldet.training.sources import read_splits
 from smalldet.training.tile_side import MOST_PX, fitting_tile_px
@@ -158,7 +157,7 @@ class LossOf(nn.Module):
     """A detector whose forward is its loss: what gets wrapped for several processes.
 
     Args:
-        detector: whose loss.
+        detector: whose loss; in the mode that it learns in.
         precision: that its layers compute in, on whatever device the pictures are.
         teacher: adds terms of its own.
     """
@@ -173,9 +172,7 @@ class LossOf(nn.Module):
         self.detector = detector
         self.precision = precision
         self.teacher = teacher
-        on_cpu = next(detector.parameters()).device.type == "cpu"
-        # Elsewhere passes over memory are cheap beside a look at every call.
-        self.norms = NormsInConvolutions.of(detector) if on_cpu else nullcontext()
+        self.norms = norms_inside(detector)
 
     def forward(self, images: Tensor, targets: list[Target]) -> dict[str, Tensor]:
         device, low = images.device, self.precision != torch.float32
